@@ -51,3 +51,34 @@ export function refuse(
     ...(more.facts !== undefined ? { facts: more.facts } : {}),
   })
 }
+
+/** The answer to a request that may be refused as a matter of course: clients do that all day. */
+export type Verdict<T = void> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal }
+
+export function granted(): Verdict
+export function granted<T>(value: T): Verdict<T>
+export function granted<T>(value?: T): Verdict<T | undefined> {
+  return { ok: true, value }
+}
+
+export function refused(
+  kind: RefusalKind,
+  text: string,
+  more: { field?: string; facts?: Refusal['facts'] } = {},
+): { readonly ok: false; readonly refusal: Refusal } {
+  return {
+    ok: false,
+    refusal: {
+      kind,
+      text,
+      ...(more.field !== undefined ? { field: more.field } : {}),
+      ...(more.facts !== undefined ? { facts: more.facts } : {}),
+    },
+  }
+}
+
+/** The value of a verdict; throws the refusal, for a dialect's error handler, when there is none. */
+export function must<T>(verdict: Verdict<T>): T {
+  if (!verdict.ok) throw new Refused(verdict.refusal)
+  return verdict.value
+}

@@ -1,0 +1,84 @@
+// The dialect port: what a tongue of Switchyard brings (paths, access rule, routes, flow drafters, kinds of work),
+// and the kit it is given. A dialect is a translation: read → ask the engine → show. No timers, locks or retries here.
+
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { Clock } from '../core/clock.ts'
+import type { Random } from '../core/ids.ts'
+import type { Json } from '../core/json.ts'
+import type { Drafter } from '../core/planner.ts'
+import type { Principal, Right } from '../core/principal.ts'
+import type { WorkModule } from '../core/work.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Blobs } from '../store/blobs.ts'
+import type { Records } from '../store/store.ts'
+
+export interface Dialect {
+  /** As in settings, metrics and job.dialect: `native`, `prominence` … */
+  readonly name: string
+  /** First path segments that belong to it, such as `/yard/v1`. Two dialects may not claim the same. */
+  readonly claims: readonly string[]
+  readonly access: AccessRule
+  /** Kinds of work it brings for the function executor, by name. */
+  readonly work?: Readonly<Record<string, WorkModule>>
+  /** Called once, before the engine recovers: registers drafters and preparers, reads its settings. */
+  open(kit: Kit): Promise<OpenDialect>
+}
+
+/** What may be done without credentials, where no authentication is configured (loopback only). */
+export interface AccessRule {
+  /** The rule that the dialect's own documents give. Never `submit` where a job can be a program of the caller's choice. */
+  readonly anonymous: readonly Right[]
+}
+
+export interface OpenDialect {
+  /** An encapsulated Fastify plugin: own body parsers, errors, 404 and 405. Registered without a prefix. */
+  readonly routes: FastifyPluginAsync
+  /** Called when the engine has recovered and may be asked; before the first request. */
+  ready?(): Promise<void>
+  /** Called at shutdown, after the last request. */
+  close?(): Promise<void>
+}
+
+export interface Kit {
+  readonly engine: Engine
+  /** The engine's view: reads see what was written before. */
+  readonly records: Records
+  readonly blobs: Blobs
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  /** The product's metrics; a dialect prefixes its own with `switchyard_<dialect>_`. */
+  readonly metrics: Registry
+  /** The dialect's own section of the configuration, as written; the dialect checks it and names what is wrong. */
+  readonly settings: Json
+  readonly access: Access
+  /** A folder of the dialect's own in the data directory; exists. */
+  readonly dir: string
+  /** Scheme, host and port under which clients reach this server: as configured, else as the request says. */
+  publicUrl(request?: FastifyRequest): string
+  /** Reads a secret that is kept in the data directory (mode 0600), making it at the first time. */
+  secret(name: string): Promise<Uint8Array>
+  /** For flows of this kind. */
+  draft(kind: string, drafter: Drafter): void
+  /** Completes a spec just before each attempt starts (secrets, tokens, addresses): never stored. */
+  prepare(kind: string, preparer: Preparer): void
+}
+
+export type Preparer = (order: { readonly spec: Json; readonly job: string; readonly ref: string | null; readonly owner: string; readonly n: number; readonly attempt: number }) => Json | Promise<Json>
+
+/** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */
+export interface Access {
+  /**
+   * The caller of a request: by `Authorization` (Bearer, Basic), by what the dialect passes in `credentials`,
+   * else the dialect's anonymous principal. Undefined when credentials were given and are not valid.
+   */
+  recognise(request: FastifyRequest, credentials?: { token?: string; user?: string; password?: string }): Promise<Principal | undefined>
+  /** As recognise, and throws Refused `not-authenticated` or `not-allowed` when the right is not there. */
+  demand(request: FastifyRequest, right: Right): Promise<Principal>
+  /** The principal of a token (opaque or JWT of ours), undefined when unknown, expired or revoked. */
+  byToken(token: string): Promise<Principal | undefined>
+  /** Issues a JWT of ours; also for running jobs that act for their owner (`job`). */
+  issue(claims: { user: string; groups: readonly string[]; role: Principal['role']; email?: string; job?: string; expiresAt: number }): Promise<string>
+}

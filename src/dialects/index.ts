@@ -1,0 +1,5 @@
+// The tongues of this yard: one line each. app/ opens them in this order.
+
+import type { Dialect } from './dialect.ts'
+
+export const dialects: readonly Dialect[] = []

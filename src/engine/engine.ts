@@ -1,0 +1,128 @@
+// The front door of the engine. (Being written: this file first says what there will be.)
+
+import type { Clock } from '../core/clock.ts'
+import type { Event } from '../core/event.ts'
+import type { Flow, FlowDraft, FlowNode } from '../core/flow.ts'
+import type { Random } from '../core/ids.ts'
+import type { Job, JobDraft, Resources } from '../core/job.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Drafter } from '../core/planner.ts'
+import type { Refusal, Verdict } from '../core/refusal.ts'
+import type { Executor } from '../executors/executor.ts'
+import type { BlobCount, History, RecordChange, Records, Store } from '../store/store.ts'
+
+export interface PoolSettings {
+  /** How many jobs may be live at a time; without limit when absent. */
+  readonly slots?: number
+  readonly resources?: Resources
+  /** Whether owners take turns, with rank deciding only among one owner's jobs. */
+  readonly fair?: boolean
+}
+
+export interface EngineParts {
+  readonly store: Store
+  readonly executors: readonly Executor[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly pools: Readonly<Record<string, PoolSettings>>
+  /** How long ended jobs stay in history; for ever when absent. */
+  readonly retainMs?: number
+  readonly observe?: EngineObserver
+}
+
+export interface EngineObserver {
+  committed?(facts: { jobs: number; events: number; durationMs: number }): void
+  started?(job: Job, waitMs: number): void
+  ended?(job: Job, runMs: number): void
+  /** The store failed (down) or works again. */
+  health?(state: 'up' | 'down', why?: string): void
+}
+
+/** One batch in the making: everything done through it is committed together, or not at all. */
+export interface Tx {
+  readonly now: number
+  submit(draft: JobDraft): Job
+  startFlow(draft: FlowDraft): Flow
+  cancel(n: number, options?: { message?: string; kill?: boolean }): Verdict<Job>
+  hold(n: number): Verdict<Job>
+  release(n: number): Verdict<Job>
+  /** Asks a live job to stop and be held; it is ready again, and held, once it has stopped. */
+  pause(n: number): Verdict<Job>
+  rerank(n: number, rank: number): Verdict<Job>
+  /** Changes a job's detail (members merge; null removes) while it is not final. */
+  note(n: number, detail: JsonObject): Verdict<Job>
+  cancelFlow(n: number): Verdict<Flow>
+  noteFlow(n: number, detail: JsonObject): Verdict<Flow>
+  record(change: RecordChange): void
+  blob(count: BlobCount): void
+  /** The next number of a named sequence, from 1. */
+  next(counter: string): number
+  event(event: { subject: Event['subject']; n: number; type: string; body?: JsonObject }): void
+}
+
+export interface Engine {
+  start(): Promise<void>
+  close(): Promise<void>
+  /** Whether commands are accepted; false while the store is failing, or before start. */
+  readonly up: boolean
+  readonly executors: ReadonlyMap<string, Executor>
+  readonly pools: Readonly<Record<string, PoolSettings>>
+
+  /** Runs `fn` at once; resolves with its value when what it did is durable. It must check before it changes. */
+  write<T>(fn: (tx: Tx) => T): Promise<T>
+  /** As write, for the move of a job that has ended already: resubmit or write off. */
+  resubmit(n: number, options?: { resetTries?: boolean }): Promise<Verdict<Job>>
+  writeOff(n: number): Promise<Verdict<Job>>
+  rerunFlow(n: number): Promise<Verdict<Flow>>
+  /** Takes ended jobs or flows out of history. */
+  forget(what: { jobs?: readonly number[]; flows?: readonly number[] }): Promise<void>
+
+  /** Resolves when everything done so far is durable: await it before showing anything. */
+  committed(): Promise<void>
+  job(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Job | undefined>
+  flow(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Flow | undefined>
+  nodes(flow: number): Promise<readonly FlowNode[]>
+  spec(n: number): Promise<Json>
+  /** How far a live job is, as its executor last said. */
+  progress(n: number): { fraction: number | null; detail: JsonObject | null } | undefined
+  readonly history: History
+  readonly records: Records
+  /** Jobs that have not ended, oldest first. */
+  liveJobs(filter?: { dialect?: string; owner?: string; flow?: number }): Iterable<Job>
+  liveFlows(filter?: { dialect?: string; owner?: string }): Iterable<Flow>
+  /** The job, once it is final and that is durable; undefined after the time-out. */
+  settled(n: number, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Job | undefined>
+  settledFlow(n: number, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Flow | undefined>
+  /** Calls with each batch of events once it is durable; the returned function ends it. */
+  watch(listener: (events: readonly Event[]) => void): () => void
+  /** Why a job, or a node, is not running; undefined when it runs or has ended. */
+  why(n: number): Promise<Why | undefined>
+  /** Whether a job that needs this could ever run in this pool. */
+  fits(pool: string, needs: Resources): Refusal | undefined
+  poolState(): readonly PoolState[]
+
+  drafter(kind: string, drafter: Drafter): void
+  preparer(kind: string, prepare: (order: { spec: Json; job: string; ref: string | null; owner: string; n: number; attempt: number }) => Json | Promise<Json>): void
+}
+
+export interface PoolState {
+  readonly name: string
+  readonly slots: number | null
+  readonly slotsUsed: number
+  readonly resources: Resources | null
+  readonly used: Required<Resources>
+  readonly ready: number
+}
+
+/** What a job waits for. */
+export interface Why {
+  readonly state: Job['state']
+  /** `slots`, `resources`, `behind` (others are before it), `held`, `delayed`, `upstream`, `starting`, `store` */
+  readonly waitsFor: string
+  readonly text: string
+  readonly sinceAt: number
+  /** Its place in its pool's queue, from 1. */
+  readonly place?: number
+  readonly untilAt?: number
+  readonly upstream?: readonly { readonly node: string; readonly state: string; readonly job?: number }[]
+}
