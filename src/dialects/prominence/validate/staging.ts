@@ -1,0 +1,94 @@
+// What a job brings in and takes out: artifacts, outputFiles, outputDirs, inputs, storage.
+
+import { bad, booleanOr, has, listOr, objectOr, onlyKnown, staysBelow, textOr } from './bad.ts'
+
+const artifactItems = new Set(['url', 'mountpoint', 'executable'])
+const inputItems = new Set(['filename', 'content', 'executable'])
+
+/** Checks everything of a job that moves files, in the contract's order. */
+export function checkStaging(job: { [name: string]: unknown }): void {
+  checkArtifacts(job)
+  checkOutputs(job, 'outputFiles')
+  checkOutputs(job, 'outputDirs')
+  checkInputs(job)
+  checkStorage(job)
+}
+
+function checkArtifacts(job: { [name: string]: unknown }): void {
+  if (!has(job, 'artifacts')) return
+  const words = 'an array of artifacts must be provided'
+  for (const entry of listOr(job['artifacts'], words, 'artifacts')) {
+    const artifact = objectOr(entry, 'each artifact must be defined as a dict', 'artifacts')
+    onlyKnown(artifact, artifactItems, item => `invalid item ${item} in artifact`)
+    if (!has(artifact, 'url')) bad('an artifact must contain a URL', 'url')
+    textOr(artifact['url'], 'the URL of an artifact must be a string', 'url')
+    if (has(artifact, 'mountpoint')) checkMountpoint(artifact['mountpoint'])
+    booleanOr(artifact, 'executable')
+  }
+}
+
+/** `DIR:/ABS`: a folder of the home directory, seen at an absolute path as well. */
+function checkMountpoint(value: unknown): void {
+  const mountpoint = textOr(value, 'invalid mountpoint for artifact', 'mountpoint')
+  const colon = mountpoint.indexOf(':')
+  if (colon < 0) bad('invalid mountpoint for artifact', 'mountpoint')
+  const source = mountpoint.slice(0, colon)
+  const target = mountpoint.slice(colon + 1)
+  if (source === '' || source === '.' || source === '..' || source.includes('/'))
+    bad('invalid source in mountpoint for artifact', 'mountpoint')
+  if (!target.startsWith('/')) bad('the mountpoint for an artifact must be an absolute path', 'mountpoint')
+  if (target.split('/').includes('..') || target.includes(':') || /^\/+$/.test(target))
+    bad('invalid mountpoint for artifact', 'mountpoint')
+}
+
+function checkOutputs(job: { [name: string]: unknown }, member: 'outputFiles' | 'outputDirs'): void {
+  if (!has(job, member)) return
+  for (const name of listOr(job[member], `an array of ${member} must be provided`, member)) {
+    if (typeof name !== 'string') bad(`${member} must be a list of strings`, member)
+    textOr(name, '', member)
+    if (!staysBelow(name))
+      bad(`${member} must name things below the home directory of the job: "${name}"`, member)
+  }
+}
+
+function checkInputs(job: { [name: string]: unknown }): void {
+  if (!has(job, 'inputs')) return
+  for (const entry of listOr(job['inputs'], 'an array of inputs must be provided', 'inputs')) {
+    const input = objectOr(entry, 'each input must be defined as a dict', 'inputs')
+    onlyKnown(input, inputItems, item => `invalid item ${item} in input`)
+    if (!has(input, 'filename')) bad('each input must contain a filename', 'filename')
+    if (!has(input, 'content')) bad('each input must contain base64 encoded content', 'content')
+    const filename = textOr(input['filename'], 'the filename of an input must be a string', 'filename')
+    const base = filename.slice(filename.lastIndexOf('/') + 1)
+    if (base === '' || base === '.' || base === '..') bad(`"${filename}" does not name a file`, 'filename')
+    const content = textOr(input['content'], 'the content of an input must be a string', 'content')
+    // Encoders that break lines are common; anything else outside the alphabet is a mistake worth telling.
+    const packed = content.replace(/\s+/g, '')
+    if (packed.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(packed))
+      bad(`the content of input "${filename}" is not valid base64`, 'content')
+    booleanOr(input, 'executable')
+  }
+}
+
+function checkStorage(job: { [name: string]: unknown }): void {
+  if (!has(job, 'storage')) return
+  const storage = objectOr(job['storage'], 'storage must be defined as a dict', 'storage')
+  if (!has(storage, 'type')) bad('storage type must be defined', 'type')
+  if (storage['type'] !== 'onedata') bad('storage type must be onedata', 'type')
+  if (!has(storage, 'mountpoint')) bad('a mount point must be defined', 'mountpoint')
+  const mountpoint = textOr(storage['mountpoint'], 'the mountpoint must be an absolute path', 'mountpoint')
+  if (mountpoint !== '' && (!mountpoint.startsWith('/') || mountpoint.split('/').includes('..')))
+    bad('the mountpoint must be an absolute path', 'mountpoint')
+  if (has(storage, 'default') && typeof storage['default'] !== 'boolean')
+    bad('default must be either true or false', 'default')
+  if (has(storage, 'directory')) {
+    const directory = textOr(storage['directory'], 'the storage directory must be a string', 'directory')
+    if (directory.split('/').includes('..')) bad('the storage directory must not contain ".."', 'directory')
+  }
+  if (!has(storage, 'onedata')) bad('OneData storage details must be defined', 'onedata')
+  const onedata = objectOr(storage['onedata'], 'OneData storage details must be defined', 'onedata')
+  if (!has(onedata, 'provider')) bad('OneData provider must be defined', 'provider')
+  if (!has(onedata, 'token')) bad('OneData token must be defined', 'token')
+  textOr(onedata['provider'], 'the OneData provider must be a string', 'provider')
+  textOr(onedata['token'], 'the OneData token must be a string', 'token')
+}
