@@ -94,6 +94,7 @@ export const tags = {
   CardiacNumberOfImages: 0x00181090,
   ImageIndex: 0x00541330,
   PixelData: 0x7fe00010,
+  DataSetTrailingPadding: 0xfffcfffc,
   Item: 0xfffee000,
   ItemEnd: 0xfffee00d,
   SequenceEnd: 0xfffee0dd,

@@ -95,8 +95,18 @@ function readOpening(file: ByteSource, options: ReadOptions): Opening {
     const guess = guessOpening(file, file.window(meta.end, 8))
     return { ...guess, meta: meta.elements, fileDataSetAt: meta.end }
   }
-  const uid = ascii(file.read(syntax.valueAt, Math.min(syntax.length, 64)), 0, Math.min(syntax.length, 64)).replace(/[\0 ]+$/, '')
-  return { meta: meta.elements, file, transferSyntax: uid, ...layoutOf(uid), fileDataSetAt: meta.end }
+  const uid = ascii(
+    file.read(syntax.valueAt, Math.min(syntax.length, 64)),
+    0,
+    Math.min(syntax.length, 64),
+  ).replace(/[\0 ]+$/, '')
+  const layout = { ...layoutOf(uid) }
+  const next = file.window(meta.end, 8)
+  // Some writers announce one layout and use the other: the first element tells.
+  if (next.length >= 8 && !layout.isDeflated && layout.isLittleEndian) {
+    layout.isExplicit = layout.isExplicit ? isVr(next[4]!, next[5]!) : vrs.has(vrText(next[4]!, next[5]!))
+  }
+  return { meta: meta.elements, file, transferSyntax: uid, ...layout, fileDataSetAt: meta.end }
 }
 
 /** Files without a header: little or big endian and explicit or not, told from their first element. */
@@ -258,6 +268,12 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
       return within.creators?.get(Math.floor(tag / 0x10000) * 0x10000 + block)
     }
 
+    /** A value written as unknown is read as what the public dictionary says, unless that is a sequence. */
+    function knownVr(tag: Tag, within: Frame): string {
+      const vr = settleVr(dictionary.entryOf(tag)?.vr ?? 'UN', tag, within.pixelRepresentation)
+      return vr === 'SQ' ? 'UN' : vr
+    }
+
     for (;;) {
       const within = stack[stack.length - 1]!
       if (at >= within.end) {
@@ -332,6 +348,7 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         push(frame('sequence', how, Number.POSITIVE_INFINITY, { ...head, vr: 'SQ' }))
         continue
       }
+      if (vr === 'UN' && within.isExplicit) vr = knownVr(tag, within)
       const end = valueAt + length
       if (end > size) fail(`the value at ${valueAt} is cut off`)
       if (vr === 'SQ') {
