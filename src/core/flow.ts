@@ -33,8 +33,8 @@ export interface DagPlan {
    * `spread`: dependents are blocked, which is undone when the failed node is run again.
    */
   readonly failure: 'cut' | 'spread'
-  /** At most this many unfinished jobs at a time. */
-  readonly liveMax?: number
+  /** At most this many of its jobs waiting to start at a time; further nodes are released as those start. */
+  readonly idleMax?: number
   /** Create the jobs of all nodes at once, as blocked ones, instead of when each is released. */
   readonly ahead?: boolean
 }

@@ -30,6 +30,8 @@ export interface JobDraft {
   /** Its place in the pool, ascending: a lower rank starts first. */
   readonly rank?: number
   readonly needs?: Resources
+  /** What becomes of a job that its pool can never hold: refused, or accepted and failed at once (`no-resources`). */
+  readonly unfit?: 'refuse' | 'fail'
   /** It may not start until released by an operator. */
   readonly held?: boolean
   /** Not before this instant (epoch ms). */

@@ -53,7 +53,9 @@ export function refuse(
 }
 
 /** The answer to a request that may be refused as a matter of course: clients do that all day. */
-export type Verdict<T = void> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal }
+export type Verdict<T = void> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 export function granted(): Verdict
 export function granted<T>(value: T): Verdict<T>

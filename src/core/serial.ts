@@ -8,7 +8,7 @@ export class Serial {
   run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve()
     const mine = before.then(task, task)
-    const tail = mine.then(
+    const tail: Promise<unknown> = mine.then(
       () => this.#leave(key, tail),
       () => this.#leave(key, tail),
     )

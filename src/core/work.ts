@@ -1,7 +1,7 @@
 // What a domain hands to the function executor: a named function that runs on a worker thread.
 
-import type { Json, JsonObject } from './json.ts'
 import type { OutputDraft } from './job.ts'
+import type { Json, JsonObject } from './json.ts'
 
 /** What a running function may use besides its input. */
 export interface WorkTools {
@@ -25,7 +25,10 @@ export interface WorkResult {
 }
 
 /** One kind of work. Throwing fails the attempt with the error's message (`exitCode` if the error has one). */
-export type Work = (input: Json, tools: WorkTools) => WorkResult | undefined | void | Promise<WorkResult | undefined | void>
+export type Work = (
+  input: Json,
+  tools: WorkTools,
+) => WorkResult | undefined | void | Promise<WorkResult | undefined | void>
 
 /** Where to find a kind of work: a module that exports it. Loaded by name inside the worker thread. */
 export interface WorkModule {

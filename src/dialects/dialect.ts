@@ -10,7 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
 import type { WorkModule } from '../core/work.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/store.ts'
 
@@ -66,19 +66,27 @@ export interface Kit {
   prepare(kind: string, preparer: Preparer): void
 }
 
-export type Preparer = (order: { readonly spec: Json; readonly job: string; readonly ref: string | null; readonly owner: string; readonly n: number; readonly attempt: number }) => Json | Promise<Json>
-
 /** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */
 export interface Access {
   /**
    * The caller of a request: by `Authorization` (Bearer, Basic), by what the dialect passes in `credentials`,
    * else the dialect's anonymous principal. Undefined when credentials were given and are not valid.
    */
-  recognise(request: FastifyRequest, credentials?: { token?: string; user?: string; password?: string }): Promise<Principal | undefined>
+  recognise(
+    request: FastifyRequest,
+    credentials?: { token?: string; user?: string; password?: string },
+  ): Promise<Principal | undefined>
   /** As recognise, and throws Refused `not-authenticated` or `not-allowed` when the right is not there. */
   demand(request: FastifyRequest, right: Right): Promise<Principal>
   /** The principal of a token (opaque or JWT of ours), undefined when unknown, expired or revoked. */
   byToken(token: string): Promise<Principal | undefined>
   /** Issues a JWT of ours; also for running jobs that act for their owner (`job`). */
-  issue(claims: { user: string; groups: readonly string[]; role: Principal['role']; email?: string; job?: string; expiresAt: number }): Promise<string>
+  issue(claims: {
+    user: string
+    groups: readonly string[]
+    role: Principal['role']
+    email?: string
+    job?: string
+    expiresAt: number
+  }): Promise<string>
 }

@@ -1,4 +1,4 @@
-// The front door of the engine. (Being written: this file first says what there will be.)
+// The front door of the engine: what dialects and app may ask of it. yard-engine.ts is the life behind it.
 
 import type { Clock } from '../core/clock.ts'
 import type { Event } from '../core/event.ts'
@@ -27,6 +27,12 @@ export interface EngineParts {
   readonly pools: Readonly<Record<string, PoolSettings>>
   /** How long ended jobs stay in history; for ever when absent. */
   readonly retainMs?: number
+  /** Runs something after what is happening now; setImmediate in the product. */
+  readonly defer: (run: () => void) => void
+  /** A steady clock in ms, for measuring durations only. */
+  readonly steady: () => number
+  /** How long after a failed commit the store is tried again. */
+  readonly reopenMs?: number
   readonly observe?: EngineObserver
 }
 
@@ -97,13 +103,25 @@ export interface Engine {
   watch(listener: (events: readonly Event[]) => void): () => void
   /** Why a job, or a node, is not running; undefined when it runs or has ended. */
   why(n: number): Promise<Why | undefined>
+  /** The same for a node of a live flow, by its key. */
+  whyNode(flow: number, node: string): Promise<Why | undefined>
   /** Whether a job that needs this could ever run in this pool. */
   fits(pool: string, needs: Resources): Refusal | undefined
   poolState(): readonly PoolState[]
 
   drafter(kind: string, drafter: Drafter): void
-  preparer(kind: string, prepare: (order: { spec: Json; job: string; ref: string | null; owner: string; n: number; attempt: number }) => Json | Promise<Json>): void
+  preparer(kind: string, prepare: Preparer): void
 }
+
+/** Completes a spec just before an attempt starts: secrets, tokens, addresses. What it adds is never stored. */
+export type Preparer = (order: {
+  readonly spec: Json
+  readonly job: string
+  readonly ref: string | null
+  readonly owner: string
+  readonly n: number
+  readonly attempt: number
+}) => Json | Promise<Json>
 
 export interface PoolState {
   readonly name: string

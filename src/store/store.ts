@@ -3,8 +3,8 @@
 
 import type { Event } from '../core/event.ts'
 import type { Flow, FlowNode } from '../core/flow.ts'
-import type { JobState } from '../core/job-state.ts'
 import type { Attempt, Job, Output } from '../core/job.ts'
+import type { JobState } from '../core/job-state.ts'
 import type { Json } from '../core/json.ts'
 import type { Blobs } from './blobs.ts'
 
@@ -19,6 +19,8 @@ export interface Store {
   readonly history: History
   readonly records: Records
   readonly blobs: Blobs
+  /** How often a blob is referred to by what is committed: what `blobs.sweep` has to ask. */
+  blobCount(hash: string): Promise<number>
   /** Writes a consistent copy of everything but blobs to a file or folder, while the server runs. */
   backup(target: string): Promise<void>
   close(): Promise<void>
@@ -47,14 +49,18 @@ export interface HotSet {
   readonly counters: ReadonlyMap<string, number>
 }
 
-/** One batch. A job that is new and changed in one batch stands in `newJobs` only, with its facts as they are now. */
+/**
+ * One batch. Text is kept as Unicode: a lone surrogate becomes U+FFFD, except inside of JSON values, which come back
+ * as they were. A job with an end must be in a final state, and the other way round. A job that is new and changed in one batch stands in
+ * `newJobs` only, with its facts as they are now.
+ */
 export interface Changes {
   readonly newJobs: readonly { readonly job: Job; readonly spec: string }[]
   readonly jobs: Iterable<Job>
   readonly attempts: readonly Attempt[]
   readonly newFlows: readonly { readonly flow: Flow; readonly spec: string }[]
   readonly flows: Iterable<Flow>
-  /** New or changed; a node's identity is (flow, key). */
+  /** New or changed; a node's identity is (flow, key), which (flow, step, index) says as well. */
   readonly nodes: Iterable<FlowNode>
   readonly outputs: readonly Output[]
   readonly outputsDropped: readonly { readonly job: number; readonly name: string }[]
@@ -63,7 +69,7 @@ export interface Changes {
   readonly blobs: readonly BlobCount[]
   /** Named counters with their new values (a dialect's sequence of numbers). */
   readonly counters: ReadonlyMap<string, number>
-  /** Jobs and flows taken out of history, with their specs, attempts and outputs. Events stay. */
+  /** Jobs and flows taken out of history after all else, with their specs, attempts, outputs and nodes. Events stay. */
   readonly forgottenJobs: readonly number[]
   readonly forgottenFlows: readonly number[]
 }
@@ -110,6 +116,8 @@ export interface JobQuery {
   readonly flow?: number
   /** All of these labels must be there with these values; keys compare without case when `foldKeys`. */
   readonly labels?: readonly (readonly [key: string, value: string])[]
+  readonly foldKeys?: boolean
+  /** Created at or after the one and before or at the other. */
   readonly createdFrom?: number
   readonly createdTo?: number
   /** `newest`/`oldest`: by n; `ended`: by end, newest first, ended jobs only. */
@@ -125,6 +133,7 @@ export interface FlowQuery {
   readonly kind?: string
   readonly name?: string
   readonly labels?: readonly (readonly [key: string, value: string])[]
+  readonly foldKeys?: boolean
   readonly createdFrom?: number
   readonly createdTo?: number
   readonly order: 'newest' | 'oldest' | 'ended'
@@ -169,7 +178,10 @@ export interface RecordQuery {
   readonly parent?: string
   /** All conditions must hold. Text compares by code points, numbers by value; `prefix` is for text. */
   readonly where?: readonly IndexCondition[]
-  /** `seq` (arrival) unless said; `id` compares by code points; or by the value of an index name. */
+  /**
+   * `seq` (arrival) unless said; `id` compares by code points; or by the value of an index name: numbers before text,
+   * a record by its lowest value (its highest when `down`), and records without that name are left out.
+   */
   readonly order?: 'seq' | '-seq' | 'id' | '-id' | { readonly index: string; readonly down?: boolean }
   readonly after?: string
   readonly limit: number

@@ -1,0 +1,104 @@
+// What the engine keeps in memory: every job and flow that has not ended, the pools, and the counters.
+
+import type { Event } from '../core/event.ts'
+import type { Flow } from '../core/flow.ts'
+import type { Job } from '../core/job.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { PoolSettings } from './engine.ts'
+import { Pool } from './pool.ts'
+
+export class Model {
+  readonly jobs = new Map<number, Job>()
+  readonly jobsById = new Map<string, Job>()
+  readonly jobsByRef = new Map<string, Job>()
+  readonly flows = new Map<number, Flow>()
+  readonly flowsById = new Map<string, Flow>()
+  readonly flowsByRef = new Map<string, Flow>()
+  readonly pools = new Map<string, Pool>()
+  readonly counters = new Map<string, number>()
+  /** How far live jobs are, as last heard. Not durable on purpose. */
+  readonly progress = new Map<number, { fraction: number | null; detail: JsonObject | null }>()
+  readonly specs = new SpecShelf()
+  lastN = 0
+  lastEvent = 0
+
+  constructor(pools: Readonly<Record<string, PoolSettings>>) {
+    for (const [name, settings] of Object.entries(pools)) this.pools.set(name, new Pool(name, settings))
+    if (!this.pools.has('default')) this.pools.set('default', new Pool('default', {}))
+  }
+
+  /** The pool of that name; a name nobody declared is a pool without limits. */
+  pool(name: string): Pool {
+    let pool = this.pools.get(name)
+    if (pool === undefined) {
+      pool = new Pool(name, {})
+      this.pools.set(name, pool)
+    }
+    return pool
+  }
+
+  addJob(job: Job): void {
+    this.jobs.set(job.n, job)
+    this.jobsById.set(job.id, job)
+    if (job.ref !== null) this.jobsByRef.set(refKey(job.dialect, job.ref), job)
+  }
+
+  /** A job that ended, and whose end is durable, is found in the store from now on. */
+  dropJob(job: Job): void {
+    this.jobs.delete(job.n)
+    this.jobsById.delete(job.id)
+    if (job.ref !== null) this.jobsByRef.delete(refKey(job.dialect, job.ref))
+    this.specs.drop(job.n)
+    this.progress.delete(job.n)
+  }
+
+  addFlow(flow: Flow): void {
+    this.flows.set(flow.n, flow)
+    this.flowsById.set(flow.id, flow)
+    if (flow.ref !== null) this.flowsByRef.set(refKey(flow.dialect, flow.ref), flow)
+  }
+
+  dropFlow(flow: Flow): void {
+    this.flows.delete(flow.n)
+    this.flowsById.delete(flow.id)
+    if (flow.ref !== null) this.flowsByRef.delete(refKey(flow.dialect, flow.ref))
+  }
+
+  /** The next event, chained to the one before it about the same subject. */
+  nextEvent(facts: Omit<Event, 'seq'>): Event {
+    this.lastEvent++
+    return { seq: this.lastEvent, ...facts }
+  }
+}
+
+/** One key for a name within a dialect. */
+export function refKey(dialect: string, ref: string): string {
+  return `${dialect}\u0000${ref}`
+}
+
+/**
+ * Specs of waiting jobs, so that starting one needs no read. Bounded: what comes when the shelf is full is read from
+ * the store at its start; the oldest stay, since they start soonest.
+ */
+class SpecShelf {
+  static readonly bytesMax = 32 * 1024 * 1024
+  readonly #specs = new Map<number, { spec: Json; bytes: number }>()
+  #bytes = 0
+
+  put(n: number, spec: Json, bytes: number): void {
+    if (this.#bytes + bytes > SpecShelf.bytesMax) return
+    this.#specs.set(n, { spec, bytes })
+    this.#bytes += bytes
+  }
+
+  get(n: number): Json | undefined {
+    return this.#specs.get(n)?.spec
+  }
+
+  drop(n: number): void {
+    const entry = this.#specs.get(n)
+    if (entry === undefined) return
+    this.#bytes -= entry.bytes
+    this.#specs.delete(n)
+  }
+}

@@ -1,0 +1,449 @@
+// The dag planner: decides what a flow of nodes does next. A deterministic state machine without I/O; what it asks
+// takes effect through PlannerActs. Its cost follows what changed: a node's end touches its step, and a step's end
+// the steps that need it.
+
+import type { Flow, FlowNode, NodeState } from '../../../core/flow.ts'
+import type { Job } from '../../../core/job.ts'
+import { isFinal, isWaiting } from '../../../core/job-state.ts'
+import type { Drafter, NodePlace, PlannerActs } from '../../../core/planner.ts'
+import { type Graph, isGraph, readGraph } from './graph.ts'
+
+/** A flow that has not ended, with what the planner needs at hand. */
+export interface Plan {
+  readonly flow: Flow
+  readonly spec: unknown
+  readonly drafter: Drafter
+  readonly graph: Graph
+  readonly steps: StepRun[]
+  /** How many nodes of the whole flow are in which state. */
+  readonly totals: Record<NodeState, number>
+  /** Nodes that are free to go, in order, and wait only for room (idleMax). */
+  readonly free: { step: number; next: number }[]
+  /** Steps with a node that changed, whose children have not heard of it yet. */
+  readonly touched: number[]
+  /** Jobs of this flow that are made and not yet started. */
+  idle: number
+  /** The planner is at work on this flow: what its own asks cause is picked up by the loop that is running. */
+  busy: boolean
+}
+
+/** Where one step stands: its nodes, and how many of them are in which state. */
+interface StepRun {
+  readonly nodes: FlowNode[]
+  readonly counts: Record<NodeState, number>
+  /** Parents that have not ended. */
+  open: number
+  /** Parents that failed or are blocked, under `spread`. */
+  bad: number
+  /** Whether its own end has been told to its children, and with what badness. */
+  ended: boolean
+  isBad: boolean
+}
+
+/** The key of one instance: `step`, or `step/index` where the step fans out. */
+export function nodeKey(step: { key: string; fansOut: boolean }, index: number): string {
+  return step.fansOut ? `${step.key}/${index}` : step.key
+}
+
+/** Fresh nodes for a new flow; those named in `done` count as done from the beginning. */
+export function makeNodes(flow: Flow, done: ReadonlySet<string>): FlowNode[] {
+  const nodes: FlowNode[] = []
+  for (const [position, step] of flow.plan.steps.entries()) {
+    for (let index = 0; index < step.count; index++) {
+      const key = nodeKey(step, index)
+      nodes.push({
+        flow: flow.n,
+        key,
+        step: position,
+        index,
+        state: done.has(key) ? 'done' : 'waiting',
+        job: 0,
+        child: 0,
+        runs: 0,
+      })
+    }
+  }
+  return nodes
+}
+
+/** Takes a flow up, new or from the store, in whatever state its nodes are. Nothing is asked yet. */
+export function loadPlan(parts: {
+  flow: Flow
+  spec: unknown
+  drafter: Drafter
+  nodes: readonly FlowNode[]
+  jobOf(n: number): Job | undefined
+}): Plan {
+  const graph = readGraph(parts.flow.plan)
+  if (!isGraph(graph)) throw new Error(`flow ${parts.flow.id} has a plan that was never valid: ${graph.text}`)
+  const steps = graph.steps.map(
+    (_, at): StepRun => ({
+      nodes: [],
+      counts: noNodes(),
+      open: graph.parents[at]!.length,
+      bad: 0,
+      ended: false,
+      isBad: false,
+    }),
+  )
+  const plan: Plan = {
+    flow: parts.flow,
+    spec: parts.spec,
+    drafter: parts.drafter,
+    graph,
+    steps,
+    totals: noNodes(),
+    free: [],
+    touched: [],
+    idle: 0,
+    busy: false,
+  }
+  for (const node of parts.nodes) {
+    const run = steps[node.step]!
+    run.nodes[node.index] = node
+    run.counts[node.state]++
+    plan.totals[node.state]++
+    if (node.state === 'live') {
+      const job = parts.jobOf(node.job)
+      if (job !== undefined && isWaiting(job.state)) plan.idle++
+    }
+  }
+  for (const at of graph.order) {
+    const run = steps[at]!
+    run.isBad = run.counts.failed > 0 || run.counts.blocked > 0
+    run.ended = hasEnded(run)
+    for (const child of graph.children[at]!) {
+      if (run.ended) steps[child]!.open--
+      if (run.isBad) steps[child]!.bad++
+    }
+  }
+  for (const at of graph.order) if (isFree(plan, at)) plan.free.push({ step: at, next: 0 })
+  return plan
+}
+
+/** Goes as far as possible: makes jobs ahead, releases what is free, ends the flow. Call it after loadPlan, once. */
+export function beginPlan(plan: Plan, acts: PlannerActs): void {
+  if (plan.flow.plan.ahead === true) makeJobsAhead(plan, acts)
+  for (const at of plan.graph.order) {
+    const run = plan.steps[at]!
+    if (!run.ended && run.open === 0 && !isFree(plan, at)) decideStep(plan, acts, at)
+  }
+  advance(plan, acts)
+}
+
+/** A job of this flow moved. */
+export function jobMoved(plan: Plan, acts: PlannerActs, job: Job, from: Job['state']): void {
+  const node = nodeOf(plan, job)
+  if (node === undefined) return
+  if (node.state === 'live') {
+    if (isWaiting(from) && !isWaiting(job.state)) plan.idle--
+    if (!isWaiting(from) && isWaiting(job.state)) plan.idle++
+  }
+  if (isFinal(job.state)) jobEnded(plan, acts, node, job)
+  else if (isFinal(from)) nodeRevived(plan, acts, node, job)
+  advance(plan, acts)
+}
+
+/** A child flow of this flow ended, or was opened again. */
+export function childMoved(plan: Plan, acts: PlannerActs, child: Flow): void {
+  const node = findNode(plan, child.parentNode)
+  if (node === undefined || node.child !== child.n) return
+  if (child.state === 'running') {
+    if (node.state === 'failed') setNode(plan, acts, node, 'live')
+  } else {
+    setNode(plan, acts, node, child.state === 'succeeded' ? 'done' : 'failed')
+  }
+  advance(plan, acts)
+}
+
+/** Stops everything: live work is cancelled, the rest is skipped, and the flow ends when the last live node has. */
+export function cancelPlan(plan: Plan, acts: PlannerActs, message: string): void {
+  plan.free.length = 0
+  plan.busy = true
+  for (const run of plan.steps) {
+    for (const node of run.nodes) {
+      const job = node.job === 0 ? undefined : acts.liveJob(node.job)
+      if (node.state === 'waiting' || node.state === 'blocked') {
+        setNode(plan, acts, node, 'skipped')
+        if (job !== undefined) acts.cancel(job, message)
+      } else if (node.state === 'live' && job !== undefined) acts.cancel(job, message)
+    }
+  }
+  plan.busy = false
+  advance(plan, acts)
+}
+
+/** Everything that failed, was blocked or skipped waits again; what is done stays done. For nodes of an ended flow. */
+export function resetNodes(nodes: readonly FlowNode[]): FlowNode[] {
+  const reset = nodes.filter(node => node.state !== 'done')
+  for (const node of reset) {
+    node.state = 'waiting'
+    node.runs = 0
+  }
+  return reset
+}
+
+/** How many nodes stand where, for the flow's progress. */
+export function countNodes({ totals }: Plan): Flow['progress'] {
+  const { waiting, blocked, live, done, failed, skipped } = totals
+  return {
+    total: waiting + blocked + live + done + failed + skipped,
+    waiting: waiting + blocked,
+    live,
+    done,
+    failed,
+    skipped,
+  }
+}
+
+function noNodes(): Record<NodeState, number> {
+  return { waiting: 0, blocked: 0, live: 0, done: 0, failed: 0, skipped: 0 }
+}
+
+/** The node that a job works for, if the job is still the node's newest. */
+export function nodeOf(plan: Plan, job: Job): FlowNode | undefined {
+  const node = findNode(plan, job.node)
+  return node?.job === job.n ? node : undefined
+}
+
+/** What a waiting or blocked node waits for: its parents that are not done. */
+export function openParents(plan: Plan, key: string): FlowNode[] {
+  const node = findNode(plan, key)
+  if (node === undefined) return []
+  return plan.graph.parents[node.step]!.flatMap(parent =>
+    plan.steps[parent]!.nodes.filter(other => other.state !== 'done'),
+  )
+}
+
+export function findNode(plan: Plan, key: string | null): FlowNode | undefined {
+  if (key === null) return undefined
+  const places = plan.graph.places
+  const whole = places.get(key)
+  if (whole !== undefined && !plan.graph.steps[whole]!.fansOut) return plan.steps[whole]!.nodes[0]
+  const slash = key.lastIndexOf('/')
+  const step = slash < 0 ? undefined : places.get(key.slice(0, slash))
+  return step === undefined ? undefined : plan.steps[step]!.nodes[Number(key.slice(slash + 1))]
+}
+
+// ---- what follows from a node's end ----
+
+function jobEnded(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): void {
+  const step = plan.graph.steps[node.step]!
+  const told = plan.drafter.ended?.(plan.flow, plan.spec, place(plan, node), job)
+  if (told !== undefined) plan.flow.detail = { ...plan.flow.detail, ...told }
+  if (job.state === 'succeeded') {
+    setNode(plan, acts, node, 'done')
+  } else if (job.state === 'failed' && node.runs <= step.retries && plan.flow.stop === 'none') {
+    startNode(plan, acts, node)
+  } else if (node.state === 'live' || node.state === 'waiting' || node.state === 'blocked') {
+    setNode(plan, acts, node, 'failed')
+  }
+}
+
+/** An ended job of the flow was put back to waiting (resubmit, revive): its node is live, or waits, again. */
+function nodeRevived(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): void {
+  if (node.state !== 'failed' && node.state !== 'skipped') return
+  if (job.state === 'blocked') {
+    setNode(plan, acts, node, plan.steps[node.step]!.bad > 0 ? 'blocked' : 'waiting')
+    if (plan.steps[node.step]!.open === 0) decideStep(plan, acts, node.step)
+    return
+  }
+  setNode(plan, acts, node, 'live')
+  plan.idle++
+}
+
+/** The one place where a node changes. What it means to other steps is worked out by `settleSteps`, without recursion. */
+function setNode(plan: Plan, acts: PlannerActs, node: FlowNode, state: NodeState): void {
+  if (node.state === state) return
+  const run = plan.steps[node.step]!
+  run.counts[node.state]--
+  run.counts[state]++
+  plan.totals[node.state]--
+  plan.totals[state]++
+  node.state = state
+  acts.saveNode(node)
+  plan.touched.push(node.step)
+}
+
+/** Passes every change on, step by step, until nothing changes any more. */
+function settleSteps(plan: Plan, acts: PlannerActs): void {
+  for (let at = plan.touched.pop(); at !== undefined; at = plan.touched.pop()) tellChildren(plan, acts, at)
+}
+
+/** Passes on whether a step has ended, and whether it is bad, when either has changed. */
+function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
+  const run = plan.steps[at]!
+  const isBad = run.counts.failed > 0 || run.counts.blocked > 0
+  if (isBad !== run.isBad) {
+    run.isBad = isBad
+    for (const child of plan.graph.children[at]!) {
+      plan.steps[child]!.bad += isBad ? 1 : -1
+      if (plan.flow.plan.failure === 'spread') spreadTo(plan, acts, child)
+    }
+  }
+  const ended = hasEnded(run)
+  if (ended !== run.ended) {
+    run.ended = ended
+    for (const child of plan.graph.children[at]!) {
+      plan.steps[child]!.open += ended ? -1 : 1
+      if (plan.steps[child]!.open === 0) decideStep(plan, acts, child)
+    }
+  }
+}
+
+/** Under `spread`, waiting nodes are blocked while a parent is bad, and wait again when none is. */
+function spreadTo(plan: Plan, acts: PlannerActs, at: number): void {
+  const run = plan.steps[at]!
+  if (plan.graph.steps[at]!.when !== 'succeeded') return
+  const [from, to]: [NodeState, NodeState] = run.bad > 0 ? ['waiting', 'blocked'] : ['blocked', 'waiting']
+  if (run.counts[from] === 0) return
+  for (const node of run.nodes) {
+    if (node.state !== from) continue
+    setNode(plan, acts, node, to)
+    const job = node.job === 0 ? undefined : acts.liveJob(node.job)
+    if (job !== undefined) acts.block(job)
+  }
+}
+
+/** All parents of a step have ended: it goes, is skipped, or stays blocked until one of them is run again. */
+function decideStep(plan: Plan, acts: PlannerActs, at: number): void {
+  const run = plan.steps[at]!
+  if (run.counts.waiting === 0 || plan.flow.stop !== 'none') return
+  if (mayRun(plan, at)) {
+    plan.free.push({ step: at, next: 0 })
+  } else if (plan.flow.plan.failure === 'cut' || run.bad === 0) {
+    skipStep(plan, acts, at)
+  }
+}
+
+function mayRun(plan: Plan, at: number): boolean {
+  const parents = plan.graph.parents[at]!.map(parent => plan.steps[parent]!)
+  switch (plan.graph.steps[at]!.when) {
+    case 'succeeded':
+      return parents.every(parent => parent.counts.done === parent.nodes.length)
+    case 'ended':
+      return true
+    case 'failed':
+      return parents.some(parent => parent.counts.failed > 0)
+  }
+}
+
+function skipStep(plan: Plan, acts: PlannerActs, at: number): void {
+  for (const node of plan.steps[at]!.nodes) {
+    if (node.state !== 'waiting') continue
+    const job = node.job === 0 ? undefined : acts.liveJob(node.job)
+    setNode(plan, acts, node, 'skipped')
+    if (job !== undefined) acts.cancel(job, 'its condition did not hold')
+  }
+}
+
+// ---- going on ----
+
+/** Starts free nodes while there is room, then ends the flow if nothing is left to do. */
+function advance(plan: Plan, acts: PlannerActs): void {
+  if (plan.busy) return
+  plan.busy = true
+  const idleMax = plan.flow.plan.idleMax ?? Number.POSITIVE_INFINITY
+  for (;;) {
+    settleSteps(plan, acts)
+    const segment = plan.free[0]
+    if (segment === undefined || plan.idle >= idleMax) break
+    const node = nextWaiting(plan, segment)
+    if (node === undefined) plan.free.shift()
+    else startNode(plan, acts, node)
+  }
+  plan.busy = false
+  if (plan.totals.live === 0 && plan.free.length === 0) endIfDone(plan, acts)
+}
+
+function nextWaiting(plan: Plan, segment: { step: number; next: number }): FlowNode | undefined {
+  const nodes = plan.steps[segment.step]!.nodes
+  while (segment.next < nodes.length) {
+    const node = nodes[segment.next]!
+    if (node.state === 'waiting') return node
+    segment.next++
+  }
+  return undefined
+}
+
+function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
+  const step = plan.graph.steps[node.step]!
+  const where = place(plan, node)
+  switch (step.does) {
+    case 'gate': {
+      const opens = plan.drafter.gate?.(plan.flow, plan.spec, where) ?? true
+      setNode(plan, acts, node, opens ? 'done' : 'skipped')
+      return
+    }
+    case 'flow': {
+      const draft = plan.drafter.flow?.(plan.flow, plan.spec, where)
+      if (draft === undefined) throw new Error(`${plan.flow.kind} drafts no child flow for ${where.key}`)
+      node.runs++
+      setNode(plan, acts, node, 'live')
+      const child = acts.startFlow({ ...draft, parent: { flow: plan.flow.n, node: node.key } })
+      node.child = child.n
+      acts.saveNode(node)
+      if (child.state !== 'running') childMoved(plan, acts, child)
+      return
+    }
+    case 'job': {
+      const existing = node.job === 0 ? undefined : acts.liveJob(node.job)
+      if (existing !== undefined && existing.state === 'blocked') {
+        node.runs = Math.max(node.runs, 1)
+        setNode(plan, acts, node, 'live')
+        plan.idle++
+        acts.release(existing)
+        return
+      }
+      node.runs++
+      const draft = plan.drafter.job(plan.flow, plan.spec, where, node.runs)
+      setNode(plan, acts, node, 'live')
+      plan.idle++
+      const job = acts.enqueue({ ...draft, flow: plan.flow.n, node: node.key })
+      node.job = job.n
+      acts.saveNode(node)
+      // Refused by its pool on the spot: it moved before the node knew of it.
+      if (isFinal(job.state)) {
+        plan.idle--
+        jobEnded(plan, acts, node, job)
+      }
+      return
+    }
+  }
+}
+
+/** Jobs for all nodes at once, blocked: a recipe shows all its jobs from the beginning. */
+function makeJobsAhead(plan: Plan, acts: PlannerActs): void {
+  for (const [at, step] of plan.graph.steps.entries()) {
+    if (step.does !== 'job') continue
+    for (const node of plan.steps[at]!.nodes) {
+      if (node.job !== 0 || node.state !== 'waiting') continue
+      const draft = plan.drafter.job(plan.flow, plan.spec, place(plan, node), 1)
+      node.job = acts.enqueue({ ...draft, blocked: true, flow: plan.flow.n, node: node.key }).n
+      acts.saveNode(node)
+    }
+  }
+}
+
+/** A flow ends when nothing runs and nothing will; under `spread` a failure can be undone, so it stays open. */
+function endIfDone(plan: Plan, acts: PlannerActs): void {
+  if (plan.flow.state !== 'running') return
+  const { total, done, failed, waiting, skipped } = countNodes(plan)
+  if (plan.flow.stop === 'cancel') acts.endFlow(plan.flow, 'cancelled')
+  else if (done + skipped === total) acts.endFlow(plan.flow, 'succeeded')
+  else if (plan.flow.plan.failure === 'cut' && failed > 0 && waiting === 0) acts.endFlow(plan.flow, 'failed')
+}
+
+function hasEnded(run: StepRun): boolean {
+  return run.counts.done + run.counts.failed + run.counts.skipped === run.nodes.length
+}
+
+/** Free to go: has waiting nodes, all parents ended, and its condition holds. */
+function isFree(plan: Plan, at: number): boolean {
+  const run = plan.steps[at]!
+  return run.counts.waiting > 0 && run.open === 0 && plan.flow.stop === 'none' && mayRun(plan, at)
+}
+
+function place(plan: Plan, node: FlowNode): NodePlace {
+  return { step: plan.graph.steps[node.step]!.key, index: node.index, key: node.key }
+}

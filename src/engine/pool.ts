@@ -1,0 +1,213 @@
+// Pools: slots and resources that jobs compete for, and the queue of those that may start, ordered by rank.
+
+import type { Job, Resources } from '../core/job.ts'
+import { type Refusal, refused } from '../core/refusal.ts'
+import type { PoolSettings, PoolState } from './engine.ts'
+import { Heap } from './heap.ts'
+
+interface Entry {
+  readonly job: Job
+  readonly rank: number
+}
+
+/** The jobs of one owner (or, in a pool that is not fair, of everybody), lowest rank first. */
+interface Lane {
+  readonly queue: Heap<Entry>
+  /** Entries in the queue that no longer stand for a job that may start. */
+  stale: number
+  ready: number
+  live: number
+}
+
+/** How many jobs may be looked at behind one that does not fit, in search of one that does. */
+const lookBehindMax = 64
+/** A job that stood first for this long and did not fit is no longer passed by others. */
+const patienceMs = 60_000
+
+export class Pool {
+  readonly name: string
+  readonly settings: PoolSettings
+  readonly #lanes = new Map<string, Lane>()
+  /** The one entry that stands for each job that may start; all others in the heaps are stale. */
+  readonly #standing = new Map<number, Entry>()
+  #slotsUsed = 0
+  readonly #used = { cpus: 0, memoryBytes: 0, diskBytes: 0 }
+  #blockedHead: { job: Job; sinceAt: number } | undefined
+
+  constructor(name: string, settings: PoolSettings) {
+    this.name = name
+    this.settings = settings
+  }
+
+  /** A job became able to start: it takes its place by rank, then by age. */
+  add(job: Job): void {
+    const lane = this.#lane(job)
+    const entry = { job, rank: job.rank }
+    this.#standing.set(job.n, entry)
+    lane.queue.push(entry)
+    lane.ready++
+  }
+
+  /** A job that was added may no longer start (claimed, cancelled, held). Its entry is skipped when it comes up. */
+  remove(job: Job): void {
+    if (!this.#standing.delete(job.n)) return
+    const lane = this.#lane(job)
+    lane.ready--
+    lane.stale++
+    if (lane.stale > 64 && lane.stale > lane.queue.size / 2) {
+      lane.queue.prune(entry => this.#stands(entry))
+      lane.stale = 0
+    }
+    this.#tidy(job, lane)
+  }
+
+  /** A job goes live: it holds a slot and its resources until freed. */
+  take(job: Job): void {
+    this.#slotsUsed++
+    this.#lane(job).live++
+    this.#count(job.needs, 1)
+  }
+
+  free(job: Job): void {
+    this.#slotsUsed--
+    const lane = this.#lane(job)
+    lane.live--
+    this.#count(job.needs, -1)
+    this.#tidy(job, lane)
+  }
+
+  /**
+   * The next job that may start now, or undefined. It stays where it is; the caller claims it, which removes it.
+   * Jobs that do not fit are passed by smaller ones behind them, but not for longer than `patienceMs`.
+   */
+  next(now: number): Job | undefined {
+    if (this.#standing.size === 0) return undefined
+    if (this.settings.slots !== undefined && this.#slotsUsed >= this.settings.slots) return undefined
+    for (const lane of this.#lanesInTurn()) {
+      const job = this.#nextOf(lane, now)
+      if (job !== undefined) return job
+    }
+    return undefined
+  }
+
+  /** Whether a job with these needs can ever run here. */
+  fits(needs: Resources): Refusal | undefined {
+    const limits = this.settings.resources ?? {}
+    for (const name of ['cpus', 'memoryBytes', 'diskBytes'] as const) {
+      const limit = limits[name]
+      const need = needs[name]
+      if (limit !== undefined && need !== undefined && need > limit) {
+        return refused('cannot-fit', `pool ${this.name} has ${limit} ${name}, and the job asks for ${need}`, {
+          field: name,
+          facts: { limit, need },
+        }).refusal
+      }
+    }
+    return undefined
+  }
+
+  /** Whether there is room for these needs at this moment, and if not, what is short. */
+  short(needs: Resources | null): 'slots' | 'resources' | undefined {
+    if (this.settings.slots !== undefined && this.#slotsUsed >= this.settings.slots) return 'slots'
+    return this.#hasRoom(needs) ? undefined : 'resources'
+  }
+
+  /** How many jobs would start before this one, counting by rank and age. Linear in the queue. */
+  ahead(job: Job): number {
+    let before = 0
+    for (const lane of this.#lanes.values()) {
+      for (const entry of lane.queue.items) {
+        if (entry.job !== job && this.#stands(entry) && comesBefore(entry, { job, rank: job.rank })) before++
+      }
+    }
+    return before
+  }
+
+  state(): PoolState {
+    return {
+      name: this.name,
+      slots: this.settings.slots ?? null,
+      slotsUsed: this.#slotsUsed,
+      resources: this.settings.resources ?? null,
+      used: { ...this.#used },
+      ready: this.#standing.size,
+    }
+  }
+
+  #lane(job: Job): Lane {
+    const key = this.settings.fair === true ? job.owner : ''
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      lane = { queue: new Heap<Entry>(comesBefore), stale: 0, ready: 0, live: 0 }
+      this.#lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  /** Owners come and go: a lane with nothing in it is not kept. */
+  #tidy(job: Job, lane: Lane): void {
+    if (this.settings.fair === true && lane.ready === 0 && lane.live === 0) this.#lanes.delete(job.owner)
+  }
+
+  /** Whoever has the fewest live jobs is first; among equals, whose oldest job is older. */
+  #lanesInTurn(): Iterable<Lane> {
+    if (this.#lanes.size === 1) return this.#lanes.values()
+    return [...this.#lanes.values()]
+      .filter(lane => lane.ready > 0)
+      .sort((a, b) => a.live - b.live || (this.#head(a)?.job.n ?? 0) - (this.#head(b)?.job.n ?? 0))
+  }
+
+  /** The first entry that still stands; stale ones are dropped on the way. */
+  #head(lane: Lane): Entry | undefined {
+    for (;;) {
+      const entry = lane.queue.peek()
+      if (entry === undefined || this.#stands(entry)) return entry
+      lane.queue.pop()
+      lane.stale--
+    }
+  }
+
+  #nextOf(lane: Lane, now: number): Job | undefined {
+    const first = this.#head(lane)
+    if (first === undefined) return undefined
+    if (this.#hasRoom(first.job.needs)) return first.job
+    if (this.#blockedHead?.job !== first.job) this.#blockedHead = { job: first.job, sinceAt: now }
+    if (now - this.#blockedHead.sinceAt > patienceMs) return undefined
+    const passed: Entry[] = []
+    let found: Job | undefined
+    while (passed.length < lookBehindMax && found === undefined) {
+      const entry = this.#head(lane)
+      if (entry === undefined) break
+      if (this.#hasRoom(entry.job.needs)) found = entry.job
+      else passed.push(lane.queue.pop()!)
+    }
+    for (const entry of passed) lane.queue.push(entry)
+    return found
+  }
+
+  #stands(entry: Entry): boolean {
+    return this.#standing.get(entry.job.n) === entry
+  }
+
+  #hasRoom(needs: Resources | null): boolean {
+    const limits = this.settings.resources
+    if (limits === undefined || needs === null) return true
+    return (
+      (limits.cpus === undefined || this.#used.cpus + (needs.cpus ?? 0) <= limits.cpus) &&
+      (limits.memoryBytes === undefined ||
+        this.#used.memoryBytes + (needs.memoryBytes ?? 0) <= limits.memoryBytes) &&
+      (limits.diskBytes === undefined || this.#used.diskBytes + (needs.diskBytes ?? 0) <= limits.diskBytes)
+    )
+  }
+
+  #count(needs: Resources | null, sign: 1 | -1): void {
+    if (needs === null) return
+    this.#used.cpus += sign * (needs.cpus ?? 0)
+    this.#used.memoryBytes += sign * (needs.memoryBytes ?? 0)
+    this.#used.diskBytes += sign * (needs.diskBytes ?? 0)
+  }
+}
+
+function comesBefore(a: Entry, b: Entry): boolean {
+  return a.rank !== b.rank ? a.rank < b.rank : a.job.n < b.job.n
+}

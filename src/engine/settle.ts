@@ -1,0 +1,34 @@
+// Those who wait for the end of a job or flow. They wake when the end is durable, not when it is decided.
+
+/** Waiters by the place of what they wait for. */
+export class Waiters {
+  readonly #waiting = new Map<number, Set<() => void>>()
+
+  /** Resolves true when woken, false when the time is over or the signal is aborted. */
+  wait(n: number, limits: { until?: Promise<void>; signal?: AbortSignal }): Promise<boolean> {
+    return new Promise(resolve => {
+      const set = this.#waiting.get(n) ?? new Set()
+      this.#waiting.set(n, set)
+      const end = (woken: boolean) => {
+        set.delete(wake)
+        if (set.size === 0 && this.#waiting.get(n) === set) this.#waiting.delete(n)
+        limits.signal?.removeEventListener('abort', giveUp)
+        resolve(woken)
+      }
+      const wake = () => end(true)
+      const giveUp = () => end(false)
+      set.add(wake)
+      limits.signal?.addEventListener('abort', giveUp, { once: true })
+      limits.until?.then(giveUp)
+      if (limits.signal?.aborted === true) giveUp()
+    })
+  }
+
+  wake(n: number): void {
+    for (const wake of [...(this.#waiting.get(n) ?? [])]) wake()
+  }
+
+  wakeAll(): void {
+    for (const n of [...this.#waiting.keys()]) this.wake(n)
+  }
+}

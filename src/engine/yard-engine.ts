@@ -1,0 +1,701 @@
+// The life of the engine: starts from the store, lets commands and reports change the model, commits what changed,
+// and only then answers and asks the executors. Falls, and recovers from the store, when a commit fails.
+
+import type { Event } from '../core/event.ts'
+import type { Flow, FlowNode } from '../core/flow.ts'
+import { attemptIdOf, idMaker } from '../core/ids.ts'
+import type { Job, JobDraft, Resources } from '../core/job.ts'
+import { isFinal } from '../core/job-state.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Drafter } from '../core/planner.ts'
+import { granted, type Refusal, Refused, refused, type Verdict } from '../core/refusal.ts'
+import type { Executor, Report, StartOrder } from '../executors/executor.ts'
+import type { History, Records } from '../store/store.ts'
+import { type Alarm, Alarms } from './alarms.ts'
+import type { Batch } from './batch.ts'
+import { claimAll } from './claim.ts'
+import type { Engine, EngineParts, PoolSettings, PoolState, Preparer, Tx, Why } from './engine.ts'
+import { Ledger } from './ledger.ts'
+import { Model, refKey } from './model.ts'
+import { applyMove } from './move.ts'
+import { findNode } from './planners/dag/dag.ts'
+import { Flows } from './planners/dag/flows.ts'
+import { adoptAttempts, refill } from './recover.ts'
+import { applyReport } from './report.ts'
+import { Waiters } from './settle.ts'
+import { askToStop, cancelJob, holdJob, pauseJob, releaseJob, rerankJob } from './stop.ts'
+import { addJob, checkDraft } from './submit.ts'
+import { explainJob, explainNode } from './why.ts'
+import { noteFlow, noteJob, noteServer, type Yard } from './yard.ts'
+
+type Key = { n: number } | { id: string } | { dialect: string; ref: string }
+
+/** How long after a failed commit the store is tried again. */
+const reopenMsUsual = 500
+
+export class YardEngine implements Engine {
+  readonly executors: ReadonlyMap<string, Executor>
+  readonly pools: Readonly<Record<string, PoolSettings>>
+  readonly records: Records
+  readonly history: History
+  readonly #parts: EngineParts
+  readonly #alarms: Alarms
+  readonly #ledger: Ledger
+  readonly #flows: Flows
+  readonly #yard: Yard
+  readonly #jobWaiters = new Waiters()
+  readonly #flowWaiters = new Waiters()
+  readonly #watchers = new Set<(events: readonly Event[]) => void>()
+  readonly #preparers = new Map<string, Preparer>()
+  readonly #newId: () => string
+  #model: Model
+  /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
+  #state: 'down' | 'recovering' | 'up' = 'down'
+  #closed = false
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts
+    this.pools = parts.pools
+    this.executors = new Map(parts.executors.map(executor => [executor.name, executor]))
+    this.#model = new Model(parts.pools)
+    const makeId = idMaker(parts.random)
+    this.#newId = () => makeId(parts.clock.now())
+    this.#alarms = new Alarms(parts.clock, due => this.#ring(due))
+    this.#ledger = new Ledger({
+      store: parts.store,
+      defer: parts.defer,
+      steady: parts.steady,
+      beforeSeal: () => {
+        if (this.#state === 'up') claimAll(this.#yard)
+      },
+      afterCommit: (batch, durationMs) => this.#afterCommit(batch, durationMs),
+      onFailure: error => this.#fall(error),
+    })
+    this.#yard = this.#makeYard()
+    this.#flows = new Flows({
+      yard: this.#yard,
+      newId: this.#newId,
+      submit: draft => addJob(this.#yard, draft, this.#newId()),
+    })
+    this.records = committedRecords(this.#ledger, parts.store.records)
+    this.history = committedHistory(this, parts.store.history, () => this.#model)
+  }
+
+  get up(): boolean {
+    return this.#state === 'up'
+  }
+
+  // ---- life ----
+
+  async start(): Promise<void> {
+    for (const executor of this.executors.values()) {
+      await executor.open(reports => this.#hear(executor, reports))
+    }
+    await this.#recover()
+  }
+
+  /** Commits what is open, and lets executors go. Live attempts that survive restarts stay alive. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.committed().catch(() => {})
+    this.#state = 'down'
+    this.#alarms.clear()
+    for (const executor of this.executors.values()) await executor.close()
+    this.#jobWaiters.wakeAll()
+    this.#flowWaiters.wakeAll()
+    await this.#parts.store.close()
+  }
+
+  /** From the store to a working model; throws when the store cannot be opened. */
+  async #recover(): Promise<void> {
+    const hot = await this.#parts.store.open()
+    this.#model = new Model(this.#parts.pools)
+    this.#flows.clear()
+    this.#alarms.clear()
+    this.#ledger.revive()
+    await refill(this.#yard, this.#flows, hot, this.#parts.store)
+    this.#state = 'recovering'
+    // Also the proof that the store takes writes: nothing is promised before this commit.
+    noteServer(this.#yard, { subject: 'server', n: 0, type: 'started', body: null })
+    await this.#ledger.committed()
+    await adoptAttempts(this.#yard)
+    this.#state = 'up'
+    this.#flows.resume()
+    this.#yard.batch.changeCount++
+    await this.#ledger.committed()
+    this.#parts.observe?.health?.('up')
+  }
+
+  /** Memory is ahead of the store: forget it, refuse commands, and try to recover until it works. */
+  #fall(error: unknown): void {
+    if (this.#closed) return
+    this.#state = 'down'
+    this.#alarms.clear()
+    this.#jobWaiters.wakeAll()
+    this.#flowWaiters.wakeAll()
+    this.#parts.observe?.health?.('down', error instanceof Error ? error.message : String(error))
+    this.#tryLater()
+  }
+
+  #tryLater(): void {
+    const at = this.#parts.clock.now() + (this.#parts.reopenMs ?? reopenMsUsual)
+    this.#parts.clock.alarm(at, () => {
+      if (this.#closed) return
+      this.#recover().catch(() => {
+        this.#state = 'down'
+        this.#tryLater()
+      })
+    })
+  }
+
+  // ---- commands ----
+
+  async write<T>(fn: (tx: Tx) => T): Promise<T> {
+    this.#demandUp()
+    const before = this.#ledger.batch.changeCount
+    let value: T
+    try {
+      value = fn(this.#tx)
+    } catch (error) {
+      // Half of it is in the model already: that is a bug, and memory cannot be trusted any more.
+      if (this.#ledger.batch.changeCount !== before) {
+        this.#ledger.fall(error)
+        this.#fall(error)
+      }
+      throw error
+    }
+    await this.#durable()
+    return value
+  }
+
+  resubmit(n: number, options: { resetTries?: boolean } = {}): Promise<Verdict<Job>> {
+    return this.#moveEnded(n, job => {
+      if (job.flow !== null && !this.#flows.plans.has(job.flow)) {
+        return refused(
+          'illegal-move',
+          `job ${job.id} belongs to a flow that has ended; run the flow again instead`,
+        )
+      }
+      const before = { tries: job.tries, detail: job.detail }
+      if (options.resetTries !== false) job.tries = 0
+      const verdict = applyMove(this.#yard, job, 'resubmit')
+      if (!verdict.ok) Object.assign(job, before)
+      return verdict
+    })
+  }
+
+  writeOff(n: number): Promise<Verdict<Job>> {
+    return this.#moveEnded(n, job => applyMove(this.#yard, job, 'writeOff', { reason: 'user' }))
+  }
+
+  async rerunFlow(n: number): Promise<Verdict<Flow>> {
+    this.#demandUp()
+    const flow = await this.flow({ n })
+    if (flow === undefined) return refused('not-found', `there is no flow at ${n}`)
+    const spec = await this.spec(n)
+    const nodes = await this.nodes(n)
+    if (this.#model.flows.has(n)) return refused('illegal-move', `flow ${flow.id} has not ended`)
+    return this.write(() => this.#flows.rerun(flow, spec, nodes))
+  }
+
+  async forget(what: { jobs?: readonly number[]; flows?: readonly number[] }): Promise<void> {
+    this.#demandUp()
+    const attempts: { executor: string; id: string }[] = []
+    const outputs = new Map<number, Awaited<ReturnType<History['outputs']>>>()
+    const jobs: number[] = []
+    for (const n of what.jobs ?? []) {
+      const job = await this.job({ n })
+      if (job === undefined || !isFinal(job.state)) continue
+      jobs.push(n)
+      outputs.set(n, await this.history.outputs(n))
+      for (let number = 1; number <= job.attempts; number++) {
+        attempts.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
+      }
+    }
+    if (jobs.length === 0 && (what.flows?.length ?? 0) === 0) return
+    await this.write(() => {
+      const { batch } = this.#yard
+      batch.changeCount++
+      batch.forgottenJobs.push(...jobs)
+      batch.forgottenFlows.push(...(what.flows ?? []).filter(n => !this.#model.flows.has(n)))
+      batch.forgotten.push(...attempts)
+      for (const output of [...outputs.values()].flat()) {
+        if (output.blob !== undefined)
+          batch.blobs.push({ hash: output.blob.hash, sizeBytes: output.blob.sizeBytes, delta: -1 })
+      }
+    })
+  }
+
+  /** A move of a job that may have left the hot set: it is looked up, moved, and hot again if it lives. */
+  async #moveEnded(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
+    this.#demandUp()
+    await this.committed()
+    const stored = this.#model.jobs.get(n) ?? (await this.#parts.store.history.job({ n }))
+    if (stored === undefined) return refused('not-found', `there is no job at ${n}`)
+    // Two requests may have looked it up at once: the one that is hot by now is the job.
+    return this.write(() => move(this.#model.jobs.get(n) ?? stored))
+  }
+
+  // ---- reading ----
+
+  committed(): Promise<void> {
+    return this.#ledger.isIdle ? Promise.resolve() : this.#durable()
+  }
+
+  async job(key: Key): Promise<Job | undefined> {
+    await this.committed()
+    return this.#hotJob(key) ?? this.#parts.store.history.job(key)
+  }
+
+  async flow(key: Key): Promise<Flow | undefined> {
+    await this.committed()
+    return this.#hotFlow(key) ?? this.#parts.store.history.flow(key)
+  }
+
+  async nodes(flow: number): Promise<readonly FlowNode[]> {
+    await this.committed()
+    const plan = this.#flows.plans.get(flow)
+    if (plan !== undefined) return plan.steps.flatMap(step => step.nodes)
+    return this.#parts.store.history.nodes(flow, { step: 0, index: 0, limit: Number.MAX_SAFE_INTEGER })
+  }
+
+  async spec(n: number): Promise<Json> {
+    const hot = this.#model.specs.get(n)
+    if (hot !== undefined) return hot
+    await this.committed()
+    const text = (await this.#parts.store.history.specs([n])).get(n)
+    return text === undefined ? null : (JSON.parse(text) as Json)
+  }
+
+  progress(n: number): { fraction: number | null; detail: JsonObject | null } | undefined {
+    return this.#model.progress.get(n)
+  }
+
+  *liveJobs(filter: { dialect?: string; owner?: string; flow?: number } = {}): Iterable<Job> {
+    for (const job of this.#model.jobs.values()) {
+      if (isFinal(job.state)) continue
+      if (filter.dialect !== undefined && job.dialect !== filter.dialect) continue
+      if (filter.owner !== undefined && job.owner !== filter.owner) continue
+      if (filter.flow !== undefined && job.flow !== filter.flow) continue
+      yield job
+    }
+  }
+
+  *liveFlows(filter: { dialect?: string; owner?: string } = {}): Iterable<Flow> {
+    for (const flow of this.#model.flows.values()) {
+      if (flow.state !== 'running') continue
+      if (filter.dialect !== undefined && flow.dialect !== filter.dialect) continue
+      if (filter.owner !== undefined && flow.owner !== filter.owner) continue
+      yield flow
+    }
+  }
+
+  async settled(
+    n: number,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Job | undefined> {
+    const woken = await this.#wait(this.#jobWaiters, n, () => this.#model.jobs.has(n), options)
+    if (!woken) return undefined
+    const job = await this.job({ n })
+    return job !== undefined && isFinal(job.state) ? job : undefined
+  }
+
+  async settledFlow(
+    n: number,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Flow | undefined> {
+    const woken = await this.#wait(this.#flowWaiters, n, () => this.#model.flows.has(n), options)
+    if (!woken) return undefined
+    const flow = await this.flow({ n })
+    return flow !== undefined && flow.state !== 'running' ? flow : undefined
+  }
+
+  watch(listener: (events: readonly Event[]) => void): () => void {
+    this.#watchers.add(listener)
+    return () => this.#watchers.delete(listener)
+  }
+
+  async why(n: number): Promise<Why | undefined> {
+    await this.committed()
+    const job = this.#model.jobs.get(n)
+    if (!this.up && job !== undefined) {
+      return {
+        state: job.state,
+        waitsFor: 'store',
+        text: 'the server cannot store anything at the moment',
+        sinceAt: this.#parts.clock.now(),
+      }
+    }
+    return job === undefined ? undefined : explainJob(this.#model, this.#flows.plans, job)
+  }
+
+  async whyNode(flow: number, node: string): Promise<Why | undefined> {
+    await this.committed()
+    const plan = this.#flows.plans.get(flow)
+    if (plan === undefined) return undefined
+    const job = this.#model.jobs.get(findNode(plan, node)?.job ?? 0)
+    return job === undefined
+      ? explainNode(plan, node, this.#parts.clock.now())
+      : explainJob(this.#model, this.#flows.plans, job)
+  }
+
+  fits(pool: string, needs: Resources): Refusal | undefined {
+    return this.#model.pool(pool).fits(needs)
+  }
+
+  poolState(): readonly PoolState[] {
+    return [...this.#model.pools.values()].map(pool => pool.state())
+  }
+
+  drafter(kind: string, drafter: Drafter): void {
+    this.#flows.drafters.set(kind, drafter)
+  }
+
+  preparer(kind: string, prepare: Preparer): void {
+    this.#preparers.set(kind, prepare)
+  }
+
+  // ---- what happens by itself ----
+
+  #hear(executor: Executor, reports: readonly Report[]): void {
+    // While down, reports fall on the floor: recovery looks at every live attempt again.
+    if (this.#state === 'down') return
+    for (const report of reports) applyReport(this.#yard, executor, report)
+  }
+
+  #ring(due: readonly Alarm[]): void {
+    if (this.#state !== 'up') return
+    const now = this.#parts.clock.now()
+    for (const alarm of due) {
+      const job = this.#model.jobs.get(alarm.n)
+      if (job === undefined) continue
+      if (alarm.kind === 'due' && job.state === 'delayed' && (job.dueAt ?? 0) <= now)
+        applyMove(this.#yard, job, 'due')
+      if (
+        alarm.kind === 'queue' &&
+        job.state === 'ready' &&
+        (job.readyAt ?? now) + (job.queueMsMax ?? Number.POSITIVE_INFINITY) <= now
+      ) {
+        applyMove(this.#yard, job, 'fail', { reason: 'expired', message: 'it waited longer than it may' })
+      }
+      if (
+        alarm.kind === 'run' &&
+        job.state === 'running' &&
+        (job.startedAt ?? now) + (job.runMsMax ?? Number.POSITIVE_INFINITY) <= now
+      ) {
+        askToStop(this.#yard, job, 'expire')
+      }
+    }
+  }
+
+  #afterCommit(batch: Batch, durationMs: number): void {
+    const { observe } = this.#parts
+    observe?.committed?.({
+      jobs: batch.newJobs.length + batch.jobs.size,
+      events: batch.events.length,
+      durationMs,
+    })
+    for (const job of batch.endedJobs) {
+      if (isFinal(job.state)) this.#model.dropJob(job)
+      this.#jobWaiters.wake(job.n)
+      observe?.ended?.(job, (job.endedAt ?? 0) - (job.startedAt ?? job.endedAt ?? 0))
+    }
+    for (const flow of batch.endedFlows) {
+      if (flow.state !== 'running') this.#model.dropFlow(flow)
+      this.#flowWaiters.wake(flow.n)
+    }
+    for (const [name, ids] of grouped(batch.reported))
+      this.executors.get(name)?.forget(ids, { streams: false })
+    for (const [name, ids] of grouped(batch.forgotten))
+      this.executors.get(name)?.forget(ids, { streams: true })
+    for (const stop of batch.stops) this.executors.get(stop.executor)?.stop(stop.id, stop.how, stop.why)
+    this.#startAll(batch)
+    if (batch.events.length > 0) for (const watcher of this.#watchers) watcher(batch.events)
+  }
+
+  /** Hands claimed jobs to their executors. Specs that are not at hand, and preparers, may take a moment. */
+  #startAll(batch: Batch): void {
+    if (batch.starts.length === 0) return
+    const now = this.#parts.clock.now()
+    const orders = new Map<string, StartOrder[]>()
+    for (const { job, spec } of batch.starts) {
+      this.#parts.observe?.started?.(job, now - (job.readyAt ?? job.createdAt))
+      const prepare = this.#preparers.get(job.kind)
+      if (spec === undefined || prepare !== undefined) {
+        void this.#startPrepared(job, spec, prepare)
+        continue
+      }
+      const list = orders.get(job.executor)
+      if (list === undefined) orders.set(job.executor, [orderOf(job, spec)])
+      else list.push(orderOf(job, spec))
+    }
+    for (const [name, list] of orders) this.#start(name, list)
+  }
+
+  async #startPrepared(job: Job, known: Json | undefined, prepare: Preparer | undefined): Promise<void> {
+    const order = orderOf(job, known ?? null)
+    try {
+      const spec = known ?? (await this.spec(job.n))
+      const facts = { spec, job: job.id, ref: job.ref, owner: job.owner, n: job.n, attempt: job.attempts }
+      const ready = prepare === undefined ? spec : await prepare(facts)
+      this.#start(job.executor, [{ ...order, spec: ready }])
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.#launchFailed(job.executor, [order], message)
+    }
+  }
+
+  #start(name: string, orders: readonly StartOrder[]): void {
+    const executor = this.executors.get(name)
+    if (executor === undefined) this.#launchFailed(name, orders, `there is no executor called ${name} here`)
+    else executor.start(orders)
+  }
+
+  #launchFailed(name: string, orders: readonly StartOrder[], message: string): void {
+    const executor = this.executors.get(name) ?? absentExecutor(name)
+    this.#hear(
+      executor,
+      orders.map(({ id }) => ({
+        id,
+        type: 'ended',
+        outcome: { result: 'failed', reason: 'launch', message },
+      })),
+    )
+  }
+
+  // ---- small parts ----
+
+  readonly #tx: Tx = this.#makeTx()
+
+  #makeTx(): Tx {
+    const engine = this
+    const yard = () => this.#yard
+    const job = <T>(n: number, fn: (job: Job) => Verdict<T>): Verdict<T> => {
+      const found = this.#model.jobs.get(n)
+      return found === undefined ? refused('not-found', `there is no live job at ${n}`) : fn(found)
+    }
+    const flow = <T>(n: number, fn: (flow: Flow) => Verdict<T>): Verdict<T> => {
+      const found = this.#model.flows.get(n)
+      return found === undefined ? refused('not-found', `there is no live flow at ${n}`) : fn(found)
+    }
+    return {
+      get now() {
+        return engine.#parts.clock.now()
+      },
+      submit: draft => engine.#submit(draft),
+      startFlow: draft => this.#flows.start(draft),
+      cancel: (n, options) => job(n, found => cancelJob(yard(), found, options)),
+      hold: n => job(n, found => holdJob(yard(), found)),
+      release: n => job(n, found => releaseJob(yard(), found)),
+      pause: n => job(n, found => pauseJob(yard(), found)),
+      rerank: (n, rank) => job(n, found => rerankJob(yard(), found, rank)),
+      note: (n, detail) =>
+        job(n, found => {
+          found.detail = merged(found.detail, detail)
+          noteJob(yard(), found, 'noted')
+          return granted(found)
+        }),
+      cancelFlow: n => flow(n, found => this.#flows.cancel(found, 'cancelled with the flow it belongs to')),
+      noteFlow: (n, detail) =>
+        flow(n, found => {
+          found.detail = merged(found.detail, detail)
+          noteFlow(yard(), found, 'noted')
+          return granted(found)
+        }),
+      record: change => {
+        yard().batch.changeCount++
+        yard().batch.records.push(change)
+      },
+      blob: count => {
+        yard().batch.changeCount++
+        yard().batch.blobs.push(count)
+      },
+      next: counter => {
+        const value = (this.#model.counters.get(counter) ?? 0) + 1
+        this.#model.counters.set(counter, value)
+        yard().batch.changeCount++
+        yard().batch.counters.set(counter, value)
+        return value
+      },
+      event: ({ subject, n, type, body }) => noteServer(yard(), { subject, n, type, body: body ?? null }),
+    }
+  }
+
+  #submit(draft: JobDraft): Job {
+    checkDraft(this.#yard, draft)
+    if (draft.ref !== undefined && this.#model.jobsByRef.has(refKey(draft.dialect, draft.ref))) {
+      throw new Refused({ kind: 'conflict', text: `there is a job ${draft.ref} already`, field: 'ref' })
+    }
+    return addJob(this.#yard, draft, this.#newId())
+  }
+
+  #makeYard(): Yard {
+    const engine = this
+    return {
+      get model() {
+        return engine.#model
+      },
+      get batch() {
+        return engine.#ledger.batch
+      },
+      alarms: this.#alarms,
+      executors: this.executors,
+      now: () => this.#parts.clock.now(),
+      jobMoved: (job, from) => this.#flows.jobMoved(job, from),
+    }
+  }
+
+  #hotJob(key: Key): Job | undefined {
+    if ('n' in key) return this.#model.jobs.get(key.n)
+    if ('id' in key) return this.#model.jobsById.get(key.id)
+    return this.#model.jobsByRef.get(refKey(key.dialect, key.ref))
+  }
+
+  #hotFlow(key: Key): Flow | undefined {
+    if ('n' in key) return this.#model.flows.get(key.n)
+    if ('id' in key) return this.#model.flowsById.get(key.id)
+    return this.#model.flowsByRef.get(refKey(key.dialect, key.ref))
+  }
+
+  async #wait(
+    waiters: Waiters,
+    n: number,
+    isHot: () => boolean,
+    options: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<boolean> {
+    await this.committed()
+    if (!isHot()) return true
+    let takeBack: (() => void) | undefined
+    const until =
+      options.timeoutMs === undefined
+        ? undefined
+        : new Promise<void>(resolve => {
+            takeBack = this.#parts.clock.alarm(this.#parts.clock.now() + options.timeoutMs!, resolve)
+          })
+    const woken = await waiters.wait(n, {
+      ...(until !== undefined ? { until } : {}),
+      ...(options.signal !== undefined ? { signal: options.signal } : {}),
+    })
+    takeBack?.()
+    if (!this.up && !this.#closed) throw unavailable()
+    return woken
+  }
+
+  #demandUp(): void {
+    if (!this.up) throw unavailable()
+  }
+
+  /** Resolves when all that was done so far is durable; a failed commit is the caller's 503, never a false ok. */
+  async #durable(): Promise<void> {
+    try {
+      await this.#ledger.committed()
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+}
+
+function orderOf(job: Job, spec: Json): StartOrder {
+  return {
+    id: attemptIdOf(job.id, job.attempts),
+    job: job.id,
+    kind: job.kind,
+    owner: job.owner,
+    spec,
+    needs: job.needs,
+    runMsMax: job.runMsMax,
+  }
+}
+
+function unavailable(cause?: unknown): Refused {
+  const refusal = new Refused({
+    kind: 'unavailable',
+    text: 'the server cannot store anything at the moment; try again later',
+  })
+  if (cause !== undefined) refusal.cause = cause
+  return refusal
+}
+
+function merged(detail: JsonObject | null, change: JsonObject): JsonObject {
+  const result = { ...detail, ...change }
+  for (const [name, value] of Object.entries(change)) if (value === null) delete result[name]
+  return result
+}
+
+function grouped(list: readonly { executor: string; id: string }[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
+  for (const { executor, id } of list) {
+    const ids = groups.get(executor)
+    if (ids === undefined) groups.set(executor, [id])
+    else ids.push(id)
+  }
+  return groups
+}
+
+/** Stands in for an executor that is not configured, so that its jobs can fail with a reason. */
+function absentExecutor(name: string): Executor {
+  return {
+    name,
+    can: { survivesRestart: false, pause: false, progress: false, reportsItself: false },
+    open: async () => {},
+    check: () => `there is no executor called ${name} here`,
+    start: () => {},
+    look: async ids => ids.map(id => ({ id, type: 'unknown' })),
+    stop: () => {},
+    read: async () => undefined,
+    forget: () => {},
+    close: async () => {},
+  }
+}
+
+/** Records as a handler may see them: what it wrote before is there, because it waits for the commit first. */
+function committedRecords(ledger: Ledger, records: Records): Records {
+  const settled = async (collection: string) => {
+    if (ledger.touches(collection)) await ledger.committed()
+  }
+  return {
+    get: async (collection, id) => {
+      await settled(collection)
+      return records.get(collection, id)
+    },
+    getMany: async (collection, ids) => {
+      await settled(collection)
+      return records.getMany(collection, ids)
+    },
+    list: async query => {
+      await settled(query.collection)
+      return records.list(query)
+    },
+    count: async query => {
+      await settled(query.collection)
+      return records.count(query)
+    },
+  }
+}
+
+/** History after the open batch, with live jobs and flows as memory knows them (progress is not in the store). */
+function committedHistory(engine: Pick<Engine, 'committed'>, history: History, model: () => Model): History {
+  const after = async <T>(read: () => Promise<T>): Promise<T> => {
+    await engine.committed()
+    return read()
+  }
+  const hot = (flow: Flow): Flow => model().flows.get(flow.n) ?? flow
+  return {
+    job: key => after(() => history.job(key)),
+    jobs: query => after(() => history.jobs(query)),
+    specs: places => after(() => history.specs(places)),
+    attempts: job => after(() => history.attempts(job)),
+    outputs: job => after(() => history.outputs(job)),
+    flow: async key => {
+      const flow = await after(() => history.flow(key))
+      return flow === undefined ? undefined : hot(flow)
+    },
+    flows: async query => {
+      const page = await after(() => history.flows(query))
+      return { ...page, items: page.items.map(hot) }
+    },
+    nodes: (flow, from) => after(() => history.nodes(flow, from)),
+    events: (from, limit) => after(() => history.events(from, limit)),
+    chain: (seq, limit) => after(() => history.chain(seq, limit)),
+  }
+}
