@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../core/json.ts'
+import { readStoredDefinition, showDefinition } from './definition.ts'
 import { aCatalog, acyclicNodes, aNode, anyGraph, around, jobType } from './testing.ts'
 import { validateDefinition } from './validate-definition.ts'
 

@@ -1,10 +1,10 @@
 // Seed manifests: the description of one containerised program (contracts/scale.md §6.4 and §7.2). Reads and checks
 // them, fills in defaults, and gives the parts the rest of the room works with.
 
-import { isObject, type Json, type JsonObject } from '../../core/json.ts'
-import { buildInterface, type Interface, jsonTypes } from './interface.ts'
-import { faultText, findFaults, member, type Shape } from './json-shape.ts'
-import { type Problem, problem, type Verdict } from './problem.ts'
+import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { buildInterface, type Interface, jsonTypes } from '../interface.ts'
+import { faultText, findFaults, member, type Shape } from '../json-shape.ts'
+import { type Problem, problem, type Verdict } from '../problem.ts'
 
 /** A file output and how it is found in the output directory. */
 export interface FileOutput {
@@ -218,13 +218,6 @@ function findContradictions(manifest: Manifest): Problem[] {
         `Error validating against schema: gpus must be a whole number, not ${gpus.value}`,
       ),
     )
-  if (countOf(manifest.command, '{') !== countOf(manifest.command, '}'))
-    errors.push(
-      problem(
-        'JSON_VALIDATION_ERROR',
-        'Error validating against schema: the command has unequal numbers of { and }',
-      ),
-    )
   if (hasDoubles([...manifest.fileOutputs, ...manifest.jsonOutputs].map(output => output.name)))
     errors.push(
       problem('JSON_VALIDATION_ERROR', 'Error validating against schema: output names must be unique'),
@@ -242,10 +235,6 @@ function hasDoubleInputs(document: JsonObject): boolean {
 
 function hasDoubles(names: readonly string[]): boolean {
   return new Set(names).size < names.length
-}
-
-function countOf(content: string, character: string): number {
-  return content.split(character).length - 1
 }
 
 function buildManifest(given: JsonObject): Manifest {
