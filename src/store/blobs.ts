@@ -14,7 +14,10 @@ export interface Blobs {
    * Streams bytes to disk with bounded memory; durable when it resolves. Rejects, leaving nothing, with a Refused
    * `too-large` past `limitBytes`, and a Refused `bad-request` when `expectHash` is not what arrived.
    */
-  write(source: AsyncIterable<Uint8Array>, options?: { limitBytes?: number; expectHash?: string }): Promise<BlobRef>
+  write(
+    source: AsyncIterable<Uint8Array>,
+    options?: { limitBytes?: number; expectHash?: string },
+  ): Promise<BlobRef>
   /** Takes over a finished file by moving it; durable when it resolves. The file must be on the same file system. */
   adopt(file: string): Promise<BlobRef>
   /** Undefined when there is no such blob. */

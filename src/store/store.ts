@@ -50,9 +50,9 @@ export interface HotSet {
 }
 
 /**
- * One batch. Text is kept as Unicode: a lone surrogate becomes U+FFFD, except inside of JSON values, which come back
- * as they were. A job with an end must be in a final state, and the other way round. A job that is new and changed in one batch stands in
- * `newJobs` only, with its facts as they are now.
+ * One batch. A job that is new and changed in one batch stands in `newJobs` only, with its facts as they are now.
+ * Jobs and flows have an `endedAt` exactly when their state is a final one. Text is kept as Unicode: a lone surrogate
+ * becomes U+FFFD, except inside of JSON values, which come back as they were.
  */
 export interface Changes {
   readonly newJobs: readonly { readonly job: Job; readonly spec: string }[]
