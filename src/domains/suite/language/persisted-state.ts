@@ -1,0 +1,249 @@
+// The state that a persisted definition carries in comments: reading it back onto a node, and writing it.
+// What the original's files say is understood; what only this server knows is added in the same manner.
+
+import type { Attributes, QueueState, TimeAttribute } from '../tree/attribute.ts'
+import { daysOf, pad2 } from '../tree/calendar-date.ts'
+import { readFlags, showFlags } from '../tree/flag.ts'
+import type { Node } from '../tree/node.ts'
+import { isRange, placeRepeat, repeatText } from '../tree/repeat.ts'
+import { isNodeState, type NodeState } from '../tree/state.ts'
+import { readMinutes } from './read-time.ts'
+
+/** Reads the comment of a suite, family or task line. */
+export function readNodeState(node: Node, comment: string): void {
+  const abort = /abort<:([\s\S]*?)>abort/.exec(comment)
+  for (const word of (abort ? comment.replace(abort[0], '') : comment).split(/\s+/)) {
+    const colon = word.indexOf(':')
+    if (colon < 0) continue
+    const value = word.slice(colon + 1)
+    switch (word.slice(0, colon)) {
+      case 'state':
+        if (isNodeState(value)) node.state = value
+        break
+      case 'flag':
+        node.flags = readFlags(value)
+        break
+      case 'suspended':
+        node.suspended = value === '1'
+        break
+      case 'since':
+        node.since = toNumber(value)
+        break
+      case 'begun':
+        if (node.kind === 'suite') node.suite = { begun: value === '1', minute: 0, beganMinute: 0 }
+        break
+      case 'minute':
+        if (node.suite) node.suite.minute = toNumber(value)
+        break
+      case 'began':
+        if (node.suite) node.suite.beganMinute = toNumber(value)
+        break
+      case 'passwd':
+        runOf(node).password = value
+        break
+      case 'rid':
+        runOf(node).remoteId = value
+        break
+      case 'try':
+        runOf(node).tryNumber = toNumber(value)
+        break
+    }
+  }
+  if (abort) runOf(node).abortReason = abort[1]!.replaceAll('\\n', '\n')
+}
+
+function runOf(node: Node): NonNullable<Node['run']> {
+  node.run ??= { tryNumber: 0, password: '', remoteId: '', abortReason: '' }
+  return node.run
+}
+
+function toNumber(text: string): number {
+  return /^-?\d+$/.test(text) ? Number(text) : 0
+}
+
+/** Reads the comment of an attribute line onto the attribute that the line just added. */
+export function readAttributeState(node: Node, keyword: string, comment: string): void {
+  const own = node.attributes
+  if (!own || comment === '') return
+  const words = comment.split(/\s+/)
+  switch (keyword) {
+    case 'event': {
+      const event = own.events?.at(-1)
+      if (event) event.value = words.includes('set') || (event.value && !words.includes('clear'))
+      return
+    }
+    case 'meter': {
+      const meter = own.meters?.at(-1)
+      if (meter && /^-?\d+$/.test(words[0]!))
+        meter.value = Math.min(meter.max, Math.max(meter.min, Number(words[0])))
+      return
+    }
+    case 'label': {
+      const label = own.labels?.at(-1)
+      if (label) label.value = readText(comment)
+      return
+    }
+    case 'edit': {
+      const variable = own.variables?.at(-1)
+      if (variable && comment.startsWith('json ')) variable.value = readText(comment)
+      return
+    }
+    case 'limit':
+      readLimitState(own, words)
+      return
+    case 'inlimit': {
+      const inlimit = own.inlimits?.at(-1)
+      if (inlimit) inlimit.taken = words.includes('incremented:1')
+      return
+    }
+    case 'repeat':
+      readRepeatState(own, words)
+      return
+    case 'time':
+      readTimeState(own.times?.at(-1), words)
+      return
+    case 'today':
+      readTimeState(own.todays?.at(-1), words)
+      return
+    case 'cron':
+      readTimeState(own.crons?.at(-1), words)
+      return
+    case 'date': {
+      const date = own.dates?.at(-1)
+      if (date) date.free = words.includes('free')
+      return
+    }
+    case 'day': {
+      const day = own.days?.at(-1)
+      if (!day) return
+      day.free = words.includes('free')
+      day.expired = words.includes('expired')
+      const target = words.find(word => word.startsWith('target:'))
+      if (target) day.target = toNumber(target.slice(7))
+      return
+    }
+    case 'late':
+      if (own.rare?.late) own.rare.late.isLate = words.includes('late')
+      return
+    case 'trigger':
+      if (own.trigger) own.trigger.free = words.includes('free')
+      return
+    case 'complete':
+      if (own.complete) own.complete.free = words.includes('free')
+      return
+    case 'queue':
+      readQueueState(own, words)
+      return
+  }
+}
+
+/** `"text"` with \n for line breaks, or `json "…"` for texts that this would change. */
+function readText(comment: string): string {
+  if (comment.startsWith('json ')) {
+    try {
+      const value: unknown = JSON.parse(comment.slice(5))
+      return typeof value === 'string' ? value : ''
+    } catch {
+      return '' // A damaged comment costs the text, not the suite.
+    }
+  }
+  return comment.replace(/^"([\s\S]*)"$/, '$1').replaceAll('\\n', '\n')
+}
+
+function readLimitState(own: Attributes, words: string[]): void {
+  const limit = own.limits?.at(-1)
+  if (!limit) return
+  limit.value = toNumber(words[0]!)
+  for (const word of words.slice(1)) {
+    if (!word.startsWith('/')) continue
+    const colon = word.indexOf(':')
+    limit.holders ??= new Map()
+    limit.holders.set(
+      colon < 0 ? word : word.slice(0, colon),
+      colon < 0 ? 1 : toNumber(word.slice(colon + 1)),
+    )
+  }
+}
+
+function readRepeatState(own: Attributes, words: string[]): void {
+  const { repeat } = own
+  if (!repeat) return
+  if (repeat.kind !== 'day') {
+    const text = words[0]!
+    if (isRange(repeat)) placeRepeat(repeat, text)
+    else repeat.index = Math.min(Math.max(0, toNumber(text)), repeat.items.length - 1)
+  }
+  repeat.exhausted = words.includes('exhausted')
+}
+
+function readTimeState(time: TimeAttribute | undefined, words: string[]): void {
+  if (!time) return
+  time.free = words.includes('free')
+  time.spent = words.includes('isValid:false')
+  for (const word of words) {
+    if (word.startsWith('nextTimeSlot/')) time.next = readMinutes(word.slice(13), 999) ?? time.next
+    else if (word.startsWith('since:')) time.since = toNumber(word.slice(6))
+  }
+}
+
+const queueStates: readonly string[] = ['queued', 'active', 'complete', 'aborted']
+
+function readQueueState(own: Attributes, words: string[]): void {
+  const queue = own.rare?.queues?.at(-1)
+  if (!queue) return
+  queue.index = Math.min(Math.max(0, toNumber(words[0]!)), queue.items.length)
+  words.slice(1, queue.items.length + 1).forEach((word, index) => {
+    if (queueStates.includes(word)) queue.states[index] = word as QueueState
+  })
+}
+
+/** A `calendar` line of the original: the suite's time. */
+export function readCalendar(node: Node, words: readonly string[], line: string): void {
+  const match = /suiteTime:(\d{4})-([A-Za-z]{3})-(\d{2}) (\d{2}):(\d{2})/.exec(line)
+  if (!match || !node.suite || words.length === 0) return
+  const month =
+    'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ').indexOf(match[2]!.toLowerCase()) + 1
+  if (month === 0) return
+  node.suite.minute =
+    daysOf(Number(match[1]), month, Number(match[3])) * 1440 + Number(match[4]) * 60 + Number(match[5])
+}
+
+/** The comment that `readNodeState` reads; '' when there is nothing to say. */
+export function writeNodeState(node: Node): string {
+  const words: string[] = []
+  if (node.suite) {
+    const { begun, minute, beganMinute } = node.suite
+    if (begun) words.push(`begun:1 minute:${minute} began:${beganMinute}`)
+  }
+  if (node.state !== 'unknown') words.push(`state:${node.state satisfies NodeState}`)
+  if (node.flags !== 0) words.push(`flag:${showFlags(node.flags)}`)
+  if (node.suspended) words.push('suspended:1')
+  if (node.since !== 0) words.push(`since:${node.since}`)
+  if (node.run) {
+    const { password, remoteId, tryNumber, abortReason } = node.run
+    if (password !== '') words.push(`passwd:${password}`)
+    if (remoteId !== '') words.push(`rid:${remoteId.replace(/\s/g, '')}`)
+    if (tryNumber !== 0) words.push(`try:${tryNumber}`)
+    if (abortReason !== '')
+      words.push(`abort<:${abortReason.replaceAll(';', ' ').replaceAll('\n', '\\n')}>abort`)
+  }
+  return words.join(' ')
+}
+
+/** The comment of a time, today or cron line. */
+export function writeTimeState(time: TimeAttribute): string {
+  const words: string[] = []
+  if (time.free) words.push('free')
+  if (time.spent) words.push('isValid:false')
+  if (time.next !== time.series.start) {
+    words.push(`nextTimeSlot/${pad2(Math.floor(time.next / 60))}:${pad2(time.next % 60)}`)
+  }
+  if (time.since !== 0) words.push(`since:${time.since}`)
+  return words.join(' ')
+}
+
+/** The comment of a repeat line: where it stands. */
+export function writeRepeatState(repeat: NonNullable<Attributes['repeat']>): string {
+  const at = repeat.kind === 'day' ? '0' : isRange(repeat) ? repeatText(repeat) : String(repeat.index)
+  return repeat.exhausted ? `${at} exhausted` : at
+}

@@ -1,0 +1,516 @@
+// Reading one attribute statement onto a node: what each keyword takes, where it may stand, what it excludes.
+
+import { isPath, parseExpression } from '../expression/parse-expression.ts'
+import type {
+  Aviso,
+  Condition,
+  Event,
+  InLimit,
+  Label,
+  Limit,
+  Meter,
+  Mirror,
+  Part,
+  Queue,
+  Variable,
+  Zombie,
+} from '../tree/attribute.ts'
+import { childCommands, zombieActions, zombieKinds } from '../tree/attribute.ts'
+import type { Node } from '../tree/node.ts'
+import { isDefaultState, isNodeState } from '../tree/state.ts'
+import { ValueError } from './definition-error.ts'
+import { isName, nameRule, readInteger, unquote } from './name.ts'
+import { readRepeat } from './read-repeat.ts'
+import {
+  readClock,
+  readCron,
+  readDate,
+  readDateAndGain,
+  readDay,
+  readExpiry,
+  readLate,
+  readTime,
+} from './read-time.ts'
+import type { Statement } from './statement.ts'
+
+/** Reads the statement onto the node. False when its keyword is no attribute at all. */
+export function readAttribute(statement: Statement, keyword: string, node: Node): boolean {
+  switch (keyword) {
+    case 'edit':
+      putVariable(statement, node, readVariable(statement))
+      return true
+    case 'trigger':
+      refuseOnSuite(statement, node)
+      node.own.trigger = addPart(statement, node.own.trigger)
+      return true
+    case 'complete':
+      refuseOnSuite(statement, node)
+      node.own.complete = addPart(statement, node.own.complete)
+      return true
+    case 'defstatus': {
+      const word = statement.word(1)
+      if (!isDefaultState(word)) throw statement.fault(1, 'complete, unknown, queued, aborted or suspended')
+      statement.expectEnd(2)
+      node.defaultState = word
+      return true
+    }
+    case 'event':
+      addEvent(statement, node)
+      return true
+    case 'meter':
+      addNamed(statement, (node.own.meters ??= []), readMeter(statement))
+      return true
+    case 'label':
+      addNamed(statement, (node.own.labels ??= []), readLabel(statement))
+      return true
+    case 'limit':
+      addNamed(statement, (node.own.limits ??= []), readLimit(statement))
+      return true
+    case 'inlimit':
+      addInLimit(statement, node, readInLimit(statement))
+      return true
+    case 'repeat':
+      addRepeat(statement, node)
+      return true
+    case 'time':
+      refuseOnSuite(statement, node)
+      ;(node.own.times ??= []).push(readTime(statement))
+      return true
+    case 'today':
+      refuseOnSuite(statement, node)
+      ;(node.own.todays ??= []).push(readTime(statement))
+      return true
+    case 'date':
+      refuseOnSuite(statement, node)
+      ;(node.own.dates ??= []).push(readDate(statement))
+      return true
+    case 'day':
+      refuseOnSuite(statement, node)
+      ;(node.own.days ??= []).push(readDay(statement))
+      return true
+    case 'cron':
+      addCron(statement, node)
+      return true
+    default:
+      return readRareAttribute(statement, keyword, node)
+  }
+}
+
+function readRareAttribute(statement: Statement, keyword: string, node: Node): boolean {
+  switch (keyword) {
+    case 'late':
+      if (node.attributes?.rare?.late) throw statement.fault(0, 'only one late on a node')
+      node.ownRare.late = readLate(statement)
+      return true
+    case 'autocancel':
+      refuseSecondExpiry(statement, node)
+      node.ownRare.autocancel = readExpiry(statement, { mayIdle: false })
+      return true
+    case 'autoarchive':
+      refuseSecondExpiry(statement, node)
+      node.ownRare.autoarchive = readExpiry(statement, { mayIdle: true })
+      return true
+    case 'autorestore':
+      if (node.attributes?.rare?.autorestore) throw statement.fault(0, 'only one autorestore on a node')
+      node.ownRare.autorestore = readPaths(statement)
+      return true
+    case 'zombie': {
+      const zombie = readZombie(statement)
+      const list = (node.ownRare.zombies ??= [])
+      if (list.some(other => other.kind === zombie.kind))
+        throw statement.fault(1, `only one zombie of type ${zombie.kind} on a node`)
+      list.push(zombie)
+      return true
+    }
+    case 'queue':
+      addNamed(statement, (node.ownRare.queues ??= []), readQueue(statement))
+      return true
+    case 'generic': {
+      if (!isName(statement.word(1))) throw statement.fault(1, nameRule)
+      const generic = { name: statement.word(1), values: statement.words(2).map(unquote) }
+      addNamed(statement, (node.ownRare.generics ??= []), generic)
+      return true
+    }
+    case 'verify': {
+      const verify = readVerify(statement)
+      const list = (node.ownRare.verifies ??= [])
+      if (list.some(other => other.state === verify.state))
+        throw statement.fault(1, 'each state verified only once on a node')
+      list.push(verify)
+      return true
+    }
+    case 'clock':
+      if (node.kind !== 'suite') throw statement.fault(0, 'a clock only on a suite')
+      if (node.attributes?.rare?.clock) throw statement.fault(0, 'only one clock on a suite')
+      node.ownRare.clock = readClock(statement)
+      return true
+    case 'endclock':
+      // Simulation only: it is checked and then dropped.
+      if (node.kind !== 'suite') throw statement.fault(0, 'an endclock only on a suite')
+      readDateAndGain(statement, 1)
+      return true
+    case 'aviso':
+      if (node.kind !== 'task') throw statement.fault(0, 'an aviso only on a task')
+      if (node.attributes?.rare?.avisos) throw statement.fault(0, 'only one aviso on a task')
+      node.ownRare.avisos = [readAviso(statement)]
+      return true
+    case 'mirror':
+      if (node.kind !== 'task' && node.kind !== 'family')
+        throw statement.fault(0, 'a mirror only on a task or family')
+      if (node.attributes?.rare?.mirrors) throw statement.fault(0, 'only one mirror on a node')
+      node.ownRare.mirrors = [readMirror(statement)]
+      return true
+    default:
+      return false
+  }
+}
+
+function refuseOnSuite(statement: Statement, node: Node): void {
+  if (node.kind === 'suite') throw statement.fault(0, `no ${statement.word(0)} on a suite`)
+}
+
+function refuseSecondExpiry(statement: Statement, node: Node): void {
+  const rare = node.attributes?.rare
+  if (rare?.autocancel || rare?.autoarchive) {
+    throw statement.fault(0, 'only one of autocancel and autoarchive on a node')
+  }
+}
+
+function addNamed<T extends { readonly name: string }>(statement: Statement, list: T[], item: T): void {
+  if (statement.find(list, item.name, other => other.name)) {
+    throw statement.fault(1, `a name that no other ${statement.word(0)} of the node has`)
+  }
+  list.push(item)
+}
+
+/** `edit NAME VALUE`: one token, or quotes that run to the last such quote on the line. */
+export function readVariable(statement: Statement): Variable {
+  const name = statement.word(1)
+  if (!isName(name)) throw statement.fault(1, nameRule)
+  if (statement.count < 3) throw statement.fault(2, "a value; '' for an empty one")
+  const { text } = statement
+  const from = statement.startOf(2)
+  const quote = text[from]!
+  if (quote !== "'" && quote !== '"') {
+    statement.expectEnd(3)
+    return { name, value: statement.word(2) }
+  }
+  const to = text.lastIndexOf(quote, statement.end - 1)
+  if (to <= from) throw statement.faultAt(statement.end, 'the end of the line', `a closing ${quote}`)
+  let after = to + 1
+  while (after < statement.end && (text[after] === ' ' || text[after] === '\t' || text[after] === '\r'))
+    after++
+  if (after < statement.end && text[after] !== '#') {
+    throw statement.faultAt(after, `'${text.slice(after, after + 20)}'`, 'the end of the line or a comment')
+  }
+  statement.comment = after < statement.end ? after : -1
+  return { name, value: text.slice(from + 1, to) }
+}
+
+/** Repeated names: the last one wins, at the place of the first. */
+function putVariable(statement: Statement, node: Node, variable: Variable): void {
+  const list = (node.own.variables ??= [])
+  const other = statement.find(list, variable.name, it => it.name)
+  if (other) other.value = variable.value
+  else list.push(variable)
+}
+
+/** One more line of a trigger or complete expression. */
+function addPart(statement: Statement, before: Condition | undefined): Condition {
+  const option = statement.word(1)
+  const join = option === '-a' ? 'and' : option === '-o' ? 'or' : 'first'
+  const from = join === 'first' ? 1 : 2
+  const keyword = statement.word(0)
+  if (join === 'first' && before) throw statement.fault(1, `-a or -o, as there is a ${keyword} already`)
+  if (join !== 'first' && !before) throw statement.fault(1, `a first ${keyword} without -a or -o`)
+  if (statement.count <= from) throw statement.fault(from, 'an expression')
+  const text = statement.joined(from)
+  const part: Part = { join, text, tree: readTree(statement, from, text) }
+  return before ? { parts: [...before.parts, part], free: before.free } : { parts: [part], free: false }
+}
+
+function readTree(statement: Statement, from: number, text: string): Part['tree'] {
+  try {
+    return parseExpression(text)
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error
+    throw statement.faultAt(statement.startOf(from) + error.offset, error.found, error.expected, error.fault)
+  }
+}
+
+/** A whole condition from one text, as it comes over the wire. */
+export function conditionOf(text: string): Condition {
+  return { parts: [{ join: 'first', text, tree: parseExpression(text) }], free: false }
+}
+
+/** `NUMBER`, `NAME` or `NUMBER NAME`, each with an optional `set`. */
+function addEvent(statement: Statement, node: Node): void {
+  const event = readEvent(statement)
+  const list = (node.own.events ??= [])
+  const sameName = event.name !== '' && statement.find(list, event.name, it => it.name)
+  if (sameName || (event.number >= 0 && list.length < 4096 && list.some(it => it.number === event.number))) {
+    throw statement.fault(1, 'a number and name that no other event of the node has')
+  }
+  if (list.length >= 4096) throw statement.fault(0, 'at most 4096 events on a node')
+  list.push(event)
+}
+
+function readEvent(statement: Statement): Event {
+  let at = 1
+  let number = -1
+  let name = ''
+  const first = statement.word(1)
+  if (/^\d+$/.test(first)) {
+    const read = readInteger(first)
+    if (read === undefined) throw statement.fault(1, 'a number of at most 2147483647')
+    number = read
+    at = 2
+  }
+  const next = statement.word(at)
+  if (next !== '' && !(at === 2 && next === 'set')) {
+    if (!isName(next)) throw statement.fault(at, nameRule)
+    name = next
+    at++
+  }
+  if (number < 0 && name === '') throw statement.fault(1, 'a number or a name')
+  let initial = false
+  const last = statement.word(at)
+  if (last !== '') {
+    if (last !== 'set' && last !== 'clear') throw statement.fault(at, 'set or the end of the line')
+    initial = last === 'set'
+    at++
+  }
+  statement.expectEnd(at)
+  return { number, name, initial, value: initial }
+}
+
+function readMeter(statement: Statement): Meter {
+  const name = statement.word(1)
+  if (!isName(name)) throw statement.fault(1, nameRule)
+  const [min, max] = [2, 3].map(at => readInteger(statement.word(at)))
+  if (min === undefined) throw statement.fault(2, 'the minimum as an integer')
+  if (max === undefined) throw statement.fault(3, 'the maximum as an integer')
+  if (min >= max) throw statement.fault(3, 'a maximum above the minimum')
+  const threshold = statement.count > 4 ? readInteger(statement.word(4)) : max
+  if (threshold === undefined || threshold < min || threshold > max) {
+    throw statement.fault(4, 'a threshold between minimum and maximum')
+  }
+  statement.expectEnd(5)
+  return { name, min, max, threshold, value: min }
+}
+
+/** A label's text may hold anything; it is never split at `;`. */
+function readLabel(statement: Statement): Label {
+  const name = statement.word(1)
+  if (!isName(name)) throw statement.fault(1, nameRule)
+  if (statement.count < 3) throw statement.fault(2, 'a text; "" for an empty one')
+  const text = unquote(statement.joined(2)).replaceAll('\\n', '\n')
+  return { name, text, value: text }
+}
+
+function readLimit(statement: Statement): Limit {
+  const name = statement.word(1)
+  if (!isName(name)) throw statement.fault(1, nameRule)
+  const max = readInteger(statement.word(2))
+  if (max === undefined) throw statement.fault(2, 'the maximum as an integer')
+  statement.expectEnd(3)
+  return { name, max, value: 0, holders: undefined }
+}
+
+/** `[-n|-s] [PATH:]NAME [TOKENS]`. */
+export function readInLimit(statement: Statement): InLimit {
+  let at = 1
+  let per: InLimit['per'] = 'task'
+  const option = statement.word(1)
+  if (option === '-n' || option === '-s') {
+    per = option === '-n' ? 'node' : 'submission'
+    at = 2
+  }
+  const target = statement.word(at)
+  const colon = target.lastIndexOf(':')
+  const path = colon < 0 ? '' : target.slice(0, colon)
+  const name = target.slice(colon + 1)
+  if (!isName(name)) throw statement.fault(at, '[PATH:]NAME of a limit')
+  if (path !== '' && !isPath(path)) throw statement.fault(at, 'a path before the :')
+  let tokens = 1
+  if (statement.count > at + 1) {
+    const read = readInteger(statement.word(at + 1))
+    if (read === undefined || read < 1) throw statement.fault(at + 1, 'a number of tokens of at least 1')
+    tokens = read
+  }
+  statement.expectEnd(at + 2)
+  return { path, name, tokens, per, taken: false }
+}
+
+function addInLimit(statement: Statement, node: Node, inlimit: InLimit): void {
+  const list = (node.own.inlimits ??= [])
+  if (statement.find(list, inLimitName(inlimit), inLimitName)) {
+    throw statement.fault(1, 'each limit only once among the inlimits of a node')
+  }
+  list.push(inlimit)
+}
+
+/** `/s:limit` or `limit`: what tells the inlimits of a node apart. */
+export function inLimitName(inlimit: InLimit): string {
+  return inlimit.path === '' ? inlimit.name : `${inlimit.path}:${inlimit.name}`
+}
+
+function addRepeat(statement: Statement, node: Node): void {
+  if (node.attributes?.repeat) throw statement.fault(0, 'only one repeat on a node')
+  const crons = node.attributes?.crons
+  if (crons) throw statement.fault(0, 'no repeat on a node with a cron')
+  node.own.repeat = readRepeat(statement)
+}
+
+function addCron(statement: Statement, node: Node): void {
+  const cron = readCron(statement)
+  if (node.attributes?.repeat && cron.series.finish >= 0) {
+    throw statement.fault(0, 'no cron series on a node with a repeat')
+  }
+  ;(node.own.crons ??= []).push(cron)
+}
+
+function readPaths(statement: Statement): string[] {
+  if (statement.count < 2) throw statement.fault(1, 'at least one path')
+  const paths = statement.words(1)
+  const seen = new Set<string>()
+  paths.forEach((path, index) => {
+    if (!isPath(path)) throw statement.fault(index + 1, 'a path')
+    if (seen.has(path)) throw statement.fault(index + 1, 'no path twice')
+    seen.add(path)
+  })
+  return paths
+}
+
+const lifetimes: Record<Zombie['kind'], number> = {
+  user: 300,
+  ecf: 3600,
+  ecf_pid: 3600,
+  ecf_passwd: 3600,
+  ecf_pid_passwd: 3600,
+  path: 900,
+}
+
+/** `TYPE:ACTION[:CHILDCMDS[:SECONDS]]`. */
+export function readZombie(statement: Statement): Zombie {
+  const [kind, action = '', commandList = '', seconds = '', ...rest] = statement.word(1).split(':')
+  if (!zombieKinds.some(it => it === kind)) throw statement.fault(1, `a type: ${zombieKinds.join(', ')}`)
+  if (action !== '' && !zombieActions.some(it => it === action)) {
+    throw statement.fault(1, `an action: ${zombieActions.join(', ')}`)
+  }
+  if (rest.length > 0 || (action === '' && seconds === ''))
+    throw statement.fault(1, 'TYPE:ACTION[:CHILDCMDS[:SECONDS]]')
+  const commands = commandList.split(',').filter(word => word !== '')
+  for (const command of commands) {
+    if (!childCommands.some(it => it === command))
+      throw statement.fault(1, `child commands: ${childCommands.join(', ')}`)
+  }
+  const given = seconds === '' ? undefined : readInteger(seconds)
+  if (seconds !== '' && (given === undefined || given < 0)) throw statement.fault(1, 'a lifetime in seconds')
+  statement.expectEnd(2)
+  // Shorter lives than a minute could not be told from none: contract ecflow §3.15.
+  const lifetimeSeconds = given === undefined ? lifetimes[kind as Zombie['kind']] : Math.max(60, given)
+  return {
+    kind: kind as Zombie['kind'],
+    action: action as Zombie['action'],
+    commands: commands as unknown as Zombie['commands'],
+    lifetimeSeconds,
+  }
+}
+
+function readQueue(statement: Statement): Queue {
+  const name = statement.word(1)
+  if (!isName(name)) throw statement.fault(1, nameRule)
+  if (statement.count < 3) throw statement.fault(2, 'at least one item')
+  const items = statement.words(2).map(unquote)
+  return { name, items, states: items.map(() => 'queued'), index: 0 }
+}
+
+function readVerify(statement: Statement): { state: string; count: number } {
+  const [state = '', count = ''] = statement.word(1).split(':')
+  const number = readInteger(count)
+  if (!isNodeState(state) || number === undefined || number < 0) throw statement.fault(1, 'STATE:COUNT')
+  statement.expectEnd(2)
+  return { state, count: number }
+}
+
+/** `--name N --listener 'JSON' …`: values may be quoted and hold blanks. */
+function readOptions(
+  statement: Statement,
+  known: readonly string[],
+  flags: readonly string[],
+): Map<string, string> {
+  const options = new Map<string, string>()
+  let at = 1
+  while (at < statement.count) {
+    const option = statement.word(at)
+    if (!option.startsWith('--') || (!known.includes(option.slice(2)) && !flags.includes(option.slice(2)))) {
+      throw statement.fault(at, [...known, ...flags].map(name => `--${name}`).join(', '))
+    }
+    const name = option.slice(2)
+    if (options.has(name)) throw statement.fault(at, `${option} only once`)
+    if (flags.includes(name)) {
+      options.set(name, 'true')
+      at++
+      continue
+    }
+    if (at + 1 >= statement.count) throw statement.fault(at + 1, `a value for ${option}`)
+    const first = statement.startOf(at + 1)
+    const quote = statement.text[first]!
+    if (quote !== "'" && quote !== '"') {
+      options.set(name, statement.word(at + 1))
+      at += 2
+      continue
+    }
+    const close = statement.text.indexOf(quote, first + 1)
+    if (close < 0 || close >= statement.end) throw statement.fault(at + 1, `a closing ${quote}`)
+    options.set(name, statement.text.slice(first, close + 1))
+    at++
+    while (at < statement.count && statement.startOf(at) <= close) at++
+  }
+  return options
+}
+
+export function readAviso(statement: Statement): Aviso {
+  const options = readOptions(
+    statement,
+    ['name', 'listener', 'url', 'schema', 'polling', 'auth', 'revision', 'reason'],
+    [],
+  )
+  const name = options.get('name') ?? ''
+  if (!isName(name)) throw statement.fault(1, '--name with a name')
+  const listener = options.get('listener')
+  if (listener === undefined) throw statement.fault(statement.count, '--listener with a JSON text')
+  return {
+    name,
+    listener: `'${unquote(listener)}'`,
+    url: unquote(options.get('url') ?? '%ECF_AVISO_URL%'),
+    schema: unquote(options.get('schema') ?? '%ECF_AVISO_SCHEMA%'),
+    polling: unquote(options.get('polling') ?? '%ECF_AVISO_POLLING%'),
+    auth: unquote(options.get('auth') ?? '%ECF_AVISO_AUTH%'),
+    revision: unquote(options.get('revision') ?? '0'),
+    reason: unquote(options.get('reason') ?? ''),
+  }
+}
+
+export function readMirror(statement: Statement): Mirror {
+  const options = readOptions(
+    statement,
+    ['name', 'remote_path', 'remote_host', 'remote_port', 'polling', 'remote_auth', 'reason'],
+    ['ssl'],
+  )
+  const name = options.get('name') ?? ''
+  if (!isName(name)) throw statement.fault(1, '--name with a name')
+  const remotePath = options.get('remote_path')
+  if (remotePath === undefined) throw statement.fault(statement.count, '--remote_path with a path')
+  return {
+    name,
+    remotePath: unquote(remotePath),
+    remoteHost: unquote(options.get('remote_host') ?? '%ECF_MIRROR_REMOTE_HOST%'),
+    remotePort: unquote(options.get('remote_port') ?? '%ECF_MIRROR_REMOTE_PORT%'),
+    polling: unquote(options.get('polling') ?? '%ECF_MIRROR_REMOTE_POLLING%'),
+    ssl: options.has('ssl'),
+    auth: unquote(options.get('remote_auth') ?? '%ECF_MIRROR_REMOTE_AUTH%'),
+    reason: unquote(options.get('reason') ?? ''),
+  }
+}
