@@ -15,6 +15,8 @@ export interface Element {
   readonly length: number
   /** Its length was written as undefined (0xffffffff). */
   readonly isOpen: boolean
+  /** Its VR was written as UN, and the dictionary knows better; nobody said how its text is padded. */
+  readonly isUnknown?: true
   /** The items of a sequence. */
   readonly items?: readonly Item[]
   /** The pieces of encapsulated pixel data; the first one is the offset table. */

@@ -348,7 +348,8 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         push(frame('sequence', how, Number.POSITIVE_INFINITY, { ...head, vr: 'SQ' }))
         continue
       }
-      if (vr === 'UN' && within.isExplicit) vr = knownVr(tag, within)
+      const isUnknown = vr === 'UN' && within.isExplicit
+      if (isUnknown) vr = knownVr(tag, within)
       const end = valueAt + length
       if (end > size) fail(`the value at ${valueAt} is cut off`)
       if (vr === 'SQ') {
@@ -363,7 +364,8 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         within.pixelRepresentation = u16(need(valueAt, 2), little)
       }
       if (options.keep !== 'top' || stack.length === 1) {
-        within.elements.push({ tag, vr, at: start, valueAt, end, length, isOpen: false })
+        const element = { tag, vr, at: start, valueAt, end, length, isOpen: false }
+        within.elements.push(isUnknown ? { ...element, isUnknown } : element)
       }
       at = end
     }

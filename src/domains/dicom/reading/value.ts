@@ -46,7 +46,7 @@ export function readBytes(element: Element, values: Values): Uint8Array {
 export function readText(element: Element, values: Values): string {
   const bytes = readBytes(element, values)
   let end = bytes.length
-  while (end > 0 && (bytes[end - 1] === 0 || bytes[end - 1] === 0x20)) end--
+  while (end > 0 && (bytes[end - 1] === 0 || (bytes[end - 1] === 0x20 && !element.isUnknown))) end--
   return values.decoder.decode(bytes.subarray(0, end), element.vr)
 }
 
