@@ -9,7 +9,10 @@ import type { Json } from '../core/json.ts'
 import type { Blobs } from './blobs.ts'
 
 export interface Store {
-  /** Takes the writer's lease (refused when another server holds it), migrates, and gives everything live. */
+  /**
+   * Takes the writer's lease (refused when another server holds it), migrates, and gives everything live.
+   * May be called again while open: after a failed commit the engine throws its memory away and asks afresh.
+   */
   open(): Promise<HotSet>
   /**
    * All or nothing, and durable when it resolves. Everything is read from `changes` before the first await,

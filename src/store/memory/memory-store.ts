@@ -53,9 +53,9 @@ export class MemoryStore implements Store {
   }
 
   async open(): Promise<HotSet> {
-    if (this.#state !== 'new') throw new StoreFailed('broken', 'A store can be opened only once')
+    if (this.#state === 'closed') throw new StoreFailed('broken', 'The store is closed')
     const { disk } = this
-    if (disk.holder !== undefined) throw new StoreFailed('locked', 'Another store has this memory disk open')
+    if (disk.holder !== undefined && disk.holder !== this) throw new StoreFailed('locked', 'Another store has this memory disk open')
     disk.holder = this
     this.#state = 'open'
     const flows = [...disk.flows.values()].filter(flow => flow.endedAt === null).sort((a, b) => a.n - b.n)

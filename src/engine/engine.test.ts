@@ -1,0 +1,350 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'vitest'
+import { aJob, setup } from '../../test/support/yard.ts'
+import { isFinal } from '../core/job-state.ts'
+import type { Refused } from '../core/refusal.ts'
+
+describe('submitting', () => {
+  test('a job is started after it was stored, and its end is durable before anybody hears of it', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob())
+    assert.equal(job!.state, 'starting')
+    assert.deepEqual(yard.executor.running, [`${job!.id}.1`])
+    await yard.begin(job!)
+    assert.equal((await yard.see(job!)).state, 'running')
+    const ended = yard.engine.settled(job!.n)
+    await yard.end(job!)
+    assert.equal((await ended)?.state, 'succeeded')
+    assert.deepEqual(yard.executor.forgotten, [`${job!.id}.1`])
+    const history = await yard.engine.history.chain((await yard.see(job!)).lastEvent, 10)
+    assert.deepEqual(
+      history.map(event => event.type),
+      ['succeeded', 'began', 'claimed', 'submitted'],
+    )
+  })
+
+  test('a draft that its executor can never run is refused, and nothing is stored', async () => {
+    const yard = await setup()
+    await assert.rejects(
+      yard.submit(aJob({ spec: { impossible: true } })),
+      (error: Refused) => error.refusal.kind === 'bad-field',
+    )
+    assert.equal(yard.disk.jobs.size, 0)
+  })
+
+  test('what can never fit its pool is refused, or fails at once when the draft wants that', async () => {
+    const yard = await setup({ pools: { default: { resources: { cpus: 2 } } } })
+    await assert.rejects(
+      yard.submit(aJob({ needs: { cpus: 3 } })),
+      (error: Refused) => error.refusal.kind === 'cannot-fit',
+    )
+    const [job] = await yard.submit(aJob({ needs: { cpus: 3 }, unfit: 'fail' }))
+    assert.deepEqual([job!.state, job!.reason], ['failed', 'no-resources'])
+  })
+})
+
+describe('pools', () => {
+  test('jobs start in order of rank, then of submission', async () => {
+    const yard = await setup({ slots: 1 })
+    const [first, late, urgent, alike] = await yard.submit(
+      aJob(),
+      aJob({ rank: 5 }),
+      aJob({ rank: -5 }),
+      aJob({ rank: 5 }),
+    )
+    const order: number[] = []
+    for (const _ of [1, 2, 3, 4]) {
+      const live = [...yard.engine.liveJobs()].find(job => job.state === 'starting')!
+      order.push(live.n)
+      await yard.end(live)
+    }
+    // The first three were submitted together: rank decides among all of them.
+    assert.deepEqual(order, [urgent!.n, first!.n, late!.n, alike!.n])
+  })
+
+  test('a smaller job passes a large one that does not fit yet, but not for ever', async () => {
+    const yard = await setup({ pools: { default: { resources: { cpus: 4 } } } })
+    const [running] = await yard.submit(aJob({ needs: { cpus: 3 } }))
+    const [large] = await yard.submit(aJob({ needs: { cpus: 4 } }))
+    const [small] = await yard.submit(aJob({ needs: { cpus: 1 } }))
+    assert.deepEqual([large!.state, small!.state], ['ready', 'starting'])
+    await yard.end(small!)
+    await yard.advance(61_000)
+    const [later] = await yard.submit(aJob({ needs: { cpus: 1 } }))
+    assert.equal(later!.state, 'ready')
+    await yard.end(running!)
+    assert.deepEqual([large!.state, later!.state], ['starting', 'ready'])
+  })
+
+  test('in a fair pool owners take turns', async () => {
+    const yard = await setup({ pools: { default: { slots: 2, fair: true } } })
+    const jobs = await yard.submit(
+      aJob({ owner: 'ann' }),
+      aJob({ owner: 'ann' }),
+      aJob({ owner: 'ann' }),
+      aJob({ owner: 'ben' }),
+    )
+    assert.deepEqual(
+      jobs.map(job => job.state),
+      ['starting', 'ready', 'ready', 'starting'],
+    )
+  })
+
+  test('a change of rank moves a waiting job, also back and forth', async () => {
+    const yard = await setup({ slots: 1 })
+    const [busy, a, b] = await yard.submit(aJob({ rank: -1 }), aJob(), aJob())
+    await yard.tell(tx => tx.rerank(b!.n, -1))
+    await yard.tell(tx => tx.rerank(b!.n, 3))
+    await yard.tell(tx => tx.rerank(b!.n, -1))
+    assert.deepEqual((await yard.engine.why(a!.n))?.place, 2)
+    await yard.end(busy!)
+    assert.deepEqual([a!.state, b!.state], ['ready', 'starting'])
+    await yard.end(b!)
+    await yard.end(a!)
+    assert.equal(yard.engine.poolState()[0]?.slotsUsed, 0)
+  })
+})
+
+describe('stopping', () => {
+  test('a waiting job is cancelled at once', async () => {
+    const yard = await setup({ slots: 1 })
+    const [, waiting] = await yard.submit(aJob(), aJob())
+    await yard.tell(tx => tx.cancel(waiting!.n))
+    assert.deepEqual([waiting!.state, waiting!.reason], ['cancelled', 'user'])
+  })
+
+  test('a cancel that arrives while the job is running waits for the executor to stop it', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob())
+    await yard.begin(job!)
+    await yard.tell(tx => tx.cancel(job!.n))
+    assert.deepEqual([job!.state, job!.stop], ['running', 'cancel'])
+    assert.deepEqual(yard.world.stops, [{ id: `${job!.id}.1`, how: 'ask', why: 'cancel' }])
+    await yard.end(job!, { result: 'stopped' })
+    assert.equal((await yard.see(job!)).state, 'cancelled')
+  })
+
+  test('a cancel that loses the race against success ends as succeeded', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob())
+    await yard.tell(tx => tx.cancel(job!.n))
+    await yard.end(job!)
+    assert.equal((await yard.see(job!)).state, 'succeeded')
+  })
+
+  test('a cancelled job that fails while it is stopping is not tried again', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ triesMax: 5 }))
+    await yard.tell(tx => tx.cancel(job!.n))
+    await yard.fail(job!)
+    assert.equal((await yard.see(job!)).state, 'cancelled')
+  })
+
+  test('a paused job waits, and runs in its old place once released', async () => {
+    const yard = await setup({ slots: 1 })
+    const [first, second] = await yard.submit(aJob(), aJob())
+    await yard.tell(tx => tx.pause(first!.n))
+    await yard.end(first!, { result: 'stopped' })
+    assert.deepEqual([first!.state, first!.held, second!.state], ['ready', true, 'starting'])
+    await yard.tell(tx => tx.release(first!.n))
+    await yard.end(second!)
+    assert.equal(first!.state, 'starting')
+    assert.equal(first!.tries, 0)
+  })
+
+  test('a held job does not start, and the end of the hold lets it', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ held: true }))
+    assert.equal((await yard.engine.why(job!.n))?.waitsFor, 'held')
+    await yard.tell(tx => tx.release(job!.n))
+    assert.equal(job!.state, 'starting')
+  })
+})
+
+describe('time', () => {
+  test('a failed try is followed by another after a pause that doubles', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ triesMax: 3, backoffMs: 1_000 }))
+    await yard.fail(job!)
+    assert.equal(job!.state, 'delayed')
+    await yard.advance(999)
+    assert.equal(job!.state, 'delayed')
+    await yard.advance(1)
+    assert.equal(job!.state, 'starting')
+    await yard.fail(job!)
+    await yard.advance(1_999)
+    assert.equal(job!.state, 'delayed')
+    await yard.advance(1)
+    await yard.fail(job!, 9)
+    const ended = await yard.see(job!)
+    assert.deepEqual(
+      [ended.state, ended.reason, ended.exitCode, ended.tries, ended.attempts],
+      ['failed', 'exit', 9, 3, 3],
+    )
+    assert.equal((await yard.engine.history.attempts(job!.n)).length, 3)
+  })
+
+  test('a job that ran too long is stopped and fails for that reason, whatever tries are left', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ runMsMax: 5_000, triesMax: 4 }))
+    await yard.begin(job!)
+    await yard.advance(5_000)
+    assert.equal(yard.world.stops[0]?.why, 'expire')
+    await yard.end(job!, { result: 'stopped', exitCode: 143 })
+    const ended = await yard.see(job!)
+    assert.deepEqual([ended.state, ended.reason], ['failed', 'timeout'])
+  })
+
+  test('a job that waited too long fails as expired', async () => {
+    const yard = await setup({ slots: 1 })
+    const [, waiting] = await yard.submit(aJob(), aJob({ queueMsMax: 60_000 }))
+    await yard.advance(60_000)
+    const ended = await yard.see(waiting!)
+    assert.deepEqual([ended.state, ended.reason], ['failed', 'expired'])
+  })
+
+  test('a job with an instant of its own does not start before it', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ dueAt: yard.clock.now() + 1_000 }))
+    assert.equal(job!.state, 'delayed')
+    await yard.advance(1_000)
+    assert.equal(job!.state, 'starting')
+  })
+})
+
+describe('resubmitting', () => {
+  test('a failed job can be put back, a succeeded one cannot', async () => {
+    const yard = await setup()
+    const [bad, good] = await yard.submit(aJob(), aJob())
+    await yard.fail(bad!)
+    await yard.end(good!)
+    assert.equal((await yard.engine.resubmit(good!.n)).ok, false)
+    const verdict = await yard.engine.resubmit(bad!.n)
+    assert.equal(verdict.ok, true)
+    await yard.settle()
+    const again = await yard.see(bad!)
+    assert.deepEqual([again.state, again.attempts], ['starting', 2])
+    await yard.end(again)
+    assert.equal((await yard.see(bad!)).state, 'succeeded')
+  })
+})
+
+describe('stale reports', () => {
+  test('a report of an attempt that is not the current one changes nothing', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ triesMax: 2, backoffMs: 0 }))
+    const first = `${job!.id}.1`
+    await yard.fail(job!)
+    assert.equal(job!.attempts, 2)
+    yard.executor.say([{ id: first, type: 'ended', outcome: { result: 'succeeded' } }])
+    await yard.settle()
+    assert.equal(job!.state, 'starting')
+    assert.ok(yard.executor.forgotten.filter(id => id === first).length >= 1)
+  })
+})
+
+describe('a store that fails', () => {
+  test('a commit that fails answers unavailable, nothing of it is there, and the engine heals', async () => {
+    let failing = false
+    const yard = await setup({
+      onCommit: apply => {
+        if (failing) throw new Error('disk full')
+        apply()
+      },
+    })
+    const [kept] = await yard.submit(aJob())
+    failing = true
+    await assert.rejects(
+      yard.submit(aJob({ name: 'lost' })),
+      (error: Refused) => error.refusal.kind === 'unavailable',
+    )
+    await assert.rejects(yard.submit(aJob()), (error: Refused) => error.refusal.kind === 'unavailable')
+    assert.equal(yard.engine.up, false)
+    yard.executor.end(`${kept!.id}.1`, { result: 'succeeded' })
+    await yard.advance(500)
+    assert.equal(yard.engine.up, false)
+    failing = false
+    await yard.advance(500)
+    await yard.settle()
+    assert.equal(yard.engine.up, true)
+    // Its end was reported while nothing could be stored: it was looked up again.
+    assert.equal((await yard.see(kept!)).state, 'succeeded')
+    assert.equal(yard.disk.jobs.size, 1)
+  })
+})
+
+describe('after a crash', () => {
+  test('starting: what the executor has is adopted, what it has not is started again as the same attempt', async () => {
+    const before = await setup()
+    const [known, unknown] = await before.submit(aJob(), aJob())
+    before.world.attempts.delete(`${unknown!.id}.1`)
+    const yard = await setup(before.crash())
+    assert.equal((await yard.see(known!)).state, 'running')
+    assert.equal(yard.world.attempts.get(`${known!.id}.1`)?.starts, 1)
+    assert.equal((await yard.see(unknown!)).state, 'starting')
+    assert.equal(yard.world.attempts.get(`${unknown!.id}.1`)?.starts, 1)
+  })
+
+  test('running in our own process: back to ready without a try counted', async () => {
+    const before = await setup({ can: { survivesRestart: false } })
+    const [job] = await before.submit(aJob())
+    await before.begin(job!)
+    const yard = await setup({ ...before.crash(), can: { survivesRestart: false } })
+    const again = await yard.see(job!)
+    assert.deepEqual([again.state, again.attempts, again.tries], ['starting', 2, 0])
+  })
+
+  test('running outside and lost there: a failed try', async () => {
+    const before = await setup()
+    const [job] = await before.submit(aJob())
+    await before.begin(job!)
+    before.world.attempts.clear()
+    const yard = await setup(before.crash())
+    const ended = await yard.see(job!)
+    assert.deepEqual([ended.state, ended.reason], ['failed', 'lost'])
+  })
+
+  test('ended but unreported: the end is collected, once', async () => {
+    const before = await setup()
+    const [job] = await before.submit(aJob())
+    const image = before.crash()
+    image.world.attempts.get(`${job!.id}.1`)!.outcome = { result: 'failed', reason: 'exit', exitCode: 4 }
+    const yard = await setup(image)
+    assert.equal((await yard.see(job!)).exitCode, 4)
+    const types = (await yard.engine.history.chain((await yard.see(job!)).lastEvent, 20)).map(
+      event => event.type,
+    )
+    assert.equal(types.filter(type => type === 'failed').length, 1)
+  })
+
+  test('stop asked: asked again', async () => {
+    const before = await setup()
+    const [job] = await before.submit(aJob())
+    await before.begin(job!)
+    await before.tell(tx => tx.cancel(job!.n))
+    const image = before.crash()
+    image.world.stops.length = 0
+    const yard = await setup(image)
+    assert.deepEqual(yard.world.stops, [{ id: `${job!.id}.1`, how: 'ask', why: 'cancel' }])
+  })
+
+  test('waiting, delayed and held jobs are as they were, and timers ring', async () => {
+    const before = await setup({ slots: 0 })
+    const [waiting, delayed, held] = await before.submit(
+      aJob({ queueMsMax: 10_000 }),
+      aJob({ dueAt: before.clock.now() + 5_000 }),
+      aJob({ held: true }),
+    )
+    const yard = await setup({ ...before.crash(), slots: 0 })
+    assert.deepEqual(
+      [...yard.engine.liveJobs()].map(job => job.state),
+      ['ready', 'delayed', 'ready'],
+    )
+    await yard.advance(5_000)
+    assert.equal((await yard.see(delayed!)).state, 'ready')
+    await yard.advance(5_000)
+    assert.equal((await yard.see(waiting!)).reason, 'expired')
+    assert.equal((await yard.see(held!)).held, true)
+    assert.equal(isFinal((await yard.see(held!)).state), false)
+  })
+})
