@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'vitest'
+import { aJob, setup, type TestYard } from '../../../../test/support/yard.ts'
+import type { DagPlan, Flow, FlowDraft, Step } from '../../../core/flow.ts'
+import type { Job } from '../../../core/job.ts'
+import type { Refused } from '../../../core/refusal.ts'
+
+function aStep(key: string, facts: Partial<Step> = {}): Step {
+  return { key, does: 'job', count: 1, fansOut: false, needs: [], when: 'succeeded', retries: 0, ...facts }
+}
+
+function aFlow(
+  steps: Step[],
+  facts: Partial<DagPlan> & { spec?: FlowDraft['spec']; done?: string[] } = {},
+): FlowDraft {
+  const { spec, done, ...plan } = facts
+  return {
+    dialect: 'native',
+    kind: 'test.flow',
+    plan: { steps, failure: 'cut', ...plan },
+    spec: spec ?? {},
+    done: done ?? [],
+  }
+}
+
+async function begin(yard: TestYard, draft: FlowDraft): Promise<Flow> {
+  return yard.tell(tx => tx.startFlow(draft))
+}
+
+/** The live jobs of a flow by node. */
+function live(yard: TestYard, flow: Flow): Record<string, Job> {
+  return Object.fromEntries([...yard.engine.liveJobs({ flow: flow.n })].map(job => [job.node, job]))
+}
+
+async function states(yard: TestYard, flow: Flow): Promise<Record<string, string>> {
+  return Object.fromEntries((await yard.engine.nodes(flow.n)).map(node => [node.key, node.state]))
+}
+
+describe('a plan', () => {
+  test('with a cycle, an unknown need, or two steps of one name is refused', async () => {
+    const yard = await setup()
+    const wrong = [
+      [aStep('a', { needs: ['b'] }), aStep('b', { needs: ['a'] })],
+      [aStep('a', { needs: ['nowhere'] })],
+      [aStep('a'), aStep('a')],
+      [aStep('a', { needs: ['a'] })],
+    ]
+    for (const steps of wrong) {
+      await assert.rejects(begin(yard, aFlow(steps)), (error: Refused) => error.refusal.kind === 'bad-field')
+    }
+    assert.equal(yard.disk.flows.size, 0)
+  })
+})
+
+describe('a chain', () => {
+  test('goes step by step and ends as succeeded', async () => {
+    const yard = await setup()
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a'), aStep('b', { needs: ['a'] }), aStep('c', { needs: ['b'] })]),
+    )
+    for (const key of ['a', 'b', 'c']) {
+      assert.deepEqual(Object.keys(live(yard, flow)), [key])
+      await yard.end(live(yard, flow)[key]!)
+    }
+    const ended = (await yard.engine.flow({ n: flow.n }))!
+    assert.deepEqual([ended.state, ended.progress.done], ['succeeded', 3])
+  })
+
+  test('of a failed step is cut: what needs it never runs, and the flow fails', async () => {
+    const yard = await setup()
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a'), aStep('b', { needs: ['a'] }), aStep('c', { needs: ['b'] }), aStep('free')]),
+    )
+    await yard.fail(live(yard, flow)['a']!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'running')
+    await yard.end(live(yard, flow)['free']!)
+    const ended = (await yard.engine.flow({ n: flow.n }))!
+    assert.deepEqual(
+      [ended.state, ended.progress],
+      ['failed', { total: 4, waiting: 0, live: 0, done: 1, failed: 1, skipped: 2 }],
+    )
+  })
+
+  test('of fifty thousand gates needs no stack', async () => {
+    const yard = await setup()
+    const steps = Array.from({ length: 50_000 }, (_, at) =>
+      aStep(`g${at}`, { does: 'gate', needs: at === 0 ? [] : [`g${at - 1}`] }),
+    )
+    const flow = await begin(yard, aFlow(steps))
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+})
+
+describe('conditions', () => {
+  test('a step for failures runs when one happened and is skipped when none did', async () => {
+    for (const [result, cleanup] of [
+      ['failed', 'done'],
+      ['succeeded', 'skipped'],
+    ] as const) {
+      const yard = await setup()
+      const flow = await begin(
+        yard,
+        aFlow([
+          aStep('a'),
+          aStep('mend', { needs: ['a'], when: 'failed' }),
+          aStep('report', { needs: ['a'], when: 'ended' }),
+        ]),
+      )
+      const { a } = live(yard, flow)
+      await (result === 'failed' ? yard.fail(a!) : yard.end(a!))
+      for (const job of Object.values(live(yard, flow))) await yard.end(job)
+      assert.deepEqual(await states(yard, flow), {
+        a: result === 'failed' ? 'failed' : 'done',
+        mend: cleanup,
+        report: 'done',
+      })
+    }
+  })
+
+  test('a gate that stays shut skips everything behind it', async () => {
+    const yard = await setup()
+    const flow = await begin(
+      yard,
+      aFlow([aStep('gate', { does: 'gate' }), aStep('a', { needs: ['gate'] })], { spec: { gate: false } }),
+    )
+    assert.deepEqual(await states(yard, flow), { gate: 'skipped', a: 'skipped' })
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+})
+
+describe('fan-out', () => {
+  test('all instances come before what needs them, and edges are between steps', async () => {
+    const yard = await setup()
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a', { count: 3, fansOut: true }), aStep('b', { count: 2, fansOut: true, needs: ['a'] })]),
+    )
+    assert.deepEqual(Object.keys(live(yard, flow)), ['a/0', 'a/1', 'a/2'])
+    for (const key of ['a/2', 'a/0']) await yard.end(live(yard, flow)[key]!)
+    assert.deepEqual(Object.keys(live(yard, flow)), ['a/1'])
+    await yard.end(live(yard, flow)['a/1']!)
+    assert.deepEqual(Object.keys(live(yard, flow)), ['b/0', 'b/1'])
+  })
+
+  test('no more jobs wait to start than the flow allows, and each start makes room', async () => {
+    const yard = await setup({ slots: 2 })
+    const flow = await begin(yard, aFlow([aStep('a', { count: 10, fansOut: true })], { idleMax: 3 }))
+    const waiting = () => Object.values(live(yard, flow)).filter(job => job.state === 'ready').length
+    await yard.settle()
+    assert.deepEqual([Object.keys(live(yard, flow)).length, waiting()], [5, 3])
+    await yard.end(live(yard, flow)['a/0']!)
+    assert.deepEqual([Object.keys(live(yard, flow)).length, waiting()], [5, 3])
+  })
+})
+
+describe('a failed node', () => {
+  test('is tried again as a new job as often as its step says', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow([aStep('a', { retries: 1 })]))
+    const first = live(yard, flow)['a']!
+    await yard.fail(first)
+    const second = live(yard, flow)['a']!
+    assert.notEqual(second.n, first.n)
+    assert.equal(second.name, 'a#2')
+    await yard.fail(second)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'failed')
+  })
+
+  test('that its pool can never hold fails at once', async () => {
+    const yard = await setup({ pools: { default: { resources: { cpus: 1 } } } })
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a'), aStep('b', { needs: ['a'] })], { spec: { a: { needs: { cpus: 2 } } } }),
+    )
+    assert.deepEqual(await states(yard, flow), { a: 'failed', b: 'skipped' })
+  })
+})
+
+describe('failures that spread', () => {
+  const steps = [aStep('a'), aStep('b', { needs: ['a'] }), aStep('c', { needs: ['b'] })]
+
+  test('block what depends on them, and the block is undone when the failed job is resubmitted', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
+    const jobs = live(yard, flow)
+    assert.deepEqual(
+      Object.values(jobs).map(job => job.state),
+      ['starting', 'blocked', 'blocked'],
+    )
+    await yard.fail(jobs['a']!)
+    assert.deepEqual(await states(yard, flow), { a: 'failed', b: 'blocked', c: 'blocked' })
+    assert.deepEqual([jobs['b']!.reason, jobs['c']!.reason], ['upstream', 'upstream'])
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'running')
+    await yard.engine.resubmit(jobs['a']!.n)
+    await yard.settle()
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'waiting', c: 'waiting' })
+    assert.deepEqual([jobs['b']!.reason, jobs['c']!.reason], [null, null])
+    for (const key of ['a', 'b', 'c']) await yard.end(live(yard, flow)[key]!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+
+  test('stay as they are across a restart', async () => {
+    const before = await setup()
+    const flow = await begin(before, aFlow(steps, { failure: 'spread', ahead: true }))
+    await before.fail(live(before, flow)['a']!)
+    const yard = await setup(before.crash())
+    assert.deepEqual(await states(yard, flow), { a: 'failed', b: 'blocked', c: 'blocked' })
+    const a = (await yard.engine.nodes(flow.n)).find(node => node.key === 'a')!
+    await yard.engine.resubmit(a.job)
+    await yard.settle()
+    for (const key of ['a', 'b', 'c']) await yard.end(live(yard, flow)[key]!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+})
+
+describe('a flow in a flow', () => {
+  const child = aFlow([aStep('inner')])
+  const parent = aFlow([aStep('sub', { does: 'flow' }), aStep('after', { needs: ['sub'] })], {
+    spec: { sub: child as never },
+  })
+
+  test('is one node of its parent, and its end is the node’s', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, parent)
+    const inner = [...yard.engine.liveJobs()][0]!
+    assert.equal(inner.node, 'inner')
+    await yard.end(inner)
+    assert.deepEqual(await states(yard, flow), { sub: 'done', after: 'live' })
+  })
+
+  test('is cancelled with its parent', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, parent)
+    await yard.tell(tx => tx.cancelFlow(flow.n))
+    const inner = [...yard.engine.liveJobs()][0]!
+    assert.equal(inner.stop, 'cancel')
+    await yard.end(inner, { result: 'stopped' })
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'cancelled')
+  })
+})
+
+describe('cancel and rerun', () => {
+  test('a cancelled flow starts nothing more, and ends when its live jobs have', async () => {
+    const yard = await setup({ slots: 1 })
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a', { count: 3, fansOut: true }), aStep('b', { needs: ['a'] })]),
+    )
+    await yard.tell(tx => tx.cancelFlow(flow.n))
+    const running = [...yard.engine.liveJobs()]
+    assert.equal(running.length, 1)
+    await yard.end(running[0]!, { result: 'stopped' })
+    const ended = (await yard.engine.flow({ n: flow.n }))!
+    assert.equal(ended.state, 'cancelled')
+    assert.equal((await yard.engine.history.flow({ n: flow.n }))!.progress.skipped, 1)
+  })
+
+  test('a rerun runs what failed or was cut, and nothing that is done', async () => {
+    const yard = await setup()
+    const flow = await begin(
+      yard,
+      aFlow([aStep('a'), aStep('b', { needs: ['a'] }), aStep('c', { needs: ['b'] })]),
+    )
+    await yard.end(live(yard, flow)['a']!)
+    await yard.fail(live(yard, flow)['b']!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'failed')
+    assert.equal((await yard.engine.rerunFlow(flow.n)).ok, true)
+    await yard.settle()
+    assert.deepEqual(Object.keys(live(yard, flow)), ['b'])
+    await yard.end(live(yard, flow)['b']!)
+    await yard.end(live(yard, flow)['c']!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+    assert.equal((await yard.engine.rerunFlow(flow.n)).ok, false)
+  })
+
+  test('nodes named as done are never run', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow([aStep('a'), aStep('b', { needs: ['a'] })], { done: ['a'] }))
+    assert.deepEqual(Object.keys(live(yard, flow)), ['b'])
+  })
+})
+
+describe('why', () => {
+  test('a node names the steps it waits for', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow([aStep('a'), aStep('b', { needs: ['a'] })]))
+    const why = await yard.engine.whyNode(flow.n, 'b')
+    assert.deepEqual([why?.waitsFor, why?.upstream?.map(node => node.node)], ['upstream', ['a']])
+    assert.equal(aJob().executor, 'scripted')
+  })
+})
+
+test('planning without anything new asks for nothing', async () => {
+  const before = await setup()
+  await begin(before, aFlow([aStep('a', { count: 4, fansOut: true }), aStep('b', { needs: ['a'] })]))
+  const changes: string[] = []
+  const image = before.crash()
+  const jobs = image.disk.jobs.size
+  const yard = await setup({
+    ...image,
+    onCommit: (apply, batch) => {
+      changes.push(...batch.events.map(event => event.type))
+      apply()
+    },
+  })
+  assert.equal(yard.disk.jobs.size, jobs)
+  // The jobs that were starting are adopted; the planner itself has nothing to add.
+  assert.deepEqual([...new Set(changes)], ['started', 'began'])
+})
