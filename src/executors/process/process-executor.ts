@@ -1,0 +1,177 @@
+// Runs programs as processes of this machine. They outlive the server, and are found again by its next start.
+
+import { mkdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import type { AttemptId } from '../../core/ids.ts'
+import type { StopRequest } from '../../core/job-state.ts'
+import type { Json } from '../../core/json.ts'
+import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
+import { type LimitsInForce, outcomeOf } from './ending.ts'
+import type { MemoryLimiter } from './memory-limit.ts'
+import { Spawner, type SpawnNews, type SpawnOrder } from './spawner.ts'
+import { type ProcessSpec, readProcessSpec } from './spec.ts'
+import { streamPath } from './streams.ts'
+
+export interface ProcessExecutorOptions {
+  /** Where attempts, their records and streams are kept. */
+  readonly folder: string
+  /** The largest stream of an attempt unless its spec says less; 1 GiB unless given. */
+  readonly streamBytesMax?: number
+  readonly perl?: string
+  readonly memoryLimiter?: MemoryLimiter
+}
+
+/** The executor named `process`. */
+export class ProcessExecutor implements Executor {
+  readonly name = 'process'
+  readonly can: Abilities = { survivesRestart: true, pause: false, progress: false, reportsItself: false }
+  readonly #folder: string
+  readonly #streamBytesMax: number
+  readonly #spawner: Spawner
+  /** For saying which limit it was; after a restart of ours the sentence does without. */
+  readonly #limits = new Map<AttemptId, LimitsInForce>()
+  /** Attempts whose stdin is being written: they have not reached the spawner yet. */
+  readonly #preparing = new Map<AttemptId, { stop: { how: 'ask' | 'kill'; why: StopRequest } | undefined }>()
+  #report: ((reports: readonly Report[]) => void) | undefined
+
+  constructor(options: ProcessExecutorOptions) {
+    this.#folder = resolve(options.folder)
+    this.#streamBytesMax = options.streamBytesMax ?? 1024 ** 3
+    this.#spawner = new Spawner({
+      folder: this.#folder,
+      onNews: news => this.#report?.(news.map(item => this.#showNews(item))),
+      ...(options.perl === undefined ? {} : { perl: options.perl }),
+      ...(options.memoryLimiter === undefined ? {} : { memoryLimiter: options.memoryLimiter }),
+    })
+  }
+
+  async open(report: (reports: readonly Report[]) => void): Promise<void> {
+    this.#report = report
+    await this.#spawner.open()
+  }
+
+  check(spec: Json): string | undefined {
+    const read = readProcessSpec(spec)
+    return 'problem' in read ? read.problem : undefined
+  }
+
+  start(orders: readonly StartOrder[]): void {
+    const ready: SpawnOrder[] = []
+    const refused: Report[] = []
+    for (const { id, spec } of orders) {
+      if (this.#preparing.has(id)) continue
+      const read = readProcessSpec(spec)
+      if ('problem' in read) {
+        refused.push({
+          id,
+          type: 'ended',
+          outcome: { result: 'failed', reason: 'launch', message: read.problem },
+        })
+        continue
+      }
+      const order = this.#spawnOrder(id, read.spec)
+      if (read.spec.stdin === undefined) ready.push(order)
+      else void this.#prepare(order, read.spec.stdin)
+    }
+    this.#spawner.spawn(ready)
+    if (refused.length > 0) setImmediate(() => this.#report?.(refused))
+  }
+
+  look(ids: readonly AttemptId[]): Promise<Report[]> {
+    return Promise.resolve(
+      ids.map(id => {
+        const news = this.#spawner.look(id)
+        return news ? this.#showNews(news) : { id, type: 'unknown' }
+      }),
+    )
+  }
+
+  stop(id: AttemptId, how: 'ask' | 'kill', why: StopRequest): void {
+    const preparing = this.#preparing.get(id)
+    if (preparing) preparing.stop = { how, why }
+    else this.#spawner.stop(id, how, why)
+  }
+
+  async read(id: AttemptId, stream: string, from: number, maxBytes: number): Promise<Chunk | undefined> {
+    return stream === 'out' || stream === 'err' ? this.#spawner.read(id, stream, from, maxBytes) : undefined
+  }
+
+  forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
+    for (const id of ids) this.#limits.delete(id)
+    this.#spawner.forget(ids, what)
+  }
+
+  async close(): Promise<void> {
+    this.#report = undefined
+    await this.#spawner.close()
+  }
+
+  /** Its standard input becomes a file first: a file outlives us, a pipe from us would not. */
+  async #prepare(order: SpawnOrder, text: string): Promise<void> {
+    const state = { stop: undefined as { how: 'ask' | 'kill'; why: StopRequest } | undefined }
+    this.#preparing.set(order.key, state)
+    let problem: string | undefined
+    try {
+      mkdirSync(dirname(order.stdinFile!), { recursive: true })
+      await writeFile(order.stdinFile!, text, { mode: 0o600 })
+    } catch (error) {
+      problem = (error as Error).message
+    }
+    this.#preparing.delete(order.key)
+    const ended = (outcome: Extract<Report, { type: 'ended' }>['outcome']) =>
+      this.#report?.([{ id: order.key, type: 'ended', outcome }])
+    if (problem !== undefined) ended({ result: 'failed', reason: 'launch', message: problem })
+    else if (state.stop)
+      ended({
+        result: 'stopped',
+        reason: state.stop.why === 'expire' ? 'timeout' : 'user',
+        message: 'stopped before it began',
+      })
+    else this.#spawner.spawn([order])
+  }
+
+  #spawnOrder(id: AttemptId, spec: ProcessSpec): SpawnOrder {
+    const limits = { ...withoutUndefined(spec.limits ?? {}) } as LimitsInForce
+    const inForce = { ...limits, streamBytes: Math.min(limits.streamBytes ?? Infinity, this.#streamBytesMax) }
+    this.#limits.set(id, inForce)
+    return {
+      key: id,
+      argv: spec.argv,
+      env: { ...baseEnvironment(), ...spec.env },
+      cwd: spec.cwd ?? '/',
+      limits: inForce,
+      ...(spec.stdin === undefined ? {} : { stdinFile: streamPath(this.#folder, id, 'in') }),
+      ...(spec.graceMs === undefined ? {} : { graceMs: spec.graceMs }),
+      ...(spec.leftovers === undefined ? {} : { leftovers: spec.leftovers }),
+    }
+  }
+
+  #showNews(news: SpawnNews): Report {
+    switch (news.type) {
+      case 'began':
+        return { id: news.key, type: 'began', at: news.at }
+      case 'ended':
+        return { id: news.key, type: 'ended', outcome: outcomeOf(news.ending, this.#limits.get(news.key)) }
+      case 'lost':
+        return {
+          id: news.key,
+          type: 'ended',
+          outcome: { result: 'lost', reason: 'lost', message: news.message },
+        }
+    }
+  }
+}
+
+/** What a program needs to run at all. Nothing else of the server's environment reaches a job: it may hold secrets. */
+function baseEnvironment(): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    HOME: process.env['HOME'] ?? '/',
+    LANG: 'C.UTF-8',
+  }
+}
+
+function withoutUndefined<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Partial<T>
+}

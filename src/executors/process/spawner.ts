@@ -1,0 +1,470 @@
+// Starts processes that outlive us, tells what became of them, and finds them again after a restart.
+// The front door for executors that run programs: process/ itself, and container/ whose programs are bwrap or podman.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StopRequest } from '../../core/job-state.ts'
+import type { Chunk } from '../executor.ts'
+import type { Ending } from './ending.ts'
+import { type KeeperNews, type LauncherLink, orderFrame, startLauncher } from './launcher-link.ts'
+import { findMemoryLimiter, type MemoryLimiter } from './memory-limit.ts'
+import { killMarked, markName, startTicksOf } from './processes.ts'
+import { type SlotEntry, SlotTable } from './slot-table.ts'
+import { makeStreamFolders, readStream, removeStreams, streamPath } from './streams.ts'
+
+export interface SpawnOrder {
+  /** Names the attempt for ever: the same key never starts a second program. Letters, digits, `-`, `_`, `.`. */
+  readonly key: string
+  /** The program, looked up in the PATH of `env` unless it has a slash, and its arguments. */
+  readonly argv: readonly string[]
+  /** The whole environment; only the mark SWITCHYARD_ATTEMPT is added. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  /** Nothing to read unless given. */
+  readonly stdinFile?: string
+  /** Where the streams go, if not to the spawner's own folder (read with `read`, removed with `forget`). */
+  readonly outFile?: string
+  readonly errFile?: string
+  /** Files that the program finds open for reading as descriptors 3, 4 … */
+  readonly files?: readonly string[]
+  readonly limits?: SpawnLimits
+  /** From the asking signal (TERM) to the end by force; 10 s unless given. */
+  readonly graceMs?: number
+  /** What becomes of processes it leaves behind when it ends by itself: ended, unless said. */
+  readonly leftovers?: 'end' | 'leave'
+}
+
+export interface SpawnLimits {
+  readonly memoryBytes?: number
+  readonly cpuSeconds?: number
+  /** The largest file it may write, streams included. */
+  readonly fileBytes?: number
+  /** The largest stream; it is ended when one grows beyond. */
+  readonly streamBytes?: number
+}
+
+export type SpawnNews =
+  | { readonly key: string; readonly type: 'began'; readonly at: number }
+  | { readonly key: string; readonly type: 'ended'; readonly ending: Ending }
+  /** It is gone and left no exit record: its keeper was killed, or the machine restarted. */
+  | { readonly key: string; readonly type: 'lost'; readonly message: string }
+
+export interface SpawnerOptions {
+  /** The spool: table, lock and streams. One spawner at a time uses it. */
+  readonly folder: string
+  onNews(news: readonly SpawnNews[]): void
+  readonly perl?: string
+  /** How memory is limited, if not as is found out at open. */
+  readonly memoryLimiter?: MemoryLimiter
+}
+
+interface Entry {
+  readonly key: string
+  readonly slot: number
+  state: 'sent' | 'running' | 'ended' | 'lost'
+  keeperPid: number
+  keeperTicks: number
+  startedAt: number
+  ending: Ending | undefined
+  message: string
+  /** Found at open; its news is told only after somebody looked for it. */
+  unasked: boolean
+  /** Its keeper cannot tell us: the table is read from time to time. */
+  polled: boolean
+  readonly ownStreams: boolean
+  frame: Buffer | undefined
+  /** A stop that was asked before its keeper was known. */
+  stopSignal: number | undefined
+}
+
+const graceMsDefault = 10_000
+const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+const whys: readonly StopRequest[] = ['cancel', 'pause', 'kill', 'expire']
+const pollMs = 100
+const livenessMs = 2000
+const launcherTriesMax = 3
+
+/** Whether a key can name an attempt here. */
+export function isSpawnKey(key: string): boolean {
+  return keyPattern.test(key)
+}
+
+export class Spawner {
+  readonly #options: SpawnerOptions
+  readonly #table: SlotTable
+  readonly #entries = new Map<string, Entry>()
+  #memory: MemoryLimiter = { how: 'rlimit' }
+  #launcher: LauncherLink | undefined
+  #state: 'closed' | 'open' | 'starting' = 'closed'
+  #pollTimer: NodeJS.Timeout | undefined
+  #livenessTimer: NodeJS.Timeout | undefined
+
+  constructor(options: SpawnerOptions) {
+    this.#options = options
+    this.#table = new SlotTable(join(options.folder, 'attempts'))
+  }
+
+  /** Takes over the spool. Throws when the launcher cannot be started or another server uses the folder. */
+  async open(): Promise<void> {
+    mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 })
+    makeStreamFolders(this.#options.folder)
+    this.#memory = this.#options.memoryLimiter ?? findMemoryLimiter(this.#options.folder)
+    // The launcher first: once it is ready, no start of an earlier launcher can still be under way.
+    await this.#startLauncher()
+    const { entries, sameBoot } = this.#table.open()
+    for (const entry of entries) this.#entries.set(entry.key, foundEntry(entry, sameBoot))
+    this.#livenessTimer = setInterval(() => this.#checkKeepers(), livenessMs)
+    this.#livenessTimer.unref()
+  }
+
+  /** Starts these, each once: for one that is known already, the news is what became of it. */
+  spawn(orders: readonly SpawnOrder[]): void {
+    const news: SpawnNews[] = []
+    const frames: Buffer[] = []
+    for (const order of orders) {
+      const known = this.#entries.get(order.key)
+      if (known) {
+        news.push(...this.#adopt(known))
+        continue
+      }
+      const problem = this.#state === 'closed' ? 'the spawner is closed' : problemOf(order)
+      if (problem !== undefined) {
+        news.push({ key: order.key, type: 'ended', ending: launchEnding(problem) })
+        continue
+      }
+      try {
+        frames.push(this.#enter(order).frame!)
+      } catch (error) {
+        news.push({ key: order.key, type: 'ended', ending: launchEnding((error as Error).message) })
+      }
+    }
+    // While a launcher is being started, its orders wait in the entries and are sent when it is ready.
+    if (frames.length > 0 && this.#launcher) this.#launcher.send(frames)
+    else if (frames.length > 0) this.#relaunch()
+    if (news.length > 0) setImmediate(() => this.#tell(news))
+  }
+
+  /** What became of an attempt; undefined when no trace is found. From then on its further news is told. */
+  look(key: string): SpawnNews | undefined {
+    const entry = this.#entries.get(key)
+    if (!entry) return undefined
+    return this.#adopt(entry).at(-1) ?? currentNews(entry)
+  }
+
+  /** The keys of all that is not forgotten. */
+  keys(): string[] {
+    return [...this.#entries.keys()]
+  }
+
+  /** Asks it to end (TERM, by force after its grace time) or ends it. The end is told as news. */
+  stop(key: string, how: 'ask' | 'kill', why: StopRequest): void {
+    const entry = this.#entries.get(key)
+    if (!entry || entry.state === 'ended' || entry.state === 'lost') return
+    const signal = 40 + 2 * Math.max(0, whys.indexOf(why)) + (how === 'kill' ? 1 : 0)
+    if (entry.state === 'sent') entry.stopSignal = Math.max(signal, entry.stopSignal ?? 0)
+    else this.#signal(entry, signal)
+  }
+
+  /** Bytes of a stream that went to the spawner's own folder. */
+  async read(key: string, stream: 'out' | 'err', from: number, maxBytes: number): Promise<Chunk | undefined> {
+    if (!isSpawnKey(key)) return undefined
+    const path = streamPath(this.#options.folder, key, stream)
+    const chunk = await readStream(path, from, maxBytes)
+    // Empty streams are not kept, but they are streams.
+    return chunk ?? (this.#entries.has(key) ? { bytes: new Uint8Array(), sizeBytes: 0 } : undefined)
+  }
+
+  /** Drops what is kept of attempts that have ended; with their streams in the spawner's own folder when said. */
+  forget(keys: readonly string[], { streams }: { streams: boolean }): void {
+    for (const key of keys) {
+      const entry = this.#entries.get(key)
+      if (entry && (entry.state === 'ended' || entry.state === 'lost')) {
+        this.#entries.delete(key)
+        this.#table.free(entry.slot)
+      }
+    }
+    if (streams)
+      removeStreams(
+        this.#options.folder,
+        keys.filter(key => isSpawnKey(key) && !this.#entries.has(key)),
+      )
+  }
+
+  /** Lets go of everything that runs; it goes on, and is found by the next open. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    clearInterval(this.#livenessTimer)
+    clearTimeout(this.#pollTimer)
+    await this.#launcher?.close()
+    this.#launcher = undefined
+    this.#table.close()
+    this.#entries.clear()
+  }
+
+  #enter(order: SpawnOrder): Entry {
+    const { folder } = this.#options
+    const slot = this.#table.take()
+    const { limits = {} } = order
+    const limited = limits.memoryBytes !== undefined
+    const frame = orderFrame({
+      key: order.key,
+      slot,
+      cwd: order.cwd,
+      stdinFile: order.stdinFile ?? '',
+      outFile: order.outFile ?? streamPath(folder, order.key, 'out'),
+      errFile: order.errFile ?? streamPath(folder, order.key, 'err'),
+      spare:
+        order.outFile === undefined && order.errFile === undefined ? join(folder, 'spare', `${slot}`) : '',
+      graceMs: order.graceMs ?? graceMsDefault,
+      leftovers: order.leftovers ?? 'end',
+      memoryHow: limited ? this.#memory.how : '',
+      memoryFolder: limited && this.#memory.how !== 'rlimit' ? join(this.#memory.folder, order.key) : '',
+      memoryBytes: limits.memoryBytes ?? 0,
+      cpuSeconds: limits.cpuSeconds ?? 0,
+      fileBytes: limits.fileBytes ?? 0,
+      streamBytes: limits.streamBytes ?? 0,
+      files: order.files ?? [],
+      argv: order.argv,
+      env: [
+        ...Object.entries(order.env).map(([name, value]) => `${name}=${value}`),
+        `${markName}=${order.key}`,
+      ],
+    })
+    const entry: Entry = {
+      key: order.key,
+      slot,
+      state: 'sent',
+      keeperPid: 0,
+      keeperTicks: 0,
+      startedAt: 0,
+      ending: undefined,
+      message: '',
+      unasked: false,
+      polled: false,
+      ownStreams: order.outFile === undefined,
+      frame,
+      stopSignal: undefined,
+    }
+    this.#entries.set(order.key, entry)
+    return entry
+  }
+
+  async #startLauncher(): Promise<void> {
+    this.#state = 'starting'
+    this.#launcher = await startLauncher({
+      tablePath: this.#table.path,
+      lockPath: join(this.#options.folder, 'lock'),
+      perl: this.#options.perl ?? 'perl',
+      onNews: news => this.#hear(news),
+      onGone: () => {
+        this.#launcher = undefined
+        this.#relaunch()
+      },
+    })
+    this.#state = 'open'
+  }
+
+  /** After the launcher was killed: what it had not started yet is handed to a new one. */
+  #relaunch(): void {
+    if (this.#state !== 'open') return
+    const tryIt = (tries: number): void => {
+      this.#startLauncher().then(
+        async () => {
+          if (this.#table.isClosed) return this.#launcher?.close()
+          const frames: Buffer[] = []
+          const news: SpawnNews[] = []
+          for (const entry of this.#entries.values()) {
+            if (entry.state !== 'sent') continue
+            const found = this.#table.read(entry.slot)
+            if (found?.key === entry.key) news.push(...this.#takeOver(entry, found))
+            else if (entry.frame) frames.push(entry.frame)
+          }
+          if (frames.length > 0) this.#launcher?.send(frames)
+          this.#tell(news)
+        },
+        (error: Error) => {
+          if (this.#state === 'closed') return
+          if (tries < launcherTriesMax) return void setTimeout(tryIt, 200 * tries, tries + 1)
+          this.#state = 'open' // the next order tries again
+          const waiting = [...this.#entries.values()].filter(entry => entry.state === 'sent')
+          this.#tell(waiting.map(entry => this.#end(entry, launchEnding(error.message))))
+        },
+      )
+    }
+    tryIt(1)
+  }
+
+  #hear(items: readonly KeeperNews[]): void {
+    if (this.#state === 'closed') return
+    const news: SpawnNews[] = []
+    for (const item of items) {
+      const entry = this.#entries.get(item.key)
+      if (!entry || entry.state === 'ended' || entry.state === 'lost') continue
+      if (item.type === 'ended') news.push(this.#end(entry, item.ending))
+      else if (item.type === 'forked') {
+        if (entry.state === 'sent') entry.keeperPid = item.pid
+      } else if (entry.state === 'sent') {
+        entry.keeperPid = item.pid
+        news.push(this.#begin(entry, item.at))
+      }
+    }
+    this.#tell(news)
+  }
+
+  #begin(entry: Entry, at: number): SpawnNews {
+    entry.state = 'running'
+    entry.startedAt = at
+    entry.frame = undefined
+    if (entry.stopSignal !== undefined) this.#signal(entry, entry.stopSignal)
+    return { key: entry.key, type: 'began', at }
+  }
+
+  #end(entry: Entry, ending: Ending): SpawnNews {
+    entry.state = 'ended'
+    entry.ending = ending
+    entry.frame = undefined
+    entry.polled = false
+    return { key: entry.key, type: 'ended', ending }
+  }
+
+  /** Makes an entry found on disk, or started by a launcher that is gone, one that we watch. */
+  #takeOver(entry: Entry, found: SlotEntry): SpawnNews[] {
+    entry.keeperPid = found.keeperPid
+    entry.keeperTicks = found.keeperTicks
+    entry.polled = true
+    const began = entry.state === 'sent' ? [this.#begin(entry, found.startedAt)] : []
+    if (found.ending) return [...began, this.#end(entry, found.ending)]
+    this.#schedulePoll()
+    return began
+  }
+
+  /** What to tell of an entry that was found at open and is asked for now; nothing for any other. */
+  #adopt(entry: Entry): SpawnNews[] {
+    if (!entry.unasked) return []
+    entry.unasked = false
+    if (entry.state === 'running') {
+      const found = this.#table.read(entry.slot)
+      if (found?.ending) this.#end(entry, found.ending)
+      else if (startTicksOf(entry.keeperPid) !== entry.keeperTicks) this.#lose(entry)
+      else {
+        entry.polled = true
+        this.#schedulePoll()
+      }
+    }
+    const news = currentNews(entry)
+    return news ? [news] : []
+  }
+
+  /** Its keeper is gone. The record is read once more, because it may have been written in the last instant. */
+  #lose(entry: Entry): SpawnNews {
+    const found = this.#table.read(entry.slot)
+    if (found?.key === entry.key && found.ending) return this.#end(entry, found.ending)
+    entry.state = 'lost'
+    entry.polled = false
+    entry.frame = undefined
+    entry.message = 'its keeper is gone without an exit record'
+    killMarked(new Set([entry.key])).catch(() => {}) // /proc is unreadable: then there is nothing more to be done
+    return currentNews(entry)!
+  }
+
+  /** A keeper that was killed cannot tell. Asked of the kernel now and then, a part of them each time. */
+  #checkKeepers(): void {
+    const news: SpawnNews[] = []
+    for (const entry of this.#entries.values()) {
+      if (entry.unasked || entry.keeperPid === 0 || (entry.state !== 'running' && entry.state !== 'sent'))
+        continue
+      const ticks = startTicksOf(entry.keeperPid)
+      if (ticks === undefined || (entry.keeperTicks !== 0 && ticks !== entry.keeperTicks))
+        news.push(this.#lose(entry))
+      else entry.keeperTicks = ticks
+    }
+    this.#tell(news)
+  }
+
+  #schedulePoll(): void {
+    this.#pollTimer ??= setTimeout(() => {
+      this.#pollTimer = undefined
+      const news: SpawnNews[] = []
+      let left = 0
+      for (const entry of this.#entries.values()) {
+        if (!entry.polled) continue
+        const found = this.#table.read(entry.slot)
+        if (found?.ending) news.push(this.#end(entry, found.ending))
+        else left++
+      }
+      if (left > 0) this.#schedulePoll()
+      this.#tell(news)
+    }, pollMs)
+  }
+
+  /** Only to the process that it was: its number may belong to another by now. */
+  #signal(entry: Entry, signal: number): void {
+    const ticks = startTicksOf(entry.keeperPid)
+    if (ticks === undefined || (entry.keeperTicks !== 0 && ticks !== entry.keeperTicks)) return
+    try {
+      process.kill(entry.keeperPid, signal)
+    } catch {
+      // It has just ended; its record tells.
+    }
+  }
+
+  #tell(news: readonly SpawnNews[]): void {
+    if (news.length > 0 && this.#state !== 'closed') this.#options.onNews(news)
+  }
+}
+
+function currentNews(entry: Entry): SpawnNews | undefined {
+  if (entry.state === 'ended') return { key: entry.key, type: 'ended', ending: entry.ending! }
+  if (entry.state === 'lost') return { key: entry.key, type: 'lost', message: entry.message }
+  return { key: entry.key, type: 'began', at: entry.startedAt }
+}
+
+function foundEntry(found: SlotEntry, sameBoot: boolean): Entry {
+  return {
+    key: found.key,
+    slot: found.slot,
+    state: found.ending ? 'ended' : sameBoot ? 'running' : 'lost',
+    keeperPid: found.keeperPid,
+    keeperTicks: found.keeperTicks,
+    startedAt: found.startedAt,
+    ending: found.ending,
+    message: sameBoot ? '' : 'the machine was restarted while it ran',
+    unasked: true,
+    polled: false,
+    ownStreams: true,
+    frame: undefined,
+    stopSignal: undefined,
+  }
+}
+
+function problemOf(order: SpawnOrder): string | undefined {
+  if (!isSpawnKey(order.key)) return `${JSON.stringify(order.key)} cannot name an attempt`
+  if (order.argv.length === 0 || order.argv[0] === '') return 'there is no program to run'
+  const { cwd, stdinFile = '', outFile = '', errFile = '', files = [], argv, env } = order
+  const texts = [cwd, stdinFile, outFile, errFile, ...files, ...argv, ...Object.entries(env).flat()]
+  if (texts.some(text => text.includes('\0'))) return 'an argument, variable or path contains a NUL character'
+  if (Object.keys(env).some(name => name === '' || name.includes('=')))
+    return 'an environment variable has no proper name'
+  return undefined
+}
+
+/** The record of an attempt that never reached a launcher. */
+function launchEnding(problem: string): Ending {
+  const at = Date.now()
+  return {
+    exitCode: 0,
+    signal: 0,
+    startedAt: at,
+    endedAt: at,
+    cpuMs: 0,
+    maxRssBytes: 0,
+    outBytes: 0,
+    errBytes: 0,
+    stop: undefined,
+    why: undefined,
+    outOfMemory: false,
+    fullStream: undefined,
+    launchProblem: problem,
+  }
+}
