@@ -1,0 +1,22 @@
+// Where a worker finds blobs: the layout of the blobs folder, as the store's file blobs keep it.
+
+import { mkdir, open, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** The file of a blob. */
+export function blobFile(blobsDir: string, hash: string): string {
+  return join(blobsDir, hash.slice(0, 2), hash)
+}
+
+/** Makes a finished, synced file a blob by moving it; the folder is synced too. */
+export async function keepFile(blobsDir: string, file: string, hash: string): Promise<void> {
+  const target = blobFile(blobsDir, hash)
+  await mkdir(dirname(target), { recursive: true })
+  await rename(file, target)
+  const folder = await open(dirname(target))
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
