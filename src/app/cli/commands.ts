@@ -1,0 +1,19 @@
+// The list of commands. A command's file exports `add(program)`; only the file of the command that was asked for is
+// loaded, and all of them for help, so that starting one stays quick.
+
+import type { Command } from 'commander'
+
+type Add = (program: Command) => void
+
+const files: Readonly<Record<string, () => Promise<{ add: Add }>>> = {
+  serve: () => import('./serve.ts'),
+  token: () => import('./token.ts'),
+  user: () => import('./user.ts'),
+}
+
+/** What adds the commands that these arguments are about. */
+export async function commands(args: readonly string[]): Promise<Add[]> {
+  const wanted = files[args[0] ?? '']
+  const loads = wanted === undefined ? Object.values(files) : [wanted]
+  return Promise.all(loads.map(async load => (await load()).add))
+}

@@ -1,0 +1,47 @@
+// What belongs to no dialect: /healthz (the process answers), /readyz (it takes jobs, or why not), /metrics.
+
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Access } from '../dialects/dialect.ts'
+import { isLoopbackHost } from '../http/addresses.ts'
+import { sendJson } from '../http/json.ts'
+
+export interface HealthParts {
+  readonly registry: Registry
+  readonly access: Access
+  readonly version: string
+  /** Why the server takes no commands; undefined when it does. */
+  notReady(): string | undefined
+  /** Whether a caller on this machine may read the metrics without a token: not where a proxy makes all look local. */
+  readonly isMetricsOpen: boolean
+}
+
+export function addHealthRoutes(root: FastifyInstance, parts: HealthParts): void {
+  root.route({
+    method: ['GET', 'HEAD'],
+    url: '/healthz',
+    handler: (_request, reply) =>
+      sendJson(reply, { status: 'ok', version: parts.version }, { newline: true }),
+  })
+  root.route({
+    method: ['GET', 'HEAD'],
+    url: '/readyz',
+    handler: (_request, reply) => {
+      const why = parts.notReady()
+      if (why === undefined) return sendJson(reply, { status: 'ready' }, { newline: true })
+      reply.code(503).header('retry-after', '1')
+      return sendJson(reply, { status: 'not ready', why }, { newline: true })
+    },
+  })
+  root.get('/metrics', async (request, reply) => {
+    if (
+      !parts.isMetricsOpen ||
+      !isLoopbackHost(request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '')
+    ) {
+      await parts.access.demand(request, 'read')
+    }
+    const text = await parts.registry.metrics()
+    reply.header('content-type', parts.registry.contentType)
+    return reply.send(Buffer.from(text))
+  })
+}

@@ -1,0 +1,347 @@
+// One running server: data directory, credentials, store, executors, engine, dialects and the HTTP host, started in
+// the order in which they need each other, and stopped in the opposite one.
+
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { Clock } from '../core/clock.ts'
+import type { Json } from '../core/json.ts'
+import { refuse } from '../core/refusal.ts'
+import type { WorkModule } from '../core/work.ts'
+import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
+import type { Engine } from '../engine/engine.ts'
+import { YardEngine } from '../engine/yard-engine.ts'
+import type { Executor } from '../executors/executor.ts'
+import { accessOf, local } from '../http/auth/access.ts'
+import { administrator, Keyring } from '../http/auth/keyring.ts'
+import { OidcIssuer } from '../http/auth/oidc.ts'
+import { readSecret } from '../http/auth/secrets.ts'
+import { pruneTokens, tokenPrefix } from '../http/auth/token-files.ts'
+import { listUsers } from '../http/auth/user-files.ts'
+import { hostGuard } from '../http/guard.ts'
+import { type Host, makeHost } from '../http/host.ts'
+import type { Store } from '../store/store.ts'
+import { isWeakToken, makeAdminToken, readAdminToken } from './admin-token.ts'
+import { systemRandom } from './clocks.ts'
+import { configuredUsers } from './configured-users.ts'
+import { type DataDir, makeDataDir } from './data-dir.ts'
+import { decideExposure, type Exposure } from './exposure.ts'
+import { addHealthRoutes } from './health.ts'
+import { type Metrics, makeMetrics } from './metrics.ts'
+import { removeServerFile, writeServerFile } from './server-file.ts'
+import { SettingsError } from './settings/read-settings.ts'
+import type { Settings } from './settings/schema.ts'
+import { version } from './version.ts'
+
+export interface ServerParts {
+  readonly settings: Settings
+  readonly dataPath: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly noAuth: boolean
+  readonly log: Logger
+  readonly clock: Clock
+  readonly dialects: readonly Dialect[]
+  /** Makes the store and the executors of these settings; they are opened by the engine. */
+  readonly adapters: (facts: AdapterFacts) => Promise<{ store: Store; executors: readonly Executor[] }>
+  /** Sentences for the person who starts the server, on stderr. */
+  readonly tell: (sentence: string) => void
+}
+
+export interface AdapterFacts {
+  readonly settings: Settings
+  readonly dir: DataDir
+  readonly log: Logger
+  readonly clock: Clock
+  /** What the function executor can run, by kind. */
+  readonly work: Readonly<Record<string, WorkModule>>
+}
+
+export interface Server {
+  readonly url: string
+  readonly host: Host
+  readonly engine: Engine
+  readonly dir: DataDir
+  /** Finishes requests in progress, then closes everything. May be called again: it is the same closing. */
+  close(): Promise<void>
+}
+
+/** Starts a server; resolves when it answers and takes jobs. Whatever fails, nothing is left behind running. */
+export async function startServer(parts: ServerParts): Promise<Server> {
+  const { settings, log } = parts
+  const dialects = enabledDialects(settings, parts.dialects)
+  const dir = await makeDataDir(parts.dataPath)
+  const { exposure, adminToken } = await settleAccess(parts, dir, dialects)
+  const closing = new Undo()
+  try {
+    const metrics = makeMetrics()
+    closing.add(async () => metrics.close())
+    const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work: workOf(dialects) })
+    const engine = makeEngine(parts, adapters, metrics)
+    metrics.watch(engine)
+
+    const runToken = tokenPrefix + randomBytes(32).toString('base64url')
+    const jwtKey = await readSecret(dir.path, 'jwt')
+    const keyring = new Keyring({
+      dataDir: dir.path,
+      clock: parts.clock,
+      jwtKey,
+      extraTokens: [runToken, ...(adminToken === undefined ? [] : [adminToken])].map(token => ({
+        token,
+        principal: administrator,
+      })),
+      users: await configuredUsers(settings),
+      ...(settings.auth.oidc !== undefined
+        ? { oidc: new OidcIssuer(withoutUndefined(settings.auth.oidc)) }
+        : {}),
+    })
+    const accessFor = (name: string, rule: Dialect['access']) =>
+      accessOf({
+        keyring,
+        jwtKey,
+        rule,
+        isOpen: exposure.isOpen(name),
+        now: parts.clock.now,
+        ...(parts.noAuth ? { everybody: local } : {}),
+      })
+
+    // Until the engine has recovered the port is taken and /healthz answers, and dialects say 503 in their own shape.
+    let state: 'starting' | 'ready' | 'stopping' = 'starting'
+    const checkHost = hostGuard({
+      bind: settings.server.host,
+      hosts: [...settings.server.hosts, ...namesOf(settings.server.publicUrl)],
+      origins: [...settings.server.origins, ...originsOf(settings.server.publicUrl)],
+    })
+    const host = await makeHost({
+      log,
+      limits: limitsOf(settings),
+      ...(settings.server.tls !== undefined ? { tls: settings.server.tls } : {}),
+      guard: request => {
+        checkHost(request)
+        if (state === 'starting' && request.routeOptions.config.dialect !== undefined) {
+          refuse('unavailable', 'The server is still starting')
+        }
+      },
+      observe: metrics.answered,
+    })
+    addHealthRoutes(host.root, {
+      registry: metrics.registry,
+      access: accessFor('metrics', { anonymous: [] }),
+      version,
+      isMetricsOpen: exposure.isLoopback,
+      notReady: () =>
+        state !== 'ready' ? `the server is ${state}` : engine.up ? undefined : 'the store takes no writes',
+    })
+
+    let url = ''
+    const open: OpenDialect[] = []
+    for (const dialect of dialects) {
+      const kit = await makeKit(dialect, {
+        parts,
+        dir,
+        engine,
+        store: adapters.store,
+        metrics,
+        access: accessFor(dialect.name, dialect.access),
+        url: () => url,
+      })
+      const opened = await dialect.open(kit)
+      open.push(opened)
+      host.mount(dialect.name, dialect.claims, opened.routes)
+      closing.add(async () => opened.close?.())
+    }
+    closing.add(() => host.close())
+
+    const listening = await host.listen({ host: settings.server.host, port: settings.server.port })
+    url = listening.url
+    closing.addFirst(() => engine.close())
+    await engine.start()
+    for (const dialect of open) await dialect.ready?.()
+    await writeServerFile(dir, { url, pid: process.pid, token: runToken, startedAt: parts.clock.now() })
+    state = 'ready'
+    log.info({ url, dataDir: dir.path, dialects: dialects.map(dialect => dialect.name), version }, 'ready')
+
+    let closed: Promise<void> | undefined
+    return {
+      url,
+      host,
+      engine,
+      dir,
+      close() {
+        state = 'stopping'
+        closed ??= removeServerFile(dir).then(() => closing.run())
+        return closed
+      },
+    }
+  } catch (error) {
+    await closing.run().catch(failure => log.error({ err: failure }, 'closing after a failed start'))
+    throw error
+  }
+}
+
+/** Things to undo, newest first. One that fails does not keep the others from being undone. */
+class Undo {
+  readonly #steps: (() => Promise<void>)[] = []
+
+  add(step: () => Promise<void>): void {
+    this.#steps.push(step)
+  }
+
+  /** For what must be undone last. */
+  addFirst(step: () => Promise<void>): void {
+    this.#steps.unshift(step)
+  }
+
+  async run(): Promise<void> {
+    const failures: unknown[] = []
+    for (const step of this.#steps.splice(0).reverse()) {
+      await step().catch(error => failures.push(error))
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+}
+
+function enabledDialects(settings: Settings, all: readonly Dialect[]): Dialect[] {
+  const names = new Set(all.map(dialect => dialect.name))
+  const unknown = Object.keys(settings.dialects).filter(name => !names.has(name))
+  if (unknown.length > 0) {
+    throw new SettingsError(
+      unknown.map(name => `dialects.${name} is not a dialect; there are ${[...names].join(', ')}`),
+    )
+  }
+  return all.filter(dialect => settings.dialects[dialect.name]?.['enabled'] !== false)
+}
+
+async function settleAccess(
+  parts: ServerParts,
+  dir: DataDir,
+  dialects: readonly Dialect[],
+): Promise<{ exposure: Exposure; adminToken: string | undefined }> {
+  const adminToken = await readAdminToken(parts.settings, parts.env)
+  const exposure = decideExposure(parts.settings, {
+    dialects: dialects.map(dialect => dialect.name),
+    hasAdminToken: adminToken !== undefined,
+    hasUsers: (await listUsers(dir.path)).length > 0,
+    noAuth: parts.noAuth,
+  })
+  if (adminToken !== undefined && isWeakToken(adminToken)) {
+    if (!exposure.isLoopback)
+      throw new Error('The admin token is too short for an address that others can reach')
+    parts.tell('The admin token has fewer than 16 characters: it can be guessed.')
+  }
+  if (adminToken === undefined && !exposure.isAuthConfigured && !parts.noAuth) {
+    const { file, isNew } = await makeAdminToken(dir.path)
+    if (isNew) parts.tell(`The admin token is in ${file}`)
+  }
+  await pruneTokens(dir.path, parts.clock.now())
+  return { exposure, adminToken }
+}
+
+function makeEngine(
+  parts: ServerParts,
+  adapters: { store: Store; executors: readonly Executor[] },
+  metrics: Metrics,
+): Engine {
+  const { settings, log } = parts
+  return new YardEngine({
+    store: adapters.store,
+    executors: adapters.executors,
+    clock: parts.clock,
+    random: systemRandom,
+    pools: poolsOf(settings),
+    ...(settings.retention.jobs !== undefined ? { retainMs: settings.retention.jobs } : {}),
+    defer: setImmediate,
+    steady: () => performance.now(),
+    observe: {
+      ...metrics.engine,
+      health: (state, why) => {
+        if (state === 'up') log.info('the store takes writes')
+        else log.error({ why }, 'the store failed; nothing is accepted until it works again')
+      },
+    },
+  })
+}
+
+interface KitParts {
+  readonly parts: ServerParts
+  readonly dir: DataDir
+  readonly engine: Engine
+  readonly store: Store
+  readonly metrics: Metrics
+  readonly access: Kit['access']
+  readonly url: () => string
+}
+
+async function makeKit(
+  dialect: Dialect,
+  { parts, dir, engine, store, metrics, access, url }: KitParts,
+): Promise<Kit> {
+  const folder = join(dir.dialects, dialect.name)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { enabled: _, access: __, ...own } = parts.settings.dialects[dialect.name] ?? {}
+  const { publicUrl } = parts.settings.server
+  return {
+    engine,
+    records: engine.records,
+    blobs: store.blobs,
+    clock: parts.clock,
+    random: systemRandom,
+    log: parts.log.child({ dialect: dialect.name }),
+    metrics: metrics.registry,
+    settings: own as Json,
+    access,
+    dir: folder,
+    publicUrl: (request?: FastifyRequest) =>
+      publicUrl ?? (request?.host ? `${request.protocol}://${request.host}` : url()),
+    secret: name => readSecret(dir.path, name),
+    draft: (kind, drafter) => engine.drafter(kind, drafter),
+    prepare: (kind, preparer) => engine.preparer(kind, preparer),
+  }
+}
+
+function workOf(dialects: readonly Dialect[]): Record<string, WorkModule> {
+  return Object.assign({}, ...dialects.map(dialect => dialect.work ?? {}))
+}
+
+function poolsOf(settings: Settings) {
+  return Object.fromEntries(
+    Object.entries(settings.pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
+      const resources = withoutUndefined({ cpus, memoryBytes: memory, diskBytes: disk })
+      return [
+        name,
+        { ...withoutUndefined({ slots }), fair, ...(Object.keys(resources).length > 0 ? { resources } : {}) },
+      ]
+    }),
+  )
+}
+
+function limitsOf({ server }: Settings) {
+  return {
+    bodyBytes: server.bodyLimit,
+    headerBytes: server.headerLimit,
+    connections: server.connections,
+    headersMs: server.headersTimeout,
+    requestMs: server.requestTimeout,
+    silenceMs: server.silenceTimeout,
+    keepAliveMs: server.keepAlive,
+    drainMs: server.drain,
+  }
+}
+
+function namesOf(url: string | undefined): string[] {
+  return url === undefined ? [] : [new URL(url).hostname]
+}
+
+function originsOf(url: string | undefined): string[] {
+  return url === undefined ? [] : [new URL(url).origin]
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+/** An object without the members that are undefined: absent and undefined are different things to our types. */
+function withoutUndefined<T extends object>(object: T): Defined<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>
+}
