@@ -101,6 +101,8 @@ export interface Engine {
   settledFlow(n: number, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Flow | undefined>
   /** Calls with each batch of events once it is durable; the returned function ends it. */
   watch(listener: (events: readonly Event[]) => void): () => void
+  /** The seq of the newest durable event. */
+  lastEvent(): Promise<number>
   /** Why a job, or a node, is not running; undefined when it runs or has ended. */
   why(n: number): Promise<Why | undefined>
   /** The same for a node of a live flow, by its key. */

@@ -315,6 +315,12 @@ export class YardEngine implements Engine {
     return () => this.#watchers.delete(listener)
   }
 
+  async lastEvent(): Promise<number> {
+    const seq = this.#model.lastEvent
+    await this.committed()
+    return seq
+  }
+
   async why(n: number): Promise<Why | undefined> {
     await this.committed()
     const job = this.#model.jobs.get(n)

@@ -1,0 +1,43 @@
+// The native dialect: Switchyard's own API at /yard/v1, in the words of the core. It sees the jobs of all dialects.
+
+import { takeAnyBody } from '../../http/bodies.ts'
+import { sendJson } from '../../http/json.ts'
+import type { Dialect } from '../dialect.ts'
+import { answerError, answerNotFound } from './errors.ts'
+import { flowKind, nativeDrafter } from './flow-drafter.ts'
+import { idempotency } from './idempotency.ts'
+import { describeApi } from './openapi.ts'
+import { addRoute, base, type NativeRoute } from './route.ts'
+import { eventRoutes } from './routes/events.ts'
+import { flowRoutes } from './routes/flows.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { serverRoutes } from './routes/server.ts'
+import { streamRoutes } from './routes/streams.ts'
+
+export const native: Dialect = {
+  name: 'native',
+  claims: [base],
+  // A job of this API is a program of the caller's choice: nothing goes without credentials.
+  access: { anonymous: [] },
+  async open(kit) {
+    kit.draft(flowKind, nativeDrafter())
+    const keys = idempotency(kit)
+    const routes: NativeRoute[] = [
+      ...jobRoutes(kit, keys),
+      ...streamRoutes(kit),
+      ...flowRoutes(kit, keys),
+      ...eventRoutes(kit),
+      ...serverRoutes(kit),
+    ]
+    const document = describeApi(routes, '1')
+    return {
+      routes: async scope => {
+        takeAnyBody(scope, 'bytes')
+        scope.setErrorHandler((error, request, reply) => answerError(kit.log, error, request, reply))
+        scope.setNotFoundHandler(answerNotFound)
+        for (const it of routes) addRoute(scope, kit, it)
+        scope.get(`${base}/openapi.json`, async (_request, reply) => sendJson(reply, document))
+      },
+    }
+  },
+}
