@@ -2,16 +2,16 @@
 
 import { mkdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { AttemptId } from '../../core/ids.ts'
 import type { StopRequest } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
+import { streamPath } from '../stream-files.ts'
 import { type LimitsInForce, outcomeOf } from './ending.ts'
 import type { MemoryLimiter } from './memory-limit.ts'
 import { Spawner, type SpawnNews, type SpawnOrder } from './spawner.ts'
 import { type ProcessSpec, readProcessSpec } from './spec.ts'
-import { streamPath } from './streams.ts'
 
 export interface ProcessExecutorOptions {
   /** Where attempts, their records and streams are kept. */

@@ -5,12 +5,12 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StopRequest } from '../../core/job-state.ts'
 import type { Chunk } from '../executor.ts'
+import { isFileKey, makeStreamFolders, readStream, removeStreams, streamPath } from '../stream-files.ts'
 import type { Ending } from './ending.ts'
 import { type KeeperNews, type LauncherLink, orderFrame, startLauncher } from './launcher-link.ts'
 import { findMemoryLimiter, type MemoryLimiter } from './memory-limit.ts'
 import { killMarked, markName, startTicksOf } from './processes.ts'
 import { type SlotEntry, SlotTable } from './slot-table.ts'
-import { makeStreamFolders, readStream, removeStreams, streamPath } from './streams.ts'
 
 export interface SpawnOrder {
   /** Names the attempt for ever: the same key never starts a second program. Letters, digits, `-`, `_`, `.`. */
@@ -78,16 +78,10 @@ interface Entry {
 }
 
 const graceMsDefault = 10_000
-const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const whys: readonly StopRequest[] = ['cancel', 'pause', 'kill', 'expire']
 const pollMs = 100
 const livenessMs = 2000
 const launcherTriesMax = 3
-
-/** Whether a key can name an attempt here. */
-export function isSpawnKey(key: string): boolean {
-  return keyPattern.test(key)
-}
 
 export class Spawner {
   readonly #options: SpawnerOptions
@@ -167,7 +161,7 @@ export class Spawner {
 
   /** Bytes of a stream that went to the spawner's own folder. */
   async read(key: string, stream: 'out' | 'err', from: number, maxBytes: number): Promise<Chunk | undefined> {
-    if (!isSpawnKey(key)) return undefined
+    if (!isFileKey(key)) return undefined
     const path = streamPath(this.#options.folder, key, stream)
     const chunk = await readStream(path, from, maxBytes)
     // Empty streams are not kept, but they are streams.
@@ -186,7 +180,7 @@ export class Spawner {
     if (streams)
       removeStreams(
         this.#options.folder,
-        keys.filter(key => isSpawnKey(key) && !this.#entries.has(key)),
+        keys.filter(key => isFileKey(key) && !this.#entries.has(key)),
       )
   }
 
@@ -439,7 +433,7 @@ function foundEntry(found: SlotEntry, sameBoot: boolean): Entry {
 }
 
 function problemOf(order: SpawnOrder): string | undefined {
-  if (!isSpawnKey(order.key)) return `${JSON.stringify(order.key)} cannot name an attempt`
+  if (!isFileKey(order.key)) return `${JSON.stringify(order.key)} cannot name an attempt`
   if (order.argv.length === 0 || order.argv[0] === '') return 'there is no program to run'
   const { cwd, stdinFile = '', outFile = '', errFile = '', files = [], argv, env } = order
   const texts = [cwd, stdinFile, outFile, errFile, ...files, ...argv, ...Object.entries(env).flat()]

@@ -3,13 +3,20 @@
 import { mkdirSync } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Chunk } from '../executor.ts'
+import type { Chunk } from './executor.ts'
 
 /** Makes the folders, so that starting an attempt never makes one. */
 export function makeStreamFolders(folder: string): void {
   mkdirSync(join(folder, 'spare'), { recursive: true, mode: 0o700 })
   for (let shard = 0; shard < 256; shard++)
     mkdirSync(join(folder, 'streams', shard.toString(16).padStart(2, '0')), { recursive: true, mode: 0o700 })
+}
+
+const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+
+/** Whether a key can name an attempt's files. */
+export function isFileKey(key: string): boolean {
+  return keyPattern.test(key)
 }
 
 export function streamPath(folder: string, key: string, stream: 'out' | 'err' | 'in'): string {

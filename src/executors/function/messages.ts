@@ -1,0 +1,54 @@
+// What the main thread and a work thread say to each other.
+
+import type { OutputDraft } from '../../core/job.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
+import type { WorkModule } from '../../core/work.ts'
+
+/** What a work thread is made with. */
+export interface ThreadSettings {
+  readonly board: SharedArrayBuffer
+  readonly modules: Readonly<Record<string, WorkModule>>
+  readonly folder: string
+  readonly blobsDir: string
+  readonly progressMs: number
+}
+
+export interface ThreadOrder {
+  readonly id: string
+  readonly function: string
+  readonly input: Json
+}
+
+export type ToThread =
+  | { readonly type: 'batch'; readonly orders: readonly ThreadOrder[] }
+  /** The board says why; this wakes a function that waits for its signal. */
+  | { readonly type: 'stop'; readonly index: number; readonly id: string }
+
+export type FromThread =
+  | { readonly type: 'ready' }
+  /** The batch is through; what the board says of its orders is final. */
+  | { readonly type: 'idle' }
+  | {
+      readonly type: 'succeeded'
+      readonly index: number
+      readonly cpuMs: number
+      readonly detail?: JsonObject
+      readonly outputs?: readonly OutputDraft[]
+    }
+  | {
+      readonly type: 'failed'
+      readonly index: number
+      readonly cpuMs: number
+      readonly reason: 'exit' | 'launch'
+      readonly message: string
+      readonly exitCode?: number
+    }
+  | {
+      readonly type: 'progress'
+      readonly index: number
+      readonly id: string
+      readonly fraction: number
+      readonly detail?: JsonObject
+    }
+  /** This attempt has files that are to be removed one day. */
+  | { readonly type: 'files'; readonly id: string }
