@@ -8,12 +8,15 @@ import { noteJob, type Yard } from './yard.ts'
 /** The first pause before another try, where the submitter names none. */
 const backoffMsUsual = 1_000
 
-/** Refuses a draft that can never run; changes nothing. */
-export function checkDraft(yard: Yard, draft: JobDraft): void {
+/**
+ * Refuses a draft that can never run; changes nothing. A spec that a preparer completes before each attempt is not
+ * the executor's to judge yet.
+ */
+export function checkDraft(yard: Yard, draft: JobDraft, { isComplete }: { isComplete: boolean }): void {
   const executor = yard.executors.get(draft.executor)
   if (executor === undefined)
     refuse('not-supported', `there is no executor called ${draft.executor} here`, { field: 'executor' })
-  const trouble = executor.check(draft.spec)
+  const trouble = isComplete ? executor.check(draft.spec) : undefined
   if (trouble !== undefined) refuse('bad-field', trouble, { field: 'spec' })
   if (draft.needs !== undefined && draft.unfit !== 'fail') {
     const refusal = yard.model.pool(draft.pool ?? 'default').fits(draft.needs)

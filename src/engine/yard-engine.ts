@@ -528,7 +528,7 @@ export class YardEngine implements Engine {
   }
 
   #submit(draft: JobDraft): Job {
-    checkDraft(this.#yard, draft)
+    checkDraft(this.#yard, draft, { isComplete: !this.#preparers.has(draft.kind) })
     if (draft.ref !== undefined && this.#model.jobsByRef.has(refKey(draft.dialect, draft.ref))) {
       throw new Refused({ kind: 'conflict', text: `there is a job ${draft.ref} already`, field: 'ref' })
     }
