@@ -1,0 +1,83 @@
+// The change log: what happened to which resource, numbered from 1 for ever.
+
+import type { Records } from '../../../store/store.ts'
+import type { Level } from '../levels.ts'
+import type { WriteBatch } from './parts.ts'
+
+export const changeTypes = [
+  'CompletedSeries',
+  'NewInstance',
+  'NewPatient',
+  'NewSeries',
+  'NewStudy',
+  'StablePatient',
+  'StableStudy',
+  'StableSeries',
+  'UpdatedAttachment',
+  'UpdatedMetadata',
+  'AnonymizedStudy',
+  'AnonymizedSeries',
+  'AnonymizedPatient',
+  'ModifiedStudy',
+  'ModifiedSeries',
+  'ModifiedPatient',
+] as const
+export type ChangeType = (typeof changeTypes)[number]
+
+export interface Change {
+  readonly seq: number
+  readonly type: ChangeType
+  readonly level: Level
+  readonly id: string
+  readonly at: number
+}
+
+const collection = 'dicom.change'
+const counter = 'dicom.change'
+
+/** Writes a change into a batch. */
+export function logChange(batch: WriteBatch, type: ChangeType, level: Level, id: string): void {
+  const seq = batch.next(counter)
+  const body = { type, level, id, at: batch.now }
+  batch.record({ put: { collection, id: String(seq), body, index: [['seq', seq]] } })
+}
+
+/** Changes after a number, oldest first, and whether these are the last. */
+export async function listChanges(
+  records: Records,
+  query: { since: number; limit: number },
+): Promise<{ changes: Change[]; isDone: boolean }> {
+  const page = await records.list({
+    collection,
+    where: [{ name: 'seq', from: query.since + 1 }],
+    order: { index: 'seq' },
+    limit: query.limit + 1,
+  })
+  const found = page.items.slice(0, query.limit).map(record => readChange(record.id, record.body))
+  return { changes: found, isDone: page.items.length <= query.limit && page.next === undefined }
+}
+
+/** The newest change. */
+export async function lastChange(records: Records): Promise<Change | undefined> {
+  const page = await records.list({ collection, order: { index: 'seq', down: true }, limit: 1 })
+  const record = page.items[0]
+  return record && readChange(record.id, record.body)
+}
+
+/** Forgets all changes, in portions; the numbers go on. */
+export async function clearChanges(
+  records: Records,
+  write: <T>(change: (batch: WriteBatch) => T) => Promise<T>,
+): Promise<void> {
+  for (;;) {
+    const page = await records.list({ collection, limit: 1000 })
+    if (page.items.length === 0) return
+    await write(batch => {
+      for (const { id } of page.items) batch.record({ drop: { collection, id } })
+    })
+  }
+}
+
+function readChange(id: string, body: unknown): Change {
+  return { seq: Number(id), ...(body as Omit<Change, 'seq'>) }
+}
