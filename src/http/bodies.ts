@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify'
  */
 export function takeAnyBody(scope: FastifyInstance, as: 'bytes' | 'stream'): void {
   scope.removeAllContentTypeParsers()
-  // A type that cannot be parsed never reaches a parser; the header is put aside, and found again by mediaTypeOf.
+  // A type that cannot be parsed would never reach a parser. What was sent is still in request.raw.rawHeaders.
   scope.addHook('onRequest', (request, _reply, done) => {
     const type = request.headers['content-type']
     if (type !== undefined && !parseable.test(type))
@@ -19,11 +19,13 @@ export function takeAnyBody(scope: FastifyInstance, as: 'bytes' | 'stream'): voi
   if (as === 'stream') {
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   } else {
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body.length === 0 ? undefined : body),
+    )
   }
 }
 
-const parseable = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+/
+const parseable = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/
 
 /** The media type of a request's body without its parameters, in lower case; empty when none is given. */
 export function mediaTypeOf(header: string | undefined): string {

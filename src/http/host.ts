@@ -126,19 +126,17 @@ export async function makeHost(parts: HostParts): Promise<Host> {
 
   root.decorate('draining', stop.signal)
   root.setErrorHandler(answerError)
-  root.setNotFoundHandler(async (request, reply) => {
-    // Only methods outside Fastify's own set (PROPFIND, say) come here for a path that is claimed.
-    const owner = claimFor(claims, pathOf(request.url))
-    await answerWith(owner?.notFound ?? plainNotFound, request, reply)
-    return reply
-  })
-  if (parts.guard !== undefined) {
-    const guard = parts.guard
-    root.addHook('onRequest', (request, _reply, done) => {
-      guard(request)
+  root.addHook('onRequest', (request, reply, done) => {
+    parts.guard?.(request)
+    if (!request.is404) {
       done()
-    })
-  }
+      return
+    }
+    // Here, because the handler of Fastify's own 404 comes only after the body was read and found to be good. Paths
+    // that are claimed come this far with methods outside Fastify's own set (PROPFIND, say).
+    const owner = claimFor(claims, pathOf(request.url))
+    answerWith(owner?.notFound ?? plainNotFound, request, reply).catch(done)
+  })
   if (parts.observe !== undefined) {
     const observe = parts.observe
     root.addHook('onResponse', (request, reply, done) => {
@@ -180,7 +178,8 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     draining: stop.signal,
     mount,
     async listen({ host, port }) {
-      await root.listen({ host, port })
+      // One address, whatever the machine's resolver thinks of the name; clients that try ::1 first come back.
+      await root.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port })
       const actual = (server.address() as AddressInfo).port
       return { url: `${tls === undefined ? 'http' : 'https'}://${authority(host, actual)}`, port: actual }
     },
@@ -190,7 +189,12 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     async close() {
       stop.abort()
       const bound = setTimeout(() => server.closeAllConnections(), limits.drainMs)
-      await root.close().finally(() => clearTimeout(bound))
+      // Connections whose last answer goes out during the closing would be kept for another request.
+      const idle = setInterval(() => server.closeIdleConnections(), 20)
+      await root.close().finally(() => {
+        clearTimeout(bound)
+        clearInterval(idle)
+      })
     },
   }
 
