@@ -348,3 +348,19 @@ describe('after a crash', () => {
     assert.equal(isFinal((await yard.see(held!)).state), false)
   })
 })
+
+describe('retention', () => {
+  test('jobs that ended longer ago than the limit are forgotten, with their streams; younger ones stay', async () => {
+    const yard = await setup({ retainMs: 60_000 })
+    const [old] = await yard.submit(aJob())
+    await yard.end(old!)
+    await yard.advance(50_000)
+    const [young] = await yard.submit(aJob())
+    await yard.end(young!)
+    await yard.advance(20_000)
+    await yard.advance(10_000)
+    assert.equal(yard.disk.jobs.has(old!.n), false)
+    assert.equal(yard.disk.jobs.has(young!.n), true)
+    assert.equal(yard.executor.forgotten.filter(id => id === `${old!.id}.1`).length, 2)
+  })
+})

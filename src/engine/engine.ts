@@ -42,6 +42,8 @@ export interface EngineObserver {
   ended?(job: Job, runMs: number): void
   /** The store failed (down) or works again. */
   health?(state: 'up' | 'down', why?: string): void
+  /** Something went wrong in the background and will be tried again. */
+  trouble?(error: unknown): void
 }
 
 /** One batch in the making: everything done through it is committed together, or not at all. */

@@ -22,6 +22,7 @@ import { findNode } from './planners/dag/dag.ts'
 import { Flows } from './planners/dag/flows.ts'
 import { adoptAttempts, refill } from './recover.ts'
 import { applyReport } from './report.ts'
+import { startRetention } from './retain.ts'
 import { Waiters } from './settle.ts'
 import { askToStop, cancelJob, holdJob, pauseJob, releaseJob, rerankJob } from './stop.ts'
 import { addJob, checkDraft } from './submit.ts'
@@ -52,6 +53,7 @@ export class YardEngine implements Engine {
   /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
   #state: 'down' | 'recovering' | 'up' = 'down'
   #closed = false
+  #stopRetention = () => {}
 
   constructor(parts: EngineParts) {
     this.#parts = parts
@@ -92,11 +94,21 @@ export class YardEngine implements Engine {
       await executor.open(reports => this.#hear(executor, reports))
     }
     await this.#recover()
+    const { retainMs, clock } = this.#parts
+    if (retainMs !== undefined) {
+      this.#stopRetention = startRetention({
+        engine: this,
+        clock,
+        retainMs,
+        onError: error => this.#parts.observe?.trouble?.(error),
+      })
+    }
   }
 
   /** Commits what is open, and lets executors go. Live attempts that survive restarts stay alive. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#stopRetention()
     await this.committed().catch(() => {})
     this.#state = 'down'
     this.#alarms.clear()

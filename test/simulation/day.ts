@@ -2,9 +2,9 @@
 // and a server that is killed at any commit and started again. What must hold is checked all along.
 
 import assert from 'node:assert/strict'
-import { isFinal, isLive } from '../../src/core/job-state.ts'
 import type { DagPlan, FlowDraft } from '../../src/core/flow.ts'
 import type { JobDraft, Outcome } from '../../src/core/job.ts'
+import { isFinal, isLive } from '../../src/core/job-state.ts'
 import { Refused } from '../../src/core/refusal.ts'
 import type { MemoryDisk } from '../../src/store/memory/disk.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -91,7 +91,11 @@ export async function playDay(seed: number): Promise<DayReport> {
   checkDisk(yard!, told, seed)
   // One more restart of a quiet yard: nothing may start again.
   await restart()
-  assert.equal(yard!.executor.running.length, 0, `seed ${seed}: a finished yard starts something after a restart`)
+  assert.equal(
+    yard!.executor.running.length,
+    0,
+    `seed ${seed}: a finished yard starts something after a restart`,
+  )
   return report
 }
 
@@ -106,14 +110,26 @@ function oneStep(yard: TestYard, dice: Dice, told: Ledger, report: { jobs: numbe
     case 2: {
       const drafts = Array.from({ length: 1 + dice.below(4) }, () => randomJob(dice, clock.now()))
       report.jobs += drafts.length
-      tell(engine.write(tx => drafts.map(draft => tx.submit(draft).n)), ns => ns.forEach(n => told.jobs.add(n)))
+      tell(
+        engine.write(tx => drafts.map(draft => tx.submit(draft).n)),
+        ns => {
+          for (const n of ns) told.jobs.add(n)
+        },
+      )
       return
     }
     case 3:
-      tell(engine.write(tx => tx.startFlow(randomFlow(dice)).n), n => told.flows.add(n))
+      tell(
+        engine.write(tx => tx.startFlow(randomFlow(dice)).n),
+        n => told.flows.add(n),
+      )
       return
     case 4:
-      if (job !== undefined) tell(engine.write(tx => tx.cancel(job.n)), verdict => verdict.ok && told.cancelled.add(job.n))
+      if (job !== undefined)
+        tell(
+          engine.write(tx => tx.cancel(job.n)),
+          verdict => verdict.ok && told.cancelled.add(job.n),
+        )
       return
     case 5:
       if (job !== undefined) tell(engine.write(tx => (dice.chance(0.5) ? tx.hold(job.n) : tx.pause(job.n))))
@@ -207,7 +223,9 @@ async function drain(yard: TestYard, seed: number): Promise<void> {
     const left = [...yard.engine.liveJobs()].filter(job => job.state !== 'blocked')
     if (left.length === 0 && yard.executor.running.length === 0) return
   }
-  const left = [...yard.engine.liveJobs()].map(job => `${job.n} ${job.state}${job.held ? ' held' : ''} ${job.stop}`)
+  const left = [...yard.engine.liveJobs()].map(
+    job => `${job.n} ${job.state}${job.held ? ' held' : ''} ${job.stop}`,
+  )
   assert.fail(`seed ${seed}: the yard does not come to rest: ${left.join('; ')}`)
 }
 
@@ -218,7 +236,8 @@ function checkLive(yard: TestYard, seed: number): void {
     const job = id.slice(0, id.lastIndexOf('.'))
     liveByJob.set(job, (liveByJob.get(job) ?? 0) + 1)
   }
-  for (const [job, count] of liveByJob) assert.equal(count, 1, `seed ${seed}: job ${job} has ${count} live attempts`)
+  for (const [job, count] of liveByJob)
+    assert.equal(count, 1, `seed ${seed}: job ${job} has ${count} live attempts`)
   const live = [...yard.engine.liveJobs()].filter(job => isLive(job.state)).length
   assert.ok(live <= slots, `seed ${seed}: ${live} jobs live in ${slots} slots`)
   assert.equal(yard.engine.poolState()[0]?.slotsUsed, live, `seed ${seed}: the pool lost count`)
@@ -238,19 +257,27 @@ function checkDisk(yard: TestYard, told: Ledger, seed: number): void {
   const reopening = new Set(['resubmitted', 'revived'])
   for (const job of disk.jobs.values()) {
     let open = true
-    for (const event of [...disk.events.values()].filter(other => other.subject === 'job' && other.n === job.n)) {
+    for (const event of [...disk.events.values()].filter(
+      other => other.subject === 'job' && other.n === job.n,
+    )) {
       if (finals.has(event.type)) {
         assert.ok(open, `seed ${seed}: job ${job.n} ended twice`)
         open = false
       } else if (reopening.has(event.type)) open = true
     }
-    assert.equal(open, !isFinal(job.state), `seed ${seed}: job ${job.n} is ${job.state}, its events say otherwise`)
+    assert.equal(
+      open,
+      !isFinal(job.state),
+      `seed ${seed}: job ${job.n} is ${job.state}, its events say otherwise`,
+    )
     checkChain(disk, job.n, job.lastEvent, seed)
   }
 }
 
 function checkChain(disk: MemoryDisk, n: number, lastEvent: number, seed: number): void {
-  const seqs = [...disk.events.values()].filter(event => event.subject === 'job' && event.n === n).map(event => event.seq)
+  const seqs = [...disk.events.values()]
+    .filter(event => event.subject === 'job' && event.n === n)
+    .map(event => event.seq)
   const chained: number[] = []
   for (let seq = lastEvent; seq !== 0; seq = disk.events.get(seq)!.prev) chained.unshift(seq)
   assert.deepEqual(chained, seqs, `seed ${seed}: the chain of job ${n} misses events`)

@@ -3,7 +3,9 @@
 import { parseArgs } from 'node:util'
 import { playDay } from './day.ts'
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, seeds: { type: 'string', default: '1' } } })
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '1' }, seeds: { type: 'string', default: '1' } },
+})
 const first = Number(values.seed)
 for (let seed = first; seed < first + Number(values.seeds); seed++) {
   const report = await playDay(seed)

@@ -15,5 +15,8 @@ test(`${seeds} seeded days of random commands, executors and crashes keep every 
     sum.failedCommits += report.failedCommits
   }
   // A simulation that never does anything would pass as well: say what was played, and insist on it.
-  assert.ok(sum.jobs > seeds * 10 && sum.crashes > seeds * 2 && sum.failedCommits > seeds / 2, JSON.stringify(sum))
+  assert.ok(
+    sum.jobs > seeds * 10 && sum.crashes > seeds * 2 && sum.failedCommits > seeds / 2,
+    JSON.stringify(sum),
+  )
 })

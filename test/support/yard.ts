@@ -17,6 +17,7 @@ export interface SetupOptions {
   readonly disk?: MemoryDisk
   readonly world?: OutsideWorld
   readonly clock?: FakeClock
+  readonly retainMs?: number
 }
 
 export type TestYard = Awaited<ReturnType<typeof setup>>
@@ -40,6 +41,7 @@ export async function setup(options: SetupOptions = {}) {
     pools: options.pools ?? { default: options.slots === undefined ? {} : { slots: options.slots } },
     defer: run => queueMicrotask(run),
     steady: () => clock.now(),
+    ...(options.retainMs === undefined ? {} : { retainMs: options.retainMs }),
   })
   engine.drafter('test.flow', {
     job: (_flow, spec, place, run) => {

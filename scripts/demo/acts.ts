@@ -1,0 +1,6 @@
+// The demo, in the order in which it is played: one act a dialect.
+
+import type { Act } from './act.ts'
+import { native } from './native.ts'
+
+export const acts: readonly Act[] = [native]
