@@ -1,7 +1,9 @@
 // What the words of the store's queries mean, once for all adapters: how text and numbers compare, when labels and
 // index conditions hold. SQLite decides the same with its BINARY collation; conformance.ts holds the two together.
 
-import type { IndexCondition } from './store.ts'
+import type { Flow } from '../core/flow.ts'
+import type { Job } from '../core/job.ts'
+import type { FlowQuery, IndexCondition } from './store.ts'
 
 export type IndexValue = string | number
 /** The index entries of one record. */
@@ -142,4 +144,25 @@ export function wellFormedCondition(condition: IndexCondition): IndexCondition {
 
 function wellFormedValue(value: IndexValue): IndexValue {
   return typeof value === 'string' ? value.toWellFormed() : value
+}
+
+/** What lists of jobs and of flows can be narrowed by. */
+export type Filter = Omit<FlowQuery, 'states' | 'order' | 'after' | 'limit'> & {
+  readonly states?: readonly string[]
+}
+
+/** Whether a job or a flow has all that a query asks for. */
+export function queryHolds(thing: Job | Flow, query: Filter): boolean {
+  const same = (wanted: string | undefined, own: string) =>
+    wanted === undefined || wanted.toWellFormed() === own
+  return (
+    same(query.dialect, thing.dialect) &&
+    same(query.owner, thing.owner) &&
+    same(query.kind, thing.kind) &&
+    same(query.name, thing.name) &&
+    (query.states === undefined || query.states.includes(thing.state)) &&
+    (query.createdFrom === undefined || thing.createdAt >= query.createdFrom) &&
+    (query.createdTo === undefined || thing.createdAt <= query.createdTo) &&
+    labelsHold(thing.labels, query.labels ?? [], query.foldKeys ?? false)
+  )
 }

@@ -122,19 +122,20 @@ function applyRecord(disk: MemoryDisk, edit: Undoable, change: RecordChange): vo
 }
 
 function applyBlobs(disk: MemoryDisk, edit: Undoable, changes: Changes): string[] {
-  const touched = new Set<string>()
-  for (const { hash, delta } of changes.blobs) {
-    edit.set(disk.blobs, hash, (disk.blobs.get(hash) ?? 0) + delta)
-    touched.add(hash)
-  }
+  const sums = new Map<string, number>()
+  for (const { hash, delta } of changes.blobs) sums.set(hash, (sums.get(hash) ?? 0) + delta)
   const unnamed: string[] = []
-  for (const hash of touched) {
-    const count = disk.blobs.get(hash)!
+  for (const [hash, delta] of sums) {
+    const count = (disk.blobs.get(hash) ?? 0) + delta
     if (count < 0)
       throw new StoreFailed('broken', `Blob ${hash} cannot be dropped more often than it is named`)
-    if (count > 0) continue
-    edit.drop(disk.blobs, hash)
-    unnamed.push(hash)
+    if (delta === 0) continue
+    if (count > 0) {
+      edit.set(disk.blobs, hash, count)
+    } else {
+      edit.drop(disk.blobs, hash)
+      unnamed.push(hash)
+    }
   }
   return unnamed
 }

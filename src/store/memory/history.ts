@@ -4,7 +4,7 @@
 import type { Event } from '../../core/event.ts'
 import type { Flow, FlowNode } from '../../core/flow.ts'
 import type { Attempt, Job, Output } from '../../core/job.ts'
-import { labelsHold } from '../conditions.ts'
+import { type Filter, queryHolds } from '../conditions.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import type { FlowQuery, History, JobQuery, Page } from '../store.ts'
 import { refKey } from './apply.ts'
@@ -108,7 +108,7 @@ function placeOf(names: ReadonlyMap<string, number>, key: PlaceKey): number {
 
 function pageOf<T extends Job | Flow>(
   all: Iterable<T>,
-  query: Omit<JobQuery, 'states' | 'flow'> & { readonly states?: readonly string[] },
+  query: Filter & Pick<JobQuery, 'order' | 'after' | 'limit'>,
   also: (thing: T) => boolean,
   copy: (thing: T) => T,
 ): Page<T> {
@@ -125,29 +125,11 @@ function pageOf<T extends Job | Flow>(
   for (const thing of all) {
     if (byEnd && thing.endedAt === null) continue
     if (after !== undefined && compare(keyOf(thing), after) <= 0) continue
-    if (matches(thing, query) && also(thing)) found.push(thing)
+    if (queryHolds(thing, query) && also(thing)) found.push(thing)
   }
   found.sort((a, b) => compare(keyOf(a), keyOf(b)))
   const items = found.slice(0, Math.max(0, query.limit))
   const last = items.at(-1)
   if (last === undefined || found.length <= items.length) return { items: items.map(copy) }
   return { items: items.map(copy), next: writeCursor(query.order, keyOf(last)) }
-}
-
-function matches(
-  thing: Job | Flow,
-  query: Omit<JobQuery, 'states' | 'flow'> & { readonly states?: readonly string[] },
-): boolean {
-  const same = (wanted: string | undefined, own: string) =>
-    wanted === undefined || wanted.toWellFormed() === own
-  return (
-    same(query.dialect, thing.dialect) &&
-    same(query.owner, thing.owner) &&
-    same(query.kind, thing.kind) &&
-    same(query.name, thing.name) &&
-    (query.states === undefined || query.states.includes(thing.state)) &&
-    (query.createdFrom === undefined || thing.createdAt >= query.createdFrom) &&
-    (query.createdTo === undefined || thing.createdAt <= query.createdTo) &&
-    labelsHold(thing.labels, query.labels ?? [], query.foldKeys ?? false)
-  )
 }

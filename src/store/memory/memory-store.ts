@@ -15,7 +15,7 @@ import { MemoryRecords } from './records.ts'
 
 /** Blobs that want to hear which of them nobody names any more, after the commit that said so. */
 export interface MemoryBlobs extends Blobs {
-  discard?(hashes: readonly string[]): void
+  discard?(hashes: readonly string[], isNamed: (hash: string) => boolean): void
 }
 
 export interface MemoryStoreOptions {
@@ -55,7 +55,8 @@ export class MemoryStore implements Store {
   async open(): Promise<HotSet> {
     if (this.#state === 'closed') throw new StoreFailed('broken', 'The store is closed')
     const { disk } = this
-    if (disk.holder !== undefined && disk.holder !== this) throw new StoreFailed('locked', 'Another store has this memory disk open')
+    if (disk.holder !== undefined && disk.holder !== this)
+      throw new StoreFailed('locked', 'Another store has this memory disk open')
     disk.holder = this
     this.#state = 'open'
     const flows = [...disk.flows.values()].filter(flow => flow.endedAt === null).sort((a, b) => a.n - b.n)
@@ -86,7 +87,8 @@ export class MemoryStore implements Store {
       if (applied) return
       const { unnamedBlobs } = applyChanges(this.disk, batch)
       applied = true
-      if (unnamedBlobs.length > 0) this.#options.blobs?.discard?.(unnamedBlobs)
+      if (unnamedBlobs.length > 0)
+        this.#options.blobs?.discard?.(unnamedBlobs, hash => this.disk.blobs.has(hash))
     }
     if (this.#options.onCommit === undefined) apply()
     else await this.#options.onCommit(apply, batch)

@@ -1,0 +1,15 @@
+// Copies what the compiler leaves behind (migrations, data files) from src to dist, under the same names.
+
+import { cpSync, existsSync } from 'node:fs'
+import { extname, join } from 'node:path'
+
+const root = new URL('..', import.meta.url).pathname
+const from = join(root, 'src')
+const to = join(root, 'dist')
+
+if (!existsSync(to)) {
+  console.error('There is no dist folder: run the compiler first (npm run build)')
+  process.exit(1)
+}
+// Sources are compiled, and READMEs are for those who read sources.
+cpSync(from, to, { recursive: true, filter: path => !['.ts', '.tsx', '.md'].includes(extname(path)) })

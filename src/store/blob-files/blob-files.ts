@@ -1,0 +1,276 @@
+// Blobs as files: ab/cd/<hash> below one folder, made in tmp/ and moved. A file is on the disk before its name is, and
+// its name before anybody is told. Several instances may use one folder at a time (worker threads do): what is young
+// is never removed, whoever wrote it.
+
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { Refused, refuse } from '../../core/refusal.ts'
+import type { BlobRef, Blobs } from '../blobs.ts'
+import { StoreFailed } from '../store.ts'
+import { DirectoryFlusher } from './directory-flusher.ts'
+import { IncomingFile } from './incoming-file.ts'
+
+export interface BlobFilesOptions {
+  /**
+   * How long a blob is safe after it was written, even if nothing names it yet: longer than any batch takes to be
+   * committed.
+   */
+  readonly youthMs?: number
+}
+
+/** Temporary files that nobody has touched for this long belong to nobody. */
+const scratchMsMax = 24 * 3600 * 1000
+/** How many blobs are remembered for a second look; a sweep finds those beyond. */
+const discardedMax = 100_000
+
+export class BlobFiles implements Blobs {
+  readonly #folder: string
+  readonly #scratch: string
+  readonly #youthMs: number
+  readonly #flusher = new DirectoryFlusher()
+  readonly #kept = new Map<string, number>()
+  /** Folders that exist and are known to be on the disk. */
+  readonly #folders = new Map<string, Promise<void>>()
+  /** No longer named, but too young to go; looked at again later. */
+  #discarded: string[] = []
+  #again: NodeJS.Timeout | undefined
+
+  constructor(folder: string, options: BlobFilesOptions = {}) {
+    this.#folder = folder
+    this.#scratch = join(folder, 'tmp')
+    this.#youthMs = options.youthMs ?? 600_000
+  }
+
+  async write(
+    source: AsyncIterable<Uint8Array>,
+    options: { limitBytes?: number; expectHash?: string } = {},
+  ): Promise<BlobRef> {
+    const { limitBytes = Infinity, expectHash } = options
+    const incoming = new IncomingFile(await this.scratchFile())
+    try {
+      for await (const chunk of source) {
+        if (incoming.sizeBytes + chunk.byteLength > limitBytes) {
+          refuse('too-large', `The content is larger than the ${limitBytes} bytes that are allowed here`)
+        }
+        await incoming.add(chunk)
+      }
+      const hash = incoming.digest()
+      if (expectHash !== undefined && expectHash.toLowerCase() !== hash) {
+        refuse('bad-request', `The content's SHA-256 is ${hash}, not ${expectHash} as announced`)
+      }
+      const { sizeBytes } = incoming
+      if (!(await this.#renew(hash, sizeBytes))) await this.#place(await incoming.settle(), hash)
+      await this.#flusher.flush(dirname(this.#fileOf(hash)))
+      return { hash, sizeBytes }
+    } catch (error) {
+      throw blobFailure(error, this.#folder)
+    } finally {
+      await incoming.drop()
+    }
+  }
+
+  async adopt(file: string): Promise<BlobRef> {
+    try {
+      const handle = await open(file, 'r+')
+      const hashing = createHash('sha256')
+      let sizeBytes = 0
+      try {
+        for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
+          hashing.update(chunk as Uint8Array)
+          sizeBytes += (chunk as Uint8Array).byteLength
+        }
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      const hash = hashing.digest('hex')
+      if (await this.#renew(hash, sizeBytes)) await rm(file)
+      else await this.#place(file, hash)
+      await this.#flusher.flush(dirname(this.#fileOf(hash)))
+      return { hash, sizeBytes }
+    } catch (error) {
+      throw blobFailure(error, this.#folder)
+    }
+  }
+
+  async stat(hash: string): Promise<BlobRef | undefined> {
+    if (!isHash(hash)) return undefined
+    const found = await stat(this.#fileOf(hash)).catch(ifAbsent)
+    return found && { hash, sizeBytes: found.size }
+  }
+
+  open(hash: string, range?: { from: number; to: number }): Readable {
+    const file = this.path(hash)
+    if (range === undefined) return createReadStream(file)
+    if (range.to <= range.from) return Readable.from([])
+    return createReadStream(file, { start: range.from, end: range.to - 1 })
+  }
+
+  path(hash: string): string {
+    // The hash becomes part of a path, and may have come from a request.
+    if (!isHash(hash)) refuse('bad-request', 'A blob is named by 64 lower-case hexadecimal digits')
+    return this.#fileOf(hash)
+  }
+
+  async scratchFile(): Promise<string> {
+    await this.#giveFolder(this.#scratch)
+    return join(this.#scratch, `${process.pid}-${randomBytes(9).toString('base64url')}`)
+  }
+
+  keep(hash: string): () => void {
+    this.#kept.set(hash, (this.#kept.get(hash) ?? 0) + 1)
+    let isLetGo = false
+    return () => {
+      if (isLetGo) return
+      isLetGo = true
+      const count = this.#kept.get(hash)! - 1
+      if (count === 0) this.#kept.delete(hash)
+      else this.#kept.set(hash, count)
+    }
+  }
+
+  async sweep(isNamed: (hash: string) => Promise<boolean>): Promise<{ removed: number }> {
+    let removed = 0
+    for (const outer of await list(this.#folder)) {
+      if (outer.length !== 2) continue
+      for (const inner of await list(join(this.#folder, outer))) {
+        for (const hash of await list(join(this.#folder, outer, inner))) {
+          if (isHash(hash) && !(await isNamed(hash)) && this.#remove(hash) === 'removed') removed++
+        }
+      }
+    }
+    await this.#sweepScratch()
+    return { removed }
+  }
+
+  /** Removes blobs that nobody names any more: the old ones at once, the young ones when they have grown old. */
+  discard(hashes: readonly string[], isNamed: (hash: string) => boolean): void {
+    for (const hash of hashes) {
+      if (!isNamed(hash) && this.#remove(hash) === 'young') this.#discarded.push(hash)
+    }
+    if (this.#discarded.length > discardedMax) this.#discarded.length = discardedMax
+    if (this.#discarded.length === 0 || this.#again !== undefined) return
+    this.#again = setTimeout(() => {
+      this.#again = undefined
+      const again = this.#discarded
+      this.#discarded = []
+      this.discard(again, isNamed)
+    }, this.#youthMs + 1000)
+    this.#again.unref()
+  }
+
+  /** Lets go of the timer; files stay as they are. */
+  close(): void {
+    clearTimeout(this.#again)
+    this.#again = undefined
+  }
+
+  // Between the look at its age and the removal, another thread may have taken a blob for its own (#renew). So it is
+  // moved away first and looked at again; a renewed one goes back.
+  #remove(hash: string): 'removed' | 'young' | 'kept' {
+    if (!isHash(hash) || this.#kept.has(hash)) return 'kept'
+    const file = this.#fileOf(hash)
+    const away = join(this.#scratch, `${process.pid}-${hash}`)
+    const isYoung = (path: string) => Date.now() - statSync(path).mtimeMs < this.#youthMs
+    try {
+      if (isYoung(file)) return 'young'
+      renameSync(file, away)
+      if (isYoung(away)) {
+        renameSync(away, file)
+        return 'young'
+      }
+      rmSync(away)
+      return 'removed'
+    } catch (error) {
+      if (isAbsent(error)) return 'removed'
+      throw blobFailure(error, this.#folder)
+    }
+  }
+
+  /** Whether the blob is there already; if so it is young again, so that no sweep takes it before it is named. */
+  async #renew(hash: string, sizeBytes: number): Promise<boolean> {
+    const file = this.#fileOf(hash)
+    try {
+      if ((await stat(file)).size !== sizeBytes) return false
+      const now = new Date()
+      await utimes(file, now, now)
+      return (await stat(file)).size === sizeBytes
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw error
+    }
+  }
+
+  async #place(file: string, hash: string): Promise<void> {
+    const target = this.#fileOf(hash)
+    await this.#giveFolder(dirname(target))
+    const now = new Date()
+    await utimes(file, now, now)
+    await rename(file, target)
+  }
+
+  /** Makes a folder and those above it, each on the disk before something is put into it. */
+  #giveFolder(folder: string): Promise<void> {
+    let made = this.#folders.get(folder)
+    if (made === undefined) {
+      made = this.#makeFolder(folder)
+      this.#folders.set(folder, made)
+      made.catch(() => this.#folders.delete(folder))
+    }
+    return made
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    if (folder === this.#folder) {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+    } else {
+      await this.#giveFolder(dirname(folder))
+      await mkdir(folder, { mode: 0o700 }).catch(error => {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      })
+    }
+    await this.#flusher.flush(dirname(folder))
+  }
+
+  #fileOf(hash: string): string {
+    return join(this.#folder, hash.slice(0, 2), hash.slice(2, 4), hash)
+  }
+
+  async #sweepScratch(): Promise<void> {
+    for (const name of await list(this.#scratch)) {
+      const file = join(this.#scratch, name)
+      const found = await stat(file).catch(ifAbsent)
+      if (found !== undefined && Date.now() - found.mtimeMs > scratchMsMax)
+        await rm(file, { force: true, recursive: true })
+    }
+  }
+}
+
+function isHash(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text)
+}
+
+async function list(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(ifAbsent)) ?? []
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}
+
+function ifAbsent(error: unknown): undefined {
+  if (!isAbsent(error)) throw error
+}
+
+// A disk without space is the store's trouble; refusals and the source's own errors go through as they are.
+function blobFailure(error: unknown, folder: string): unknown {
+  if (error instanceof Refused) return error
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StoreFailed('full', `There is no space left for blobs in ${folder}`, error)
+  }
+  return error
+}

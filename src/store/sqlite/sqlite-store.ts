@@ -1,0 +1,139 @@
+// The embedded store: one SQLite file in the data directory, one writer, blobs beside it. Commits run on the calling
+// thread and are on the disk when they return.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { BlobFiles } from '../blob-files/blob-files.ts'
+import { type Changes, type History, type HotSet, type Records, type Store, StoreFailed } from '../store.ts'
+import { backUp } from './backup.ts'
+import { type Database, openDatabase, prepareRows, type Statement, storeFailure } from './binding.ts'
+import { Catalog } from './catalog.ts'
+import { DirectoryLock } from './directory-lock.ts'
+import { SqliteHistory } from './history.ts'
+import { migrate } from './migrate.ts'
+import { SqliteRecords } from './record-reader.ts'
+import { type Row, readFlow, readJob, readNode } from './rows.ts'
+import * as sql from './sql.ts'
+import { type CommitStats, Writer } from './writer.ts'
+
+export interface SqliteStoreOptions {
+  /** The data directory; made when absent. */
+  readonly directory: string
+  /** Told about every commit that succeeded. */
+  readonly observe?: (stats: CommitStats) => void
+}
+
+/** What exists while the store is open. */
+interface Life {
+  readonly lock: DirectoryLock
+  readonly database: Database
+  readonly writer: Writer
+  readonly history: SqliteHistory
+  readonly records: SqliteRecords
+  readonly blobCount: Statement
+}
+
+export class SqliteStore implements Store {
+  readonly blobs: BlobFiles
+  readonly #file: string
+  readonly #options: SqliteStoreOptions
+  #life: Life | undefined
+
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options
+    this.#file = join(options.directory, 'yard.db')
+    this.blobs = new BlobFiles(join(options.directory, 'blobs'))
+  }
+
+  get history(): History {
+    return this.#open().history
+  }
+
+  get records(): Records {
+    return this.#open().records
+  }
+
+  async open(): Promise<HotSet> {
+    if (this.#life !== undefined) throw new StoreFailed('broken', 'The store is open already')
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 })
+    const lock = DirectoryLock.take(this.#options.directory)
+    let database: Database | undefined
+    try {
+      database = openDatabase(this.#file)
+      migrate(database, this.#file)
+      const catalog = new Catalog(database)
+      this.#life = {
+        lock,
+        database,
+        writer: new Writer(database, catalog),
+        history: new SqliteHistory(database),
+        records: new SqliteRecords(database, catalog),
+        blobCount: prepareRows(database, sql.blobCountOf),
+      }
+      return readHotSet(database)
+    } catch (error) {
+      this.#life = undefined
+      database?.close()
+      lock.release()
+      throw storeFailure(error, this.#file)
+    }
+  }
+
+  async commit(changes: Changes): Promise<void> {
+    const { writer } = this.#open()
+    const { observe } = this.#options
+    const begunAt = observe === undefined ? 0 : performance.now()
+    try {
+      const { rows, statements, unnamedBlobs } = writer.write(changes)
+      if (unnamedBlobs.length > 0) this.blobs.discard(unnamedBlobs, hash => this.#countBlob(hash) > 0)
+      observe?.({ rows, statements, durationMs: performance.now() - begunAt })
+    } catch (error) {
+      throw storeFailure(error, this.#file)
+    }
+  }
+
+  async blobCount(hash: string): Promise<number> {
+    return this.#countBlob(hash)
+  }
+
+  async backup(target: string): Promise<void> {
+    this.#open()
+    await backUp(this.#file, target)
+  }
+
+  async close(): Promise<void> {
+    const life = this.#life
+    if (life === undefined) return
+    this.#life = undefined
+    this.blobs.close()
+    life.database.close()
+    life.lock.release()
+  }
+
+  #countBlob(hash: string): number {
+    const row = this.#open().blobCount.get(hash) as Row | undefined
+    return row?.[0] ?? 0
+  }
+
+  #open(): Life {
+    return this.#life ?? fail('The store is not open')
+  }
+}
+
+function readHotSet(database: Database): HotSet {
+  const all = (text: string) => prepareRows(database, text).all() as unknown as Row[]
+  const flows = all(sql.liveFlows).map(readFlow)
+  const nodes = prepareRows(database, sql.allNodes)
+  return {
+    jobs: all(sql.liveJobs).map(readJob),
+    flows,
+    nodes: flows.flatMap(flow => (nodes.all(flow.n) as unknown as Row[]).map(readNode)),
+    lastN: all(sql.lastPlace)[0]![0],
+    lastEvent: all(sql.lastEvent)[0]![0],
+    counters: new Map(all(sql.allCounters) as [string, number][]),
+  }
+}
+
+function fail(text: string): never {
+  throw new StoreFailed('broken', text)
+}

@@ -1,0 +1,247 @@
+// One batch, one transaction, in one go on this thread: the ledger does the grouping, so that a commit costs one
+// flush however many requests wait for it. Every statement is prepared once; single runs are what SQLite does fastest.
+
+import type { Flow } from '../../core/flow.ts'
+import type { Job } from '../../core/job.ts'
+import { type Changes, StoreFailed } from '../store.ts'
+import { checkFlow, checkJob } from '../whole.ts'
+import { type Database, type Prepared, prepareAll, prepareRows, type Statement } from './binding.ts'
+import type { Catalog } from './catalog.ts'
+import { RecordWriter } from './record-writer.ts'
+import { flowValues, jobValues, type Row, writeJson } from './rows.ts'
+import * as sql from './sql.ts'
+
+/** Figures of one commit. */
+export interface CommitStats {
+  /** Rows of jobs, flows, nodes, attempts, outputs, events and records that the batch brought. */
+  readonly rows: number
+  readonly statements: number
+  readonly durationMs: number
+}
+
+export interface Written {
+  readonly rows: number
+  readonly statements: number
+  /** Blobs that nobody names since this commit. */
+  readonly unnamedBlobs: string[]
+}
+
+export class Writer {
+  readonly #database: Database
+  readonly #records: RecordWriter
+  readonly #begin: Statement
+  readonly #commit: Statement
+  readonly #run: Prepared<typeof runnable>
+  #lastPlace: number
+
+  constructor(database: Database, catalog: Catalog) {
+    this.#database = database
+    this.#records = new RecordWriter(database, catalog)
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#commit = database.prepare('COMMIT')
+    this.#run = prepareAll(database, runnable)
+    this.#lastPlace = (prepareRows(database, sql.lastPlace).get() as unknown as Row)[0] as number
+  }
+
+  /** Writes all of the batch or nothing; on disk when it returns. */
+  write(changes: Changes): Written {
+    this.#begin.run()
+    try {
+      const written = this.#writeAll(changes)
+      this.#commit.run()
+      return written
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors, a full disk among them.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      this.#records.takeBack()
+      throw error
+    }
+  }
+
+  #writeAll(changes: Changes): Written {
+    const run = this.#run
+    let rows = 0
+    for (const { flow, spec } of changes.newFlows) {
+      checkFlow(flow)
+      run.insertFlow.run(...flowValues(flow))
+      run.insertPlan.run(flow.n, JSON.stringify(flow.plan))
+      run.insertSpec.run(flow.n, spec)
+      this.#lastPlace = Math.max(this.#lastPlace, flow.n)
+      rows += 3
+    }
+    for (const flow of changes.flows) {
+      this.#updateFlow(flow)
+      rows++
+    }
+    for (const node of changes.nodes) {
+      run.putNode.run(node.flow, node.step, node.index, node.key, node.state, node.job, node.child, node.runs)
+      rows++
+    }
+    for (const { job, spec } of changes.newJobs) {
+      checkJob(job)
+      run.insertJob.run(...jobValues(job))
+      run.insertSpec.run(job.n, spec)
+      if (job.n > this.#lastPlace) this.#lastPlace = job.n
+      rows += 2
+    }
+    for (const job of changes.jobs) {
+      this.#updateJob(job)
+      rows++
+    }
+    for (const attempt of changes.attempts) {
+      run.insertAttempt.run(
+        attempt.job,
+        attempt.number,
+        attempt.startedAt,
+        attempt.endedAt,
+        attempt.result,
+        attempt.reason,
+        attempt.message,
+        attempt.exitCode,
+        writeJson(attempt.usage),
+      )
+      rows++
+    }
+    for (const { job, name, createdAt, value, blob } of changes.outputs) {
+      const text = value === undefined ? null : JSON.stringify(value)
+      const { hash = null, sizeBytes = null, mediaType = null } = blob ?? {}
+      run.putOutput.run(job, name, createdAt, hash, sizeBytes, mediaType, text)
+      rows++
+    }
+    for (const { job, name } of changes.outputsDropped) {
+      run.dropOutput.run(job, name)
+      rows++
+    }
+    for (const event of changes.events) {
+      const { seq, at, subject, n, prev, type, body } = event
+      run.insertEvent.run(seq, at, subject, n, prev, type, writeJson(body))
+      rows++
+    }
+    let statements = rows
+    if (changes.records.length > 0) {
+      const before = this.#records.statements
+      for (const change of changes.records) this.#records.apply(change)
+      this.#records.finish()
+      statements += this.#records.statements - before
+      rows += changes.records.length
+    }
+    for (const [name, value] of changes.counters) {
+      run.putCounter.run(name, value)
+      statements++
+    }
+    const unnamedBlobs = changes.blobs.length > 0 ? this.#countBlobs(changes) : []
+    this.#forget(changes)
+    const forgotten = changes.forgottenJobs.length + changes.forgottenFlows.length
+    statements += unnamedBlobs.length + changes.blobs.length + 2 * forgotten
+    return { rows: rows + forgotten, statements, unnamedBlobs }
+  }
+
+  #updateJob(job: Job): void {
+    checkJob(job)
+    const detail = writeJson(job.detail)
+    if (job.endedAt === null) {
+      // Most changes of a job are moves before its end, and this statement leaves every index alone.
+      const { changes } = this.#run.moveJob.run(
+        job.state,
+        job.rank,
+        job.held ? 1 : 0,
+        job.stop,
+        job.reason,
+        job.message,
+        job.exitCode,
+        job.attempts,
+        job.tries,
+        job.readyAt,
+        job.dueAt,
+        job.startedAt,
+        detail,
+        job.lastEvent,
+        job.n,
+      )
+      if (changes === 1) return
+    }
+    const { changes } = this.#run.updateJob.run(
+      job.state,
+      job.rank,
+      job.held ? 1 : 0,
+      job.stop,
+      job.reason,
+      job.message,
+      job.exitCode,
+      job.attempts,
+      job.tries,
+      job.readyAt,
+      job.dueAt,
+      job.startedAt,
+      detail,
+      job.lastEvent,
+      job.endedAt,
+      job.n,
+    )
+    if (changes !== 1) throw new StoreFailed('broken', `The batch changes job ${job.n}, which is not stored`)
+  }
+
+  #updateFlow(flow: Flow): void {
+    checkFlow(flow)
+    const { changes } = this.#run.updateFlow.run(
+      flow.state,
+      flow.stop,
+      flow.startedAt,
+      flow.endedAt,
+      JSON.stringify(flow.progress),
+      writeJson(flow.detail),
+      flow.lastEvent,
+      flow.n,
+    )
+    if (changes !== 1)
+      throw new StoreFailed('broken', `The batch changes flow ${flow.n}, which is not stored`)
+  }
+
+  // Deltas are summed up first, so that a blob that changes hands within a batch is not touched at all.
+  #countBlobs(changes: Changes): string[] {
+    const sums = new Map<string, { delta: number; sizeBytes: number }>()
+    for (const { hash, sizeBytes, delta } of changes.blobs) {
+      sums.set(hash, { delta: (sums.get(hash)?.delta ?? 0) + delta, sizeBytes })
+    }
+    const unnamed: string[] = []
+    for (const [hash, { delta, sizeBytes }] of sums) {
+      if (delta > 0) this.#run.nameBlob.run(hash, sizeBytes, delta)
+      if (delta >= 0) continue
+      if (this.#run.unnameBlob.run(-delta, hash).changes !== 1) {
+        throw new StoreFailed('broken', `Blob ${hash} cannot be dropped more often than it is named`)
+      }
+      if (this.#run.dropUnnamedBlob.run(hash).changes === 1) unnamed.push(hash)
+    }
+    return unnamed
+  }
+
+  #forget({ forgottenJobs, forgottenFlows }: Changes): void {
+    for (const n of forgottenJobs) if (this.#run.dropJob.run(n).changes === 1) this.#run.dropSpec.run(n)
+    for (const n of forgottenFlows) if (this.#run.dropFlow.run(n).changes === 1) this.#run.dropSpec.run(n)
+    // The forgotten one may have been the newest: its place must not be given again.
+    if (forgottenJobs.length + forgottenFlows.length > 0) this.#run.putMark.run('place', this.#lastPlace)
+  }
+}
+
+const runnable = {
+  insertJob: sql.insertJob,
+  moveJob: sql.moveJob,
+  updateJob: sql.updateJob,
+  insertSpec: sql.insertSpec,
+  insertFlow: sql.insertFlow,
+  insertPlan: sql.insertPlan,
+  updateFlow: sql.updateFlow,
+  putNode: sql.putNode,
+  insertAttempt: sql.insertAttempt,
+  putOutput: sql.putOutput,
+  dropOutput: sql.dropOutput,
+  insertEvent: sql.insertEvent,
+  putCounter: sql.putCounter,
+  putMark: sql.putMark,
+  nameBlob: sql.nameBlob,
+  unnameBlob: sql.unnameBlob,
+  dropUnnamedBlob: sql.dropUnnamedBlob,
+  dropJob: sql.dropJob,
+  dropFlow: sql.dropFlow,
+  dropSpec: sql.dropSpec,
+}
