@@ -2,9 +2,9 @@
 // Adapters (function, process, container, later slurm and kubernetes) must pass conformance.ts.
 
 import type { AttemptId, JobId } from '../core/ids.ts'
-import type { JsonObject, Json } from '../core/json.ts'
 import type { Outcome, Resources } from '../core/job.ts'
 import type { StopRequest } from '../core/job-state.ts'
+import type { Json, JsonObject } from '../core/json.ts'
 
 export interface Executor {
   readonly name: string
@@ -50,7 +50,12 @@ export interface StartOrder {
 
 export type Report =
   | { readonly id: AttemptId; readonly type: 'began'; readonly at: number }
-  | { readonly id: AttemptId; readonly type: 'progress'; readonly fraction: number | null; readonly detail?: JsonObject }
+  | {
+      readonly id: AttemptId
+      readonly type: 'progress'
+      readonly fraction: number | null
+      readonly detail?: JsonObject
+    }
   | { readonly id: AttemptId; readonly type: 'ended'; readonly outcome: Outcome }
   /** Only an answer to look: no trace of it was found, and it will never be reported. */
   | { readonly id: AttemptId; readonly type: 'unknown' }

@@ -195,8 +195,7 @@ export class FunctionExecutor implements Executor {
     }
     // One more thread at once where there is none; others when the queue has waited (see #watch).
     if (this.#queue.length > 0 && this.#threads.size === 0) this.#addThread()
-    if (this.#threads.size > 0 && !this.#watchTimer)
-      this.#watchTimer = setTimeout(() => this.#watch(), watchMs)
+    this.#watchSoon()
   }
 
   /** Quick ones together, up to a batch; anything else alone. */
@@ -329,9 +328,16 @@ export class FunctionExecutor implements Executor {
       this.#addThread()
     this.#dispatch()
     this.#flush()
-    // With nothing to watch but idle threads, a slow beat is enough to end them one day.
-    if (!this.#watchTimer && this.#threads.size > 0)
-      this.#watchTimer = setTimeout(() => this.#watch(), watchMs)
+  }
+
+  /** With nothing to watch but idle threads, a slow beat is enough to end them one day. */
+  #watchSoon(): void {
+    if (this.#threads.size === 0 || !this.#report) return
+    const isBusy = this.#queue.length > 0 || [...this.#threads].some(thread => !thread.isIdle)
+    if (this.#watchTimer && (this.#watchesClosely || !isBusy)) return
+    clearTimeout(this.#watchTimer)
+    this.#watchesClosely = isBusy
+    this.#watchTimer = setTimeout(() => this.#watch(), isBusy ? watchMs : idleWatchMs)
   }
 
   #putBack(orders: readonly ThreadOrder[]): void {
