@@ -78,7 +78,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
     const metrics = makeMetrics()
     closing.add(async () => metrics.close())
     const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work: workOf(dialects) })
-    const engine = makeEngine(parts, adapters, metrics)
+    const engine = makeEngine({ ...parts, dialects }, adapters, metrics)
     metrics.watch(engine)
 
     const runToken = tokenPrefix + randomBytes(32).toString('base64url')
@@ -249,7 +249,7 @@ function makeEngine(
     executors: adapters.executors,
     clock: parts.clock,
     random: systemRandom,
-    pools: poolsOf(settings),
+    pools: { ...dialectPools(parts), ...poolsOf(settings) },
     ...(settings.retention.jobs !== undefined ? { retainMs: settings.retention.jobs } : {}),
     defer: setImmediate,
     steady: () => performance.now(),
@@ -302,6 +302,14 @@ async function makeKit(
 
 function workOf(dialects: readonly Dialect[]): Record<string, WorkModule> {
   return Object.assign({}, ...dialects.map(dialect => dialect.work ?? {}))
+}
+
+/** Pools that dialects bring for their own jobs. */
+function dialectPools({ dialects, settings }: ServerParts) {
+  return Object.assign(
+    {},
+    ...dialects.map(({ name, pools }) => pools?.((settings.dialects[name] ?? {}) as Json) ?? {}),
+  )
 }
 
 function poolsOf(settings: Settings) {

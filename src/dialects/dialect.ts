@@ -22,6 +22,8 @@ export interface Dialect {
   readonly access: AccessRule
   /** Kinds of work it brings for the function executor, by name. */
   readonly work?: Readonly<Record<string, WorkModule>>
+  /** Pools that its jobs compete in, from its own section of the configuration; what `pools` says there wins. */
+  pools?(settings: Json): Readonly<Record<string, PoolSettings>>
   /** Called once, before the engine recovers: registers drafters and preparers, reads its settings. */
   open(kit: Kit): Promise<OpenDialect>
 }

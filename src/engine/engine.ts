@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Event } from '../core/event.ts'
 import type { Flow, FlowDraft, FlowNode } from '../core/flow.ts'
 import type { Random } from '../core/ids.ts'
-import type { Job, JobDraft, Resources } from '../core/job.ts'
+import type { Job, JobDraft, Output, Resources } from '../core/job.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Refusal, Verdict } from '../core/refusal.ts'
@@ -63,6 +63,8 @@ export interface Tx {
   noteFlow(n: number, detail: JsonObject): Verdict<Flow>
   record(change: RecordChange): void
   blob(count: BlobCount): void
+  /** Lets go of a kept output of an ended job; its bytes may go when nothing else names them. */
+  dropOutput(output: Output): void
   /** The next number of a named sequence, from 1. */
   next(counter: string): number
   event(event: { subject: Event['subject']; n: number; type: string; body?: JsonObject }): void

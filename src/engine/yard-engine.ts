@@ -528,6 +528,13 @@ export class YardEngine implements Engine {
         yard().batch.changeCount++
         yard().batch.blobs.push(count)
       },
+      dropOutput: ({ job: n, name, blob }) => {
+        yard().batch.changeCount++
+        yard().batch.outputsDropped.push({ job: n, name })
+        if (blob !== undefined) {
+          yard().batch.blobs.push({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: -1 })
+        }
+      },
       next: counter => {
         const value = (this.#model.counters.get(counter) ?? 0) + 1
         this.#model.counters.set(counter, value)
