@@ -10,7 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
 import type { WorkModule } from '../core/work.ts'
-import type { Engine, Preparer } from '../engine/engine.ts'
+import type { Engine, PoolSettings, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/store.ts'
 
