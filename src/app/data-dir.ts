@@ -5,12 +5,10 @@ import { join, resolve } from 'node:path'
 
 export interface DataDir {
   readonly path: string
-  /** The database. */
-  readonly store: string
+  /** Where the store keeps finished bytes, for worker threads that read them by themselves. */
   readonly blobs: string
   /** Each executor's own folder is below. */
   readonly executors: string
-  readonly images: string
   readonly dialects: string
   readonly secrets: string
   /** Address and pid of the running server. */
@@ -22,10 +20,8 @@ export function dataDirAt(path: string): DataDir {
   const root = resolve(path)
   return {
     path: root,
-    store: join(root, 'store'),
     blobs: join(root, 'blobs'),
     executors: join(root, 'executors'),
-    images: join(root, 'images'),
     dialects: join(root, 'dialects'),
     secrets: join(root, 'secrets'),
     serverFile: join(root, 'server.json'),
@@ -37,7 +33,7 @@ export async function makeDataDir(path: string): Promise<DataDir> {
   const dir = dataDirAt(path)
   // A folder that was there before keeps its rights (it may be anybody's); what is below is for the owner only.
   await mkdir(dir.path, { recursive: true, mode: 0o700 })
-  for (const folder of [dir.store, dir.blobs, dir.executors, dir.images, dir.dialects, dir.secrets]) {
+  for (const folder of [dir.executors, dir.dialects, dir.secrets]) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
   }
   return dir
