@@ -132,7 +132,7 @@ function checkZip(factory: { [name: string]: unknown }): void {
 }
 
 function checkParameterName(name: unknown, taken: Set<string>): void {
-  if (typeof name !== 'string' || name === '' || /[=\0]/.test(name))
+  if (typeof name !== 'string' || !/^[A-Za-z0-9_.-]+$/.test(name))
     bad('the name of a parameter must be a string that an environment variable can bear', 'name')
   if (taken.has(name)) bad('each parameter must have a unique name', 'name')
   taken.add(name)

@@ -81,7 +81,8 @@ function checkEnvironment(task: { [name: string]: unknown }): void {
   if (!has(task, 'env')) return
   const env = objectOr(task['env'], 'environment variables must be defined as a dict', 'env')
   for (const [name, value] of Object.entries(env)) {
-    if (name === '' || /[=\0]/.test(name)) bad(`"${name}" is not a name for an environment variable`, 'env')
+    if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name))
+      bad(`"${name}" is not a name for an environment variable`, 'env')
     if (typeof value === 'string') textOr(value, '', 'env')
     else if (typeof value === 'object' && value !== null)
       bad(`the value of environment variable "${name}" must be text or a number`, 'env')

@@ -1,0 +1,160 @@
+// A job's document as work for the container executor: words split, parameters put in, environment made. Done just
+// before each attempt, because only then the job's number, its token and our address are known.
+
+import type { Json, JsonObject } from '../../core/json.ts'
+import { splitWords } from './command-words.ts'
+import type { JobDocument, TaskDocument } from './document.ts'
+import { environmentOf } from './environment.ts'
+import { isStoredImage, isWebUrl } from './objects-needed.ts'
+import { substitute } from './parameters.ts'
+import type { Grant } from './resources.ts'
+import type { ToldJob } from './spec.ts'
+
+const home = '/home/user'
+const mpiTypes: ReadonlySet<unknown> = new Set(['openmpi', 'mpich', 'intelmpi'])
+
+/** Where a stored object's bytes are, once it was found. */
+export interface FoundObject {
+  readonly hash: string
+}
+
+export interface CompileFacts {
+  readonly jobId: number
+  readonly grant: Grant
+  readonly url: string
+  readonly token: string
+  /** The bytes of objects by their names; absent ones were not found. */
+  readonly objects: ReadonlyMap<string, FoundObject>
+  /** Folders of this machine that stand in for storage providers. */
+  readonly storage: Readonly<Record<string, string>>
+  readonly fetchAllow: readonly string[]
+}
+
+/** The executor's spec for one attempt. */
+export function compileJob(told: ToldJob, facts: CompileFacts): JsonObject {
+  const { document, parameters = new Map<string, string>() } = told
+  const { policies } = document
+  const put = (text: string) => substitute(text, parameters)
+  return {
+    tasks: orderedTasks(document, facts.grant).map(({ task, nodeNum }, taskNum) =>
+      compileTask(task, { told, facts, nodeNum, taskNum, mounts: mountsOf(document) }),
+    ),
+    files: (document.inputs ?? []).map(({ filename, content, executable = false }) => ({
+      path: baseName(filename),
+      content: content.replace(/\s+/g, ''),
+      executable,
+    })),
+    fetch: (document.artifacts ?? []).map(artifact => fetchOf(put(artifact.url), artifact.executable, facts)),
+    fetchAllow: [...facts.fetchAllow],
+    collect: [
+      ...(document.outputFiles ?? []).map(name => ({
+        output: `outputFiles:${name}`,
+        path: put(name),
+        as: 'file',
+      })),
+      ...(document.outputDirs ?? []).map(name => ({
+        output: `outputDirs:${name}`,
+        path: put(name),
+        as: 'tgz',
+      })),
+    ],
+    volumes: volumesOf(document, facts),
+    taskRetries: policies?.maximumTaskRetries ?? 0,
+    ignoreTaskFailures: policies?.ignoreTaskFailures ?? policies?.ignoreTaskTailures ?? false,
+    succeedOnTaskFailure: policies?.reportJobSuccessOnTaskFailure ?? false,
+  }
+}
+
+/** The last part of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** Sidecars first, then the others in document order; serial ones once for each node where that is wanted. */
+function orderedTasks(document: JobDocument, { nodes }: Grant): { task: TaskDocument; nodeNum: number }[] {
+  const everywhere = document.policies?.runSerialTasksOnAllNodes ? nodes : 1
+  const sidecars = document.tasks.filter(({ type }) => type === 'sidecar')
+  const ordinary = document.tasks.filter(({ type }) => type !== 'sidecar')
+  return [
+    ...sidecars.map(task => ({ task, nodeNum: 0 })),
+    ...ordinary.flatMap(task =>
+      Array.from({ length: mpiTypes.has(task.type) ? 1 : everywhere }, (_, nodeNum) => ({ task, nodeNum })),
+    ),
+  ]
+}
+
+function compileTask(
+  task: TaskDocument,
+  at: { told: ToldJob; facts: CompileFacts; nodeNum: number; taskNum: number; mounts: Json[] },
+): JsonObject {
+  const { told, facts, nodeNum, taskNum, mounts } = at
+  const parameters = told.parameters ?? new Map<string, string>()
+  const ids = new Map([['PROMINENCE_JOB_ID', String(facts.jobId)]])
+  if (told.workflow !== undefined) ids.set('PROMINENCE_WORKFLOW_ID', String(told.workflow.n))
+  const words = splitWords(substitute(task.cmd ?? '', new Map([...parameters, ...ids])))
+  if (!words.ok) throw new Error(`cmd cannot be split into words: ${words.fault}`)
+  const argv = wrap(task, words.words, facts.grant)
+  const stored = isStoredImage(task.image) ? facts.objects.get(task.image) : undefined
+  return {
+    image: task.image,
+    ...(stored === undefined ? {} : { imageBlob: stored.hash }),
+    ...(task.imageSha256 === undefined ? {} : { imageSha256: task.imageSha256 }),
+    ...(task.imagePullCredential === undefined ? {} : { credential: { ...task.imagePullCredential } }),
+    ...(argv.length === 0 ? {} : { argv }),
+    // Singularity runs what it is told, udocker hands it to the entry point: contracts/prominence.md §3.2.
+    entrypoint: argv.length > 0 && task.runtime === 'singularity' ? 'none' : 'image',
+    env: environmentOf(task, {
+      jobId: facts.jobId,
+      workflowId: told.workflow?.n,
+      grant: facts.grant,
+      nodeNum,
+      taskNum,
+      url: facts.url,
+      token: facts.token,
+      parameters,
+    }),
+    ...(task.workdir === undefined ? {} : { workdir: substitute(task.workdir, ids) }),
+    ...(task.stdout === undefined ? {} : { mergeInto: task.stdout }),
+    mounts,
+    sidecar: task.type === 'sidecar',
+  }
+}
+
+/** MPI tasks run under the image's mpirun; an app of a Singularity image is a script at a known place. */
+function wrap(task: TaskDocument, words: readonly string[], grant: Grant): string[] {
+  if (mpiTypes.has(task.type)) {
+    const processes = grant.nodes * (task.procsPerNode ?? grant.cpus)
+    return ['mpirun', '-np', String(processes), ...words]
+  }
+  if (task.app !== undefined) return [`/scif/apps/${task.app}/scif/runscript`, ...words]
+  return [...words]
+}
+
+function mountsOf(document: JobDocument): Json[] {
+  const mounts: Json[] = []
+  for (const { mountpoint } of document.artifacts ?? []) {
+    if (mountpoint === undefined) continue
+    const colon = mountpoint.indexOf(':')
+    mounts.push({ from: mountpoint.slice(0, colon), to: mountpoint.slice(colon + 1) })
+  }
+  return mounts
+}
+
+function fetchOf(url: string, executable: boolean | undefined, { objects }: CompileFacts): JsonObject {
+  const shared = { executable: executable ?? false, unpack: true }
+  if (isWebUrl(url)) return { url, ...shared }
+  const found = objects.get(url)
+  // An object that was removed since: the fetch of what has no bytes fails, and the job tells so.
+  return { name: baseName(url), blob: found?.hash ?? '', ...shared }
+}
+
+function volumesOf({ storage }: JobDocument, facts: CompileFacts): Json[] {
+  if (storage === undefined) return []
+  const folder = facts.storage[storage.onedata.provider]
+  if (folder === undefined)
+    throw new Error(`storage provider ${storage.onedata.provider} is not available here`)
+  const below = storage.directory ?? ''
+  return [
+    { folder: below === '' ? folder : `${folder}/${below}`, to: storage.mountpoint || `${home}/storage` },
+  ]
+}

@@ -1,0 +1,52 @@
+// The PROMINENCE dialect: container jobs and workflows for scientists. README.md says what is where.
+
+import type { JsonObject } from '../../core/json.ts'
+import { Serial } from '../../core/serial.ts'
+import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
+import { basePaths } from './call.ts'
+import { workflowDrafter } from './draft.ts'
+import { openIdentity } from './identity.ts'
+import { issuerPath } from './issuer.ts'
+import { linkPath, openLinks } from './links.ts'
+import { Notifications, noticeKind } from './notifications.ts'
+import type { Parts } from './parts.ts'
+import { jobPreparer } from './prepare.ts'
+import { routesOf } from './routes.ts'
+import { readSettings } from './settings.ts'
+import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
+
+/** The dialect as app/ opens it. */
+export const prominence: Dialect = {
+  name: dialectName,
+  claims: [...basePaths, linkPath, issuerPath],
+  // Bearer tokens only, everywhere: jobs are programs of the caller's choice.
+  access: { anonymous: [] },
+  work: { [noticeKind]: { url: new URL('./outside/notify.ts', import.meta.url).href } },
+  open,
+}
+
+async function open(kit: Kit): Promise<OpenDialect> {
+  const settings = readSettings(kit.settings)
+  const parts: Parts = {
+    kit,
+    settings,
+    identity: openIdentity({ access: kit.access, clock: kit.clock, settings }),
+    links: openLinks(await kit.secret('prominence-links')),
+    specs: new Specs(kit),
+    serial: new Serial(),
+  }
+  const notifications = new Notifications(parts)
+  kit.draft(workflowKind, workflowDrafter(settings))
+  kit.prepare(jobKind, jobPreparer(parts))
+  // The mail server's password is put in for each try, and never stored with the notice.
+  kit.prepare(noticeKind, ({ spec }) =>
+    settings.smtp === undefined
+      ? spec
+      : { ...(spec as JsonObject), mailServer: { ...settings.smtp } as JsonObject },
+  )
+  return {
+    routes: routesOf(parts),
+    ready: () => notifications.start(),
+    close: () => notifications.close(),
+  }
+}

@@ -1,0 +1,98 @@
+// What jobs print: the streams of all attempts of a job, one after another, from a byte offset.
+
+import type { FastifyInstance } from 'fastify'
+import { attemptIdOf } from '../../core/ids.ts'
+import type { Job } from '../../core/job.ts'
+import { refuse } from '../../core/refusal.ts'
+import { type Call, idIn, sendText, serve } from './call.ts'
+import { stepKey } from './draft.ts'
+import { anyFlow, anyJob } from './listing.ts'
+import type { Parts } from './parts.ts'
+import { readInteger } from './query.ts'
+
+type StreamName = 'stdout' | 'stderr'
+
+/** How much of a stream one answer has at most; clients ask again from where they are. */
+const answerBytesMax = 64 * 1024 * 1024
+const readBytesMax = 4 * 1024 * 1024
+
+/** Serves the streams of jobs, and of jobs of workflows by their names. */
+export function streamRoutes(app: FastifyInstance, parts: Parts): void {
+  for (const stream of ['stdout', 'stderr'] as const)
+    serve(app, parts, `/jobs/:id(^\\d+$)/${stream}`, { GET: call => ofJob(call, parts, stream) })
+  // Job names may have slashes in them, so the rest of the path is taken apart here.
+  serve(app, parts, '/workflows/:id(^\\d+$)/*', { GET: call => ofWorkflow(call, parts) })
+}
+
+async function ofJob(call: Call, parts: Parts, stream: StreamName): Promise<unknown> {
+  const job = await anyJob(parts, idIn(call.params))
+  if (job === undefined) refuse('bad-field', 'Job does not exist')
+  if (job.owner !== call.who.name) refuse('not-allowed', 'Not authorized to access this job')
+  const node = readInteger(call.query.get('node') ?? '0', 'node')
+  return answer(call, parts, { job, stream, node })
+}
+
+async function ofWorkflow(call: Call, parts: Parts): Promise<unknown> {
+  const words = (call.params['*'] ?? '').split('/')
+  const stream = words.pop()
+  if (stream !== 'stdout' && stream !== 'stderr') refuse('not-found', 'Not found')
+  const flow = await anyFlow(parts, idIn(call.params))
+  if (flow === undefined) refuse('bad-field', 'Workflow does not exist')
+  if (flow.owner !== call.who.name) refuse('not-allowed', 'Not authorized to access this workflow')
+  const said = call.query.get('node') ?? '0'
+  // The client swaps its arguments for stderr: .../0[/I]/stderr?node=JOB. contracts/prominence.md §4.5.
+  const isSwapped = !/^[+-]?\d+$/.test(said)
+  const place = isSwapped ? [said, ...words.slice(1)] : words
+  const n = await jobOfPlace(parts, flow.n, place)
+  const job = n === 0 ? undefined : await anyJob(parts, n)
+  if (job === undefined) refuse('bad-field', `${stream} does not exist`)
+  return answer(call, parts, { job, stream, node: isSwapped ? 0 : readInteger(said, 'node') })
+}
+
+/** The newest job of `JOB` or `JOB/INDEX` in a workflow; 0 when there is none yet. */
+async function jobOfPlace({ kit }: Parts, flow: number, place: readonly string[]): Promise<number> {
+  const whole = stepKey(place.join('/'))
+  const instance = `${stepKey(place.slice(0, -1).join('/'))}/${place.at(-1)}`
+  const nodes = await kit.engine.nodes(flow)
+  const found =
+    nodes.find(({ key }) => key === whole) ??
+    nodes.find(({ key }) => key === instance) ??
+    // A job of a factory without an index: the client offers it, and means the first instance.
+    nodes.find(({ key }) => key === `${whole}/0`)
+  return found?.job ?? 0
+}
+
+async function answer(
+  call: Call,
+  parts: Parts,
+  { job, stream, node }: { job: Job; stream: StreamName; node: number },
+): Promise<unknown> {
+  const offset = readInteger(call.query.get('offset') ?? '0', 'offset')
+  const nodes = (await parts.specs.job(job))?.document.resources.nodes ?? 1
+  if (node < 0 || node >= nodes) refuse('bad-field', `${stream} does not exist`)
+  const bytes = await readStream(parts, job, stream === 'stdout' ? 'out' : 'err', Math.max(0, offset))
+  return sendText(call, bytes)
+}
+
+/** The bytes of a stream over all attempts, from an offset. */
+async function readStream({ kit }: Parts, job: Job, stream: 'out' | 'err', offset: number): Promise<Buffer> {
+  const executor = kit.engine.executors.get(job.executor)
+  const chunks: Uint8Array[] = []
+  let room = answerBytesMax
+  let skip = offset
+  for (let attempt = 1; attempt <= job.attempts && executor !== undefined && room > 0; attempt++) {
+    const id = attemptIdOf(job.id, attempt)
+    for (;;) {
+      const chunk = await executor.read(id, stream, skip, Math.min(room, readBytesMax))
+      if (chunk === undefined || chunk.bytes.length === 0) {
+        skip = Math.max(0, skip - (chunk?.sizeBytes ?? 0))
+        break
+      }
+      chunks.push(chunk.bytes)
+      room -= chunk.bytes.length
+      skip += chunk.bytes.length
+      if (room === 0) break
+    }
+  }
+  return Buffer.concat(chunks)
+}
