@@ -71,7 +71,7 @@ export interface TimeAttribute {
   next: number
   /** No slot counts any more until the next day or requeue. */
   spent: boolean
-  /** Suite minute at which the relative clock started. */
+  /** Relative: elapsed suite minutes when its clock started. Else: the suite day on which it became free. */
   since: number
 }
 

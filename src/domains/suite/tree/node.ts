@@ -30,7 +30,7 @@ export class Node {
   suspended = false
   defaultState: DefaultState = 'queued'
   flags = 0
-  /** Suite minute of the last change of state. */
+  /** Elapsed suite minutes at the last change of state. */
   since = 0
   attributes: Attributes | undefined = undefined
   run: TaskRun | undefined = undefined
@@ -38,10 +38,18 @@ export class Node {
   suite: SuitePart | undefined = undefined
   /** Only on the root: what the server itself sets, below the user's variables. */
   serverVariables: Variable[] | undefined = undefined
+  /** The archived children, as persisted text. */
+  archive: string | undefined = undefined
   /** Place in the order in which a pass looks at nodes; the planner's. */
   order = 0
   /** Nodes whose expressions name this one; the planner's. */
   dependents: Node[] | undefined = undefined
+  /** It waits to be looked at; the planner's. */
+  isMarked = false
+  /** Only on containers: nothing on it holds its children back, as last seen; the planner's. */
+  isOpen = false
+  /** How many children are in each state, by rank; the planner's, dropped whenever the children change. */
+  counts: number[] | undefined = undefined
   private byName: Map<string, Node> | undefined = undefined
 
   constructor(kind: NodeKind, name: string, parent?: Node) {
@@ -101,6 +109,7 @@ export class Node {
     child.parent = this
     this.children ??= []
     this.children.push(child)
+    this.counts = undefined
     this.byName?.set(child.name, child)
   }
 
@@ -109,6 +118,7 @@ export class Node {
     child.parent = this
     this.children ??= []
     this.children.splice(at, 0, child)
+    this.counts = undefined
     this.byName?.set(child.name, child)
   }
 
@@ -119,6 +129,7 @@ export class Node {
     const at = children.indexOf(child)
     if (at < 0) return
     children.splice(at, 1)
+    this.counts = undefined
     this.byName?.delete(child.name)
     child.parent = undefined
     if (children.length === 0) {
@@ -131,6 +142,7 @@ export class Node {
   clearChildren(): void {
     this.children = undefined
     this.byName = undefined
+    this.counts = undefined
   }
 
   /** The suite this node is in; undefined for the root and for a subtree that hangs nowhere. */
@@ -146,8 +158,8 @@ export interface SuitePart {
   begun: boolean
   /** Suite time in minutes since 1970, in the suite's own local time; 0 before begin. */
   minute: number
-  /** Suite time at which it began. */
-  beganMinute: number
+  /** Minutes of suite time since begin. Unlike `minute` it never goes back, whatever the clock does. */
+  elapsed: number
 }
 
 /** Every node of a subtree, the node itself first, parents before children. Depth is bounded by the parser. */

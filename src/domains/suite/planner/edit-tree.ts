@@ -1,0 +1,128 @@
+// Changing the tree while it lives: loading suites, adding and replacing children, deleting. All or nothing.
+
+import { refuse } from '../../../core/refusal.ts'
+import type { Definition } from '../language/parse-definition.ts'
+import type { Node } from '../tree/node.ts'
+import { checkReferences, MissingReference } from '../tree/references.ts'
+import { giveAllTokens } from './limits.ts'
+import type { Living } from './living.ts'
+import { requeueSubtree } from './reset.ts'
+import { recomputeFrom } from './state-change.ts'
+import { demandNode, refuseWhileBusy } from './user-commands.ts'
+
+/** Loads the suites of a definition. One conflict or missing reference, and nothing is loaded. */
+export function loadSuites(
+  living: Living,
+  definition: Definition,
+  options: { allowMissing: boolean; localMinute: number },
+): Node[] {
+  const { root } = living
+  const first = definition.nodes[0]
+  if (first && first.kind !== 'suite') {
+    refuse('bad-field', `definition: found ${first.kind} ${first.name}, expected a suite`, {
+      field: 'definition',
+    })
+  }
+  for (const suite of definition.nodes) {
+    if (root.child(suite.name)) refuse('conflict', `A suite of name '${suite.name}' already exists`)
+  }
+  const declared = new Set([...living.externs, ...definition.externs])
+  for (const suite of definition.nodes) root.add(suite)
+  try {
+    for (const suite of definition.nodes) checkReferences(suite, { declared, all: options.allowMissing })
+  } catch (error) {
+    for (const suite of definition.nodes) root.remove(suite)
+    throw showMissing(error)
+  }
+  for (const extern of definition.externs) living.externs.add(extern)
+  for (const { name, value } of definition.variables) setServerVariable(living, name, value)
+  for (const suite of definition.nodes) {
+    // A state that cannot be continued is not trusted: a clock that is missing starts now.
+    if (suite.suite?.begun && suite.suite.minute === 0) suite.suite.minute = options.localMinute
+    living.enrol(suite)
+    living.mark(suite)
+    living.structure.push({ type: 'put', node: suite })
+  }
+  return [...definition.nodes]
+}
+
+function showMissing(error: unknown): unknown {
+  if (!(error instanceof MissingReference)) return error
+  try {
+    refuse('not-found', error.message, { facts: { path: error.path, keyword: error.keyword } })
+  } catch (refused) {
+    return refused
+  }
+}
+
+/** Sets a user's variable of the server. */
+export function setServerVariable(living: Living, name: string, value: string): void {
+  const list = (living.root.own.variables ??= [])
+  const known = list.find(it => it.name === name)
+  if (known) known.value = value
+  else list.push({ name, value })
+  living.touch(living.root)
+  living.wakeReaders(living.root, name)
+}
+
+/** Adds a family or task at the end of a container; a child of that name is replaced. The rest keeps its state. */
+export function putChild(
+  living: Living,
+  path: string,
+  child: Node,
+  options: { allowMissing: boolean; externs: readonly string[]; force: boolean },
+): Node {
+  const parent = demandNode(living, path)
+  if (!parent.isContainer) refuse('bad-field', 'Cannot add children to a task', { field: 'definition' })
+  if (child.kind === 'suite') refuse('bad-field', 'Cannot add a suite as a child', { field: 'definition' })
+  if (parent.has('archived')) refuse('illegal-move', `${parent.path} is archived; restore it first`)
+  if (!options.force) refuseWhileBusy(parent, 'change')
+  const old = parent.child(child.name)
+  const at = old ? parent.children!.indexOf(old) : -1
+  if (old) parent.remove(old)
+  parent.add(child)
+  try {
+    const declared = new Set([...living.externs, ...options.externs])
+    checkReferences(child, { declared, all: options.allowMissing })
+  } catch (error) {
+    parent.remove(child)
+    if (old) parent.insert(old, at)
+    throw showMissing(error)
+  }
+  for (const extern of options.externs) living.externs.add(extern)
+  if (old) {
+    parent.remove(child)
+    parent.insert(old, at)
+    removeNode(living, old)
+    parent.add(child)
+  }
+  living.structure.push({ type: 'put', node: child })
+  living.enrol(child)
+  // Only what is new starts queued: contract ecflow §5 quirk 4.
+  if (parent.suiteNode?.suite?.begun) requeueSubtree(living, child, 'begin')
+  living.setFlag(parent, 'message', true)
+  living.mark(parent)
+  recomputeFrom(living, parent)
+  return child
+}
+
+/** Takes a node and all below it out. */
+export function deleteNode(living: Living, path: string, options: { force: boolean }): void {
+  const node = demandNode(living, path)
+  if (!options.force) refuseWhileBusy(node, 'delete')
+  living.log.push({ path: node.path, deleted: 'command' })
+  removeNode(living, node)
+}
+
+/** The removal itself, without asking. */
+export function removeNode(living: Living, node: Node): void {
+  const { parent } = node
+  if (!parent) return
+  const path = node.path
+  giveAllTokens(living, node)
+  living.dismiss(node)
+  parent.remove(node)
+  living.structure.push({ type: 'drop', path })
+  living.ordersStale = true
+  recomputeFrom(living, parent)
+}

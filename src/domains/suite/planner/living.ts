@@ -1,0 +1,264 @@
+// The living tree: what the planner's parts share. Everything that changes a node goes through here, so that it
+// is written down (`changed`), told (`log`), and wakes the nodes whose expressions look at it.
+
+import { eachMention } from '../expression/mentions.ts'
+import type { Condition, Limit, ZombieKind } from '../tree/attribute.ts'
+import { findReference } from '../tree/find.ts'
+import type { FlagName } from '../tree/flag.ts'
+import { flagBit } from '../tree/flag.ts'
+import { Node, visitAll } from '../tree/node.ts'
+import { OrderHeap } from './order-heap.ts'
+
+export type ServerState = 'RUNNING' | 'SHUTDOWN' | 'HALTED'
+
+/** What happened, in the order in which it happened: for feeds, histories and tests. */
+export type LogEntry =
+  | { readonly path: string; readonly state: Node['state'] }
+  | { readonly path: string; readonly limit: string; readonly value: number }
+  | { readonly path: string; readonly repeat: string; readonly value: string }
+  | { readonly path: string; readonly deleted: 'autocancel' | 'command' }
+
+/** What the world has to do once everything is durable. */
+export type Ask =
+  | { readonly type: 'start'; readonly path: string; readonly tryNumber: number; readonly password: string }
+  | { readonly type: 'kill'; readonly path: string; readonly remoteId: string }
+
+/** A job that is not, or no longer, the one its task waits for. */
+export interface ZombieRecord {
+  kind: ZombieKind
+  readonly password: string
+  readonly remoteId: string
+  expiresAt: number
+}
+
+/** A structural change since changes were last taken. */
+export type Structure =
+  | { readonly type: 'put'; readonly node: Node }
+  | { readonly type: 'drop'; readonly path: string }
+
+export interface LivingParts {
+  /** A new secret for a job. */
+  readonly password: () => string
+  /** The server's own variables. */
+  readonly serverVariables?: readonly { name: string; value: string }[]
+}
+
+/** Suite variables that change with the clock: who mentions them is looked at each minute. */
+const clockNames = new Set([
+  'ECF_DATE',
+  'YYYY',
+  'DOW',
+  'DOY',
+  'DATE',
+  'DAY',
+  'DD',
+  'MM',
+  'MONTH',
+  'ECF_CLOCK',
+  'ECF_TIME',
+  'ECF_JULIAN',
+  'TIME',
+])
+
+export class Living {
+  readonly root = new Node('root', '')
+  readonly parts: LivingParts
+  serverState: ServerState = 'RUNNING'
+  /** Wall-clock time of what is being done, in epoch ms; set by whoever calls, before each call. */
+  nowMs = 0
+  /** Jobs that report although their task is not theirs any more, by path. */
+  readonly zombies = new Map<string, ZombieRecord[]>()
+  /** Nodes whose own facts changed. */
+  readonly changed = new Set<Node>()
+  readonly structure: Structure[] = []
+  log: LogEntry[] = []
+  asks: Ask[] = []
+  /** Nodes with time, today, cron, date or day. */
+  readonly timed = new Set<Node>()
+  /** Nodes with late, and with autocancel or autoarchive. */
+  readonly lateNodes = new Set<Node>()
+  readonly expiring = new Set<Node>()
+  readonly clockReaders = new Set<Node>()
+  /** Nodes whose expressions mention something that is not there. */
+  readonly unresolved = new Set<Node>()
+  readonly namedReaders = new Map<string, Set<Node>>()
+  readonly waiters = new Map<Limit, OrderHeap>()
+  readonly hungry = new Set<Limit>()
+  /** Paths that may be missing. */
+  readonly externs = new Set<string>()
+  marked = new OrderHeap()
+  /** Marked behind the pass that is going on: they have their turn in the next one. */
+  later: Node[] = []
+  /** The order of the node that the pass is at; -1 between passes. */
+  position = -1
+  ordersStale = false
+
+  constructor(parts: LivingParts) {
+    this.parts = parts
+    this.root.serverVariables = (parts.serverVariables ?? []).map(variable => ({ ...variable }))
+  }
+
+  /** The node's own facts changed and have to be written down. */
+  touch(node: Node): void {
+    this.changed.add(node)
+  }
+
+  /** Has the node looked at in this pass or, when the pass is past it, in the next. */
+  mark(node: Node): void {
+    if (node.isMarked || node.order < 0) return
+    node.isMarked = true
+    if (node.isContainer) node.isOpen = false
+    if (node.order <= this.position) this.later.push(node)
+    else this.marked.push(node)
+  }
+
+  /** Marks the nodes whose expressions name this one. */
+  wakeDependents(node: Node): void {
+    const { dependents } = node
+    if (!dependents) return
+    let gone = 0
+    for (const dependent of dependents) {
+      if (dependent.order < 0) gone++
+      else this.mark(dependent)
+    }
+    if (gone > 8 && gone > dependents.length / 2) node.dependents = dependents.filter(it => it.order >= 0)
+  }
+
+  /** An attribute or variable of the node changed: who names the node, and who looks its name up from below. */
+  wakeReaders(node: Node, name: string): void {
+    this.wakeDependents(node)
+    const readers = this.namedReaders.get(name)
+    if (!readers) return
+    for (const reader of readers) {
+      if (reader.order < 0) readers.delete(reader)
+      else if (isWithin(reader, node)) this.mark(reader)
+    }
+  }
+
+  setFlag(node: Node, flag: FlagName, on: boolean): void {
+    const flags = on ? node.flags | flagBit(flag) : node.flags & ~flagBit(flag)
+    if (flags === node.flags) return
+    node.flags = flags
+    this.touch(node)
+    this.wakeDependents(node)
+  }
+
+  /** Makes a subtree known to the planner: its expressions, its time attributes, its place in the order. */
+  enrol(top: Node): void {
+    this.ordersStale = true
+    visitAll(top, node => {
+      node.order = 0
+      this.enrolNode(node)
+    })
+    this.retryUnresolved()
+  }
+
+  /** Notes what one node's attributes ask of the planner; again after they were changed. */
+  enrolNode(node: Node): void {
+    const own = node.attributes
+    if (own?.trigger) this.enrolCondition(node, own.trigger)
+    if (own?.complete) this.enrolCondition(node, own.complete)
+    keep(this.timed, node, Boolean(own && (own.times || own.todays || own.crons || own.dates || own.days)))
+    keep(this.lateNodes, node, own?.rare?.late !== undefined)
+    keep(this.expiring, node, Boolean(own?.rare?.autocancel || own?.rare?.autoarchive))
+  }
+
+  private enrolCondition(node: Node, condition: Condition): void {
+    for (const part of condition.parts) {
+      eachMention(part.tree, ({ of, attribute }) => {
+        if (attribute !== undefined && clockNames.has(attribute)) this.clockReaders.add(node)
+        if (of) {
+          const target = findReference(node, of.path)
+          if (target) addDependent(target, node)
+          else this.unresolved.add(node)
+        } else if (attribute === undefined) addDependent(this.root, node)
+        else {
+          let readers = this.namedReaders.get(attribute)
+          if (!readers) this.namedReaders.set(attribute, (readers = new Set()))
+          readers.add(node)
+        }
+      })
+    }
+  }
+
+  /** Something was added: expressions that named it before it was there find it now. */
+  private retryUnresolved(): void {
+    if (this.unresolved.size === 0) return
+    const nodes = [...this.unresolved]
+    this.unresolved.clear()
+    for (const node of nodes) {
+      if (node.order < 0) continue
+      this.enrolNode(node)
+      this.mark(node)
+    }
+  }
+
+  /** Makes a subtree unknown again, before it is taken out. */
+  dismiss(top: Node): void {
+    const dependents = new Set<Node>()
+    visitAll(top, node => {
+      node.order = -1
+      this.timed.delete(node)
+      this.lateNodes.delete(node)
+      this.expiring.delete(node)
+      this.clockReaders.delete(node)
+      this.unresolved.delete(node)
+      this.changed.delete(node)
+      const own = node.attributes
+      if (own?.limits) {
+        for (const limit of own.limits) {
+          for (const waiter of this.waiters.get(limit)?.drain() ?? []) dependents.add(waiter)
+          this.waiters.delete(limit)
+          this.hungry.delete(limit)
+        }
+      }
+      if (node.dependents) for (const dependent of node.dependents) dependents.add(dependent)
+    })
+    for (const dependent of dependents) {
+      if (dependent.order < 0) continue
+      this.unresolved.add(dependent)
+      this.mark(dependent)
+    }
+  }
+
+  /** Numbers all nodes in definition order, when the order changed. */
+  refreshOrders(): void {
+    if (!this.ordersStale) return
+    this.ordersStale = false
+    let order = 0
+    visitAll(this.root, node => {
+      node.order = order++
+    })
+    const waiting = [...this.marked.drain(), ...this.later.splice(0)]
+    for (const node of waiting) if (node.order >= 0) this.marked.push(node)
+    for (const [limit, heap] of this.waiters) {
+      const again = new OrderHeap()
+      for (const node of heap.drain()) if (node.order >= 0) again.push(node)
+      this.waiters.set(limit, again)
+    }
+  }
+}
+
+function keep(set: Set<Node>, node: Node, isMember: boolean): void {
+  if (isMember) set.add(node)
+  else set.delete(node)
+}
+
+function addDependent(target: Node, dependent: Node): void {
+  target.dependents ??= []
+  const list = target.dependents
+  if (list[list.length - 1] === dependent) return
+  if (list.length < 16 && list.includes(dependent)) return
+  list.push(dependent)
+}
+
+/** Whether a node is `top` or below it. */
+export function isWithin(node: Node, top: Node): boolean {
+  for (let at: Node | undefined = node; at; at = at.parent) if (at === top) return true
+  return false
+}
+
+/** Whether a node still hangs in the tree. */
+export function isAttached(living: Living, node: Node): boolean {
+  return isWithin(node, living.root)
+}

@@ -1,0 +1,121 @@
+// A minute of suite time passes: clocks advance, times become free, late is looked at, what has had its time goes.
+
+import type { Expiry, Late } from '../tree/attribute.ts'
+import { type Node, visitAll } from '../tree/node.ts'
+import { isBusy } from '../tree/state.ts'
+import { archiveChildren } from './archive.ts'
+import { removeNode } from './edit-tree.ts'
+import type { Living } from './living.ts'
+import { freeTimes, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
+import { findBusyTask } from './user-commands.ts'
+import { expireZombies } from './zombies.ts'
+
+/** Advances every begun suite by one minute. Nothing happens unless the server is running. */
+export function tickMinute(living: Living): void {
+  expireZombies(living)
+  if (living.serverState !== 'RUNNING') return
+  const newDays = new Set<Node>()
+  const times = new Map<Node, SuiteTime>()
+  for (const suite of living.root.children ?? []) {
+    const part = suite.suite
+    if (!part?.begun) continue
+    const before = timeOfSuite(suite)
+    part.elapsed++
+    part.minute++
+    // A hybrid clock keeps its date: at midnight it wraps to the beginning of the same day.
+    if (before.hybrid && part.minute % 1440 === 0) part.minute -= 1440
+    const now = timeOfSuite(suite)
+    if (now.minute < before.minute) newDays.add(suite)
+    times.set(suite, now)
+    living.touch(suite)
+  }
+  for (const node of living.timed) {
+    const suite = node.suiteNode
+    const now = suite && times.get(suite)
+    if (!now) continue
+    const own = node.attributes!
+    if (newDays.has(suite) && !now.hybrid) {
+      turnDay(own, { keepsDays: node.isContainer && isBusy(node.state), isQueued: node.state === 'queued' })
+      living.touch(node)
+    }
+    if (!freeTimes(own, now)) continue
+    living.touch(node)
+    living.mark(node)
+  }
+  for (const reader of living.clockReaders) {
+    if (reader.order < 0) living.clockReaders.delete(reader)
+    else living.mark(reader)
+  }
+  lookForLate(living, times)
+  lookForExpired(living, times)
+}
+
+/** Each option counts from the nearest level that gives it. */
+function lookForLate(living: Living, times: ReadonlyMap<Node, SuiteTime>): void {
+  const seen = new Set<Node>()
+  for (const node of living.lateNodes) {
+    const now = times.get(node.suiteNode!)
+    if (!now) continue
+    visitAll(node, task => {
+      if (task.kind !== 'task' || seen.has(task)) return
+      seen.add(task)
+      if (!task.has('late') && isLate(task, now)) setLate(living, task)
+    })
+  }
+}
+
+function isLate(task: Node, now: SuiteTime): boolean {
+  const busyFor = now.elapsed - task.since
+  if (task.state === 'submitted') {
+    const submitted = lateOption(task, 'submitted')
+    if (submitted && busyFor >= submitted.submitted) return true
+  }
+  if (task.state === 'queued' || task.state === 'submitted') {
+    const active = lateOption(task, 'active')
+    if (active && now.minute >= active.active) return true
+  }
+  if (task.state !== 'active') return false
+  const complete = lateOption(task, 'complete')
+  if (!complete) return false
+  return complete.completeRelative ? busyFor >= complete.complete : now.minute >= complete.complete
+}
+
+function lateOption(task: Node, option: 'submitted' | 'active' | 'complete'): Late | undefined {
+  for (let at: Node | undefined = task; at; at = at.parent) {
+    const late = at.attributes?.rare?.late
+    if (late && late[option] >= 0) return late
+  }
+  return undefined
+}
+
+function setLate(living: Living, task: Node): void {
+  const late = task.attributes?.rare?.late
+  if (late) late.isLate = true
+  living.setFlag(task, 'late', true)
+}
+
+/** autocancel and autoarchive of what is complete and at rest. */
+function lookForExpired(living: Living, times: ReadonlyMap<Node, SuiteTime>): void {
+  for (const node of [...living.expiring]) {
+    if (node.order < 0) continue
+    const now = times.get(node.suiteNode!)
+    const rare = node.attributes?.rare
+    if (!now || !rare) continue
+    if (rare.autocancel && node.state === 'complete' && isDue(node, rare.autocancel, now)) {
+      living.log.push({ path: node.path, deleted: 'autocancel' })
+      removeNode(living, node)
+      continue
+    }
+    const archive = rare.autoarchive
+    if (!archive || node.suspended || node.has('archived') || node.has('restored')) continue
+    const isAtRest =
+      node.state === 'complete' || (archive.idle && (node.state === 'queued' || node.state === 'aborted'))
+    if (isAtRest && isDue(node, archive, now)) archiveChildren(living, node)
+  }
+}
+
+function isDue(node: Node, expiry: Expiry, now: SuiteTime): boolean {
+  if (findBusyTask(node)) return false
+  if (expiry.relative) return now.elapsed - node.since >= expiry.minutes
+  return now.minute >= expiry.minutes
+}

@@ -1,0 +1,258 @@
+// What people do to nodes: begin, requeue, suspend, force and their like. Each checks before it changes anything.
+
+import { refuse } from '../../../core/refusal.ts'
+import { daysOf } from '../tree/calendar-date.ts'
+import { findNode } from '../tree/find.ts'
+import { type Node, visitAll } from '../tree/node.ts'
+import { type DefaultState, isBusy, isDefaultState, isNodeState, type NodeState } from '../tree/state.ts'
+import { archiveChildren, restoreChildren } from './archive.ts'
+import type { Living } from './living.ts'
+import { submit } from './pass.ts'
+import { requeueSubtree } from './reset.ts'
+import { moveNode, recomputeFrom } from './state-change.ts'
+import { consumeSlots, timeOfSuite } from './times.ts'
+import { noteUserZombie } from './zombies.ts'
+
+/** The node at a path, or the refusal that there is none. */
+export function demandNode(living: Living, path: string): Node {
+  const node = findNode(living.root, path)
+  if (!node || node.kind === 'root') refuse('not-found', `Could not find node at path ${path}`)
+  return node
+}
+
+function demandBegun(node: Node): Node {
+  const suite = node.suiteNode!
+  if (!suite.suite?.begun) {
+    refuse('illegal-move', `For node ${node.path}: the suite ${suite.name} must be begun first`)
+  }
+  return suite
+}
+
+/** The first busy task of a subtree, if any. */
+export function findBusyTask(top: Node): Node | undefined {
+  if (!top.isContainer) return isBusy(top.state) ? top : undefined
+  for (const child of top.children ?? []) {
+    const found = findBusyTask(child)
+    if (found) return found
+  }
+  return undefined
+}
+
+/** Refuses what would take running jobs' nodes away from under them. */
+export function refuseWhileBusy(top: Node, what: string): void {
+  const busy = findBusyTask(top)
+  if (!busy) return
+  refuse(
+    'illegal-move',
+    `Cannot ${what} ${top.kind} ${top.path}: task ${busy.path} is ${busy.state}. Use force to do it all the same; its job becomes a zombie`,
+  )
+}
+
+/** A user's command leaves its mark on the node. */
+function noteMessage(living: Living, node: Node): void {
+  living.setFlag(node, 'message', true)
+}
+
+/** Starts a suite's clock and queues everything in it. Again on a begun suite: no effect. */
+export function beginSuite(living: Living, path: string, localMinute: number): void {
+  const node = findNode(living.root, path)
+  if (node?.kind !== 'suite') refuse('illegal-move', `Begin failed as suite '${path}' is not loaded`)
+  if (node.suite?.begun) return
+  startClock(node, localMinute)
+  requeueSubtree(living, node, 'begin')
+}
+
+/** A clock with a date starts at midnight of it, one without at the server's local time; the gain is added. */
+export function startClock(suite: Node, localMinute: number): void {
+  const clock = suite.attributes?.rare?.clock
+  const base = clock && clock.day > 0 ? daysOf(clock.year, clock.month, clock.day) * 1440 : localMinute
+  suite.suite = { begun: true, minute: base + Math.trunc((clock?.gainSeconds ?? 0) / 60), elapsed: 0 }
+}
+
+/** Back to the beginning. Does nothing while a task below is busy. */
+export function requeueNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  demandBegun(node)
+  if (findBusyTask(node)) return
+  requeueSubtree(living, node, 'user')
+  noteMessage(living, node)
+  recomputeFrom(living, node.parent)
+}
+
+export function suspendNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  noteMessage(living, node)
+  switchSuspended(living, node, true)
+}
+
+export function resumeNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  noteMessage(living, node)
+  switchSuspended(living, node, false)
+}
+
+function switchSuspended(living: Living, node: Node, on: boolean): void {
+  if (node.suspended === on) return
+  node.suspended = on
+  living.touch(node)
+  living.wakeDependents(node)
+  living.mark(node)
+}
+
+export function setDefaultState(living: Living, path: string, value: string): void {
+  const node = demandNode(living, path)
+  if (!isDefaultState(value) || value === 'submitted' || value === 'active') {
+    refuse(
+      'bad-field',
+      `Expected defstatus_value to be one of queued, complete, unknown, aborted, suspended, not '${value.slice(0, 40)}'`,
+      {
+        field: 'defstatus_value',
+      },
+    )
+  }
+  node.defaultState = value as DefaultState
+  noteMessage(living, node)
+  living.touch(node)
+}
+
+/** The words that a user may force a state with. */
+export function forcedState(action: string): NodeState | undefined {
+  const word = { abort: 'aborted', rerun: 'queued', submit: 'submitted' }[action] ?? action
+  return isNodeState(word) ? word : undefined
+}
+
+/** Sets a state as if it had happened, with its effects. */
+export function forceNode(
+  living: Living,
+  path: string,
+  state: NodeState,
+  options: { recursive: boolean },
+): void {
+  const node = demandNode(living, path)
+  noteMessage(living, node)
+  if (options.recursive && node.isContainer) {
+    forceBelow(living, node, state)
+    recomputeFrom(living, node.parent)
+    return
+  }
+  prepareForce(living, node, state)
+  if (state === 'aborted' && !node.isContainer) living.setFlag(node, 'task_aborted', true)
+  moveNode(living, node, state)
+}
+
+/** Children first, so that containers are computed and their repeats act as if the tasks had got there themselves. */
+function forceBelow(living: Living, node: Node, state: NodeState): void {
+  if (!node.isContainer) {
+    prepareForce(living, node, state)
+    // With recursive on a container an abort is final until requeue or begin (observed).
+    if (state === 'aborted') living.setFlag(node, 'force_aborted', true)
+    moveNode(living, node, state)
+    return
+  }
+  prepareForce(living, node, state)
+  for (const child of [...(node.children ?? [])]) forceBelow(living, child, state)
+  if (node.state !== state && !hasRequeued(node, state)) moveNode(living, node, state)
+}
+
+/** Completing the last child may have requeued the container by its repeat: then it stays queued. */
+function hasRequeued(node: Node, state: NodeState): boolean {
+  const repeat = node.attributes?.repeat
+  return state === 'complete' && node.state === 'queued' && repeat !== undefined && !repeat.exhausted
+}
+
+function prepareForce(living: Living, node: Node, state: NodeState): void {
+  const own = node.attributes
+  if (!node.isContainer) {
+    if (isBusy(node.state) && !isBusy(state)) {
+      noteUserZombie(living, node)
+      if (state !== 'aborted' && node.run) node.run = { ...node.run, password: '', remoteId: '' }
+    }
+    if (state === 'complete' && own && (own.times || own.todays)) {
+      const suite = node.suiteNode
+      if (suite?.suite?.begun) consumeSlots(own, timeOfSuite(suite))
+      living.setFlag(node, 'no_reque', true)
+    }
+    if (state === 'queued') resetShown(living, node)
+  }
+  living.touch(node)
+}
+
+/** A task queued by force: try number and output are kept; events, meters and late start again. */
+function resetShown(living: Living, node: Node): void {
+  const own = node.attributes
+  for (const event of own?.events ?? []) event.value = event.initial
+  for (const meter of own?.meters ?? []) meter.value = meter.min
+  if (own?.rare?.late) own.rare.late.isLate = false
+  living.setFlag(node, 'late', false)
+  living.setFlag(node, 'force_aborted', false)
+}
+
+/** Submits now, whatever holds it back. On a container: every task below that does not run already. */
+export function executeNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  demandBegun(node)
+  if (!node.isContainer && isBusy(node.state)) {
+    refuse('illegal-move', `Task ${node.path} is ${node.state}; it cannot be executed before that has ended`)
+  }
+  noteMessage(living, node)
+  const tasks: Node[] = []
+  visitAll(node, it => {
+    if (it.kind === 'task' && !isBusy(it.state)) tasks.push(it)
+  })
+  for (const task of tasks) {
+    const own = task.attributes
+    if (own && (own.times || own.todays)) consumeSlots(own, timeOfSuite(task.suiteNode!))
+    submit(living, task)
+    living.setFlag(task, 'no_reque', true)
+  }
+}
+
+/** Frees the node's trigger, or times, until the next requeue. Ours: the original has it on the command line only. */
+export function freeDependencies(
+  living: Living,
+  path: string,
+  what: { trigger: boolean; times: boolean },
+): void {
+  const node = demandNode(living, path)
+  const own = node.attributes
+  if (what.trigger && own?.trigger) own.trigger.free = true
+  if (what.times && own) {
+    for (const list of [own.times, own.todays, own.crons, own.dates, own.days]) {
+      for (const item of list ?? []) item.free = true
+    }
+  }
+  noteMessage(living, node)
+  living.touch(node)
+  living.mark(node)
+}
+
+/** Asks for the job of each busy task below to be killed. */
+export function killNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  const busy: Node[] = []
+  visitAll(node, it => {
+    if (it.kind === 'task' && isBusy(it.state)) busy.push(it)
+  })
+  if (busy.length === 0) refuse('illegal-move', `Nothing at or below ${node.path} is submitted or active`)
+  noteMessage(living, node)
+  for (const task of busy) {
+    living.asks.push({ type: 'kill', path: task.path, remoteId: task.run?.remoteId ?? '' })
+    living.setFlag(task, 'killed', true)
+  }
+}
+
+export function archiveNode(living: Living, path: string, options: { force: boolean }): void {
+  const node = demandNode(living, path)
+  if (!node.isContainer || node.has('archived')) return
+  if (!options.force) refuseWhileBusy(node, 'archive')
+  noteMessage(living, node)
+  archiveChildren(living, node)
+}
+
+export function restoreNode(living: Living, path: string): void {
+  const node = demandNode(living, path)
+  if (!node.has('archived'))
+    refuse('illegal-move', `Node ${node.path} cannot be restored, as it is not archived`)
+  noteMessage(living, node)
+  restoreChildren(living, node)
+}
