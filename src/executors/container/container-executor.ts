@@ -1,0 +1,288 @@
+// Runs container jobs. Each attempt is one process of ours, the runner (run-tasks.sh), kept by the process room's
+// spawner; so attempts go on without us, and what they left in their folder is all that is needed to report them.
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { AttemptId } from '../../core/ids.ts'
+import type { Outcome } from '../../core/job.ts'
+import type { StopRequest } from '../../core/job-state.ts'
+import type { Json } from '../../core/json.ts'
+import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
+import type { Ending } from '../process/ending.ts'
+import { Spawner, type SpawnNews } from '../process/spawner.ts'
+import { type AttemptFolder, attemptFolder, readNote, removeTree } from './attempt-folder.ts'
+import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
+import type { Driver, DriverName } from './driver.ts'
+import { type ImageStore, releaseImage } from './images/index.ts'
+import { Lanes } from './lanes.ts'
+import { outcomeOfAttempt } from './outcome.ts'
+import { ImageMissing, prepareAttempt } from './prepare.ts'
+import { type ProbeResult, probeDrivers } from './probe.ts'
+import { readSpec } from './spec.ts'
+
+/** How the executor is set up. */
+export interface ContainerExecutorOptions {
+  /** Where attempts, their records and streams are kept. */
+  readonly folder: string
+  /** The images of the rootfs driver. */
+  readonly images: ImageStore
+  /** The drivers to look for, the preferred one first; `rootfs`, `podman`, `docker` unless given. */
+  readonly drivers?: readonly DriverName[]
+  /** Whether podman and docker may fetch images; `missing` unless given. */
+  readonly pull?: 'missing' | 'never'
+  /** The largest stream of an attempt; 1 GiB unless given. */
+  readonly streamBytesMax?: number
+  /** The control groups to use; found by probing unless given, none when null. */
+  readonly cgroups?: CgroupRoot | null
+  readonly perl?: string
+}
+
+const runner = fileURLToPath(new URL('./run-tasks.sh', import.meta.url))
+/** Preparing an attempt is many small file operations: a few at a time keep the disk busy and others served. */
+const PREPARE_COUNT_MAX = 8
+const REAP_SUFFIX = '.reap'
+
+type Stop = { readonly how: 'ask' | 'kill'; readonly why: StopRequest }
+
+/** The executor named `container`. */
+export class ContainerExecutor implements Executor {
+  readonly name = 'container'
+  readonly can: Abilities = { survivesRestart: true, pause: false, progress: false, reportsItself: false }
+  readonly #options: ContainerExecutorOptions
+  readonly #folder: string
+  readonly #spawner: Spawner
+  readonly #lanes = new Lanes(PREPARE_COUNT_MAX)
+  /** Attempts that have not reached the spawner yet, and the stop that was asked meanwhile. */
+  readonly #preparing = new Map<AttemptId, { stop: Stop | undefined; readonly done: Promise<void> }>()
+  /** Waits for the removal of containers whose client is gone. */
+  readonly #reaping = new Map<string, () => void>()
+  /** Attempts whose end is being put together: told once. */
+  readonly #finishing = new Map<AttemptId, Promise<Outcome>>()
+  #probes: readonly ProbeResult[] = []
+  #cgroups: CgroupRoot | undefined
+  #report: ((reports: readonly Report[]) => void) | undefined
+
+  constructor(options: ContainerExecutorOptions) {
+    this.#options = options
+    this.#folder = resolve(options.folder)
+    this.#spawner = new Spawner({
+      folder: join(this.#folder, 'spool'),
+      onNews: news => this.#hear(news),
+      ...(options.perl === undefined ? {} : { perl: options.perl }),
+    })
+  }
+
+  /** What was found out about the drivers, in the order of preference; known once opened. */
+  get probes(): readonly ProbeResult[] {
+    return this.#probes
+  }
+
+  async open(report: (reports: readonly Report[]) => void): Promise<void> {
+    this.#report = report
+    await mkdir(join(this.#folder, 'attempts'), { recursive: true, mode: 0o700 })
+    const names = this.#options.drivers ?? ['rootfs', 'podman', 'docker']
+    this.#probes = await probeDrivers({ folder: this.#folder, names, pull: this.#options.pull ?? 'missing' })
+    this.#cgroups =
+      this.#options.cgroups === undefined ? await probeCgroups() : (this.#options.cgroups ?? undefined)
+    await this.#spawner.open()
+  }
+
+  check(spec: Json): string | undefined {
+    const read = readSpec(spec)
+    if ('text' in read) return read.text
+    const driver = this.#driverFor(read.spec.driver ?? undefined)
+    return typeof driver === 'string' ? driver : driver.check(read.spec)
+  }
+
+  start(orders: readonly StartOrder[]): void {
+    for (const order of orders) {
+      if (this.#preparing.has(order.id)) continue
+      const known = this.#spawner.look(order.id)
+      if (known !== undefined) this.#hear([known])
+      else {
+        const done = this.#lanes.run(() => this.#prepare(order))
+        this.#preparing.set(order.id, { stop: undefined, done })
+      }
+    }
+  }
+
+  async look(ids: readonly AttemptId[]): Promise<Report[]> {
+    return Promise.all(ids.map(id => this.#look(id)))
+  }
+
+  stop(id: AttemptId, how: 'ask' | 'kill', why: StopRequest): void {
+    const preparing = this.#preparing.get(id)
+    if (preparing === undefined) this.#spawner.stop(id, how, why)
+    else preparing.stop ??= { how, why }
+  }
+
+  async read(id: AttemptId, stream: string, from: number, maxBytes: number): Promise<Chunk | undefined> {
+    if (stream !== 'out' && stream !== 'err') return undefined
+    return this.#spawner.read(id, stream, from, maxBytes)
+  }
+
+  forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
+    this.#spawner.forget([...ids, ...ids.map(id => id + REAP_SUFFIX)], what)
+    // Nobody waits for it: what a failure leaves behind is cleared by the next forget or by hand, and harms nothing.
+    for (const id of ids) void this.#lanes.run(() => this.#clear(id)).catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#report = undefined
+    await Promise.all([...this.#preparing.values()].map(({ done }) => done))
+    await this.#lanes.idle()
+    await this.#spawner.close()
+  }
+
+  #driverFor(name: DriverName | undefined): Driver | string {
+    const usable = this.#probes.filter(probe => name === undefined || probe.name === name)
+    for (const { driver } of usable) if (driver !== null) return driver
+    const reasons = usable.map(probe => probe.text).join('; ')
+    return `no way to run containers is usable here: ${reasons || `${name} is switched off`}`
+  }
+
+  async #prepare(order: StartOrder): Promise<void> {
+    const { id } = order
+    let outcome: Outcome | undefined
+    try {
+      outcome = (await this.#spawn(order)) ?? undefined
+    } catch (error) {
+      const isImage = error instanceof ImageMissing
+      outcome = {
+        result: 'failed',
+        reason: isImage ? 'image' : 'launch',
+        message: (error as Error).message,
+        ...(isImage ? { detail: { tasks: [{ imagePullStatus: 'failed' }] } } : {}),
+      }
+    }
+    this.#preparing.delete(id)
+    if (outcome === undefined) return
+    await this.#clear(id).catch(() => undefined) // forget tries again
+    this.#tell([{ id, type: 'ended', outcome }])
+  }
+
+  /** Answers an outcome when there is nothing to run any more. */
+  async #spawn(order: StartOrder): Promise<Outcome | undefined> {
+    const { id } = order
+    const read = readSpec(order.spec)
+    if ('text' in read) throw new Error(read.text)
+    const driver = this.#driverFor(read.spec.driver ?? undefined)
+    if (typeof driver === 'string') throw new Error(driver)
+    const folder = attemptFolder(this.#folder, id)
+    await prepareAttempt({
+      order,
+      spec: read.spec,
+      driver,
+      folder,
+      images: this.#options.images,
+      cgroups: this.#cgroups,
+    })
+    const stop = this.#preparing.get(id)?.stop
+    if (stop !== undefined) {
+      const reason = stop.why === 'expire' ? 'timeout' : 'user'
+      return { result: 'stopped', reason, message: 'stopped before it began' }
+    }
+    const { spec } = read
+    const sidecarCount = spec.tasks.filter(task => task.sidecar).length
+    const memoryBytes = order.needs?.memoryBytes
+    this.#preparing.delete(id) // from here on the spawner takes the stops
+    this.#spawner.spawn([
+      {
+        key: id,
+        argv: [
+          ...['/bin/sh', runner, folder.dir, String(spec.tasks.length - sidecarCount), String(sidecarCount)],
+          ...[String(spec.taskRetries), spec.ignoreTaskFailures ? 'yes' : 'no'],
+        ],
+        env: { PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' },
+        cwd: '/',
+        graceMs: spec.graceMs,
+        limits: {
+          streamBytes: this.#options.streamBytesMax ?? 1024 ** 3,
+          // Our own group, where there is one, limits more than memory; podman and docker limit for themselves.
+          ...(memoryBytes === undefined || this.#cgroups || driver.name !== 'rootfs' ? {} : { memoryBytes }),
+        },
+      },
+    ])
+    return undefined
+  }
+
+  async #look(id: AttemptId): Promise<Report> {
+    await this.#preparing.get(id)?.done
+    const news = this.#spawner.look(id)
+    if (news === undefined) {
+      await this.#clear(id)
+      return { id, type: 'unknown' }
+    }
+    if (news.type === 'began') return { id, type: 'began', at: news.at }
+    return { id, type: 'ended', outcome: await this.#finish(id, news) }
+  }
+
+  #hear(news: readonly SpawnNews[]): void {
+    for (const item of news) {
+      const id = item.key
+      if (id.endsWith(REAP_SUFFIX)) {
+        if (item.type !== 'began') this.#reaping.get(id)?.()
+      } else if (item.type === 'began') this.#tell([{ id, type: 'began', at: item.at }])
+      else {
+        void this.#finish(id, item).then(outcome => this.#tell([{ id, type: 'ended', outcome }]))
+      }
+    }
+  }
+
+  #tell(reports: readonly Report[]): void {
+    this.#report?.(reports)
+  }
+
+  /** Puts the end of an attempt together; asked twice, it answers the same. */
+  #finish(id: AttemptId, news: Exclude<SpawnNews, { type: 'began' }>): Promise<Outcome> {
+    const known = this.#finishing.get(id)
+    if (known !== undefined) return known
+    const outcome = this.#lanes
+      .run(() => this.#readOutcome(id, news))
+      .finally(() => this.#finishing.delete(id))
+    this.#finishing.set(id, outcome)
+    return outcome
+  }
+
+  async #readOutcome(id: AttemptId, news: Exclude<SpawnNews, { type: 'began' }>): Promise<Outcome> {
+    const folder = attemptFolder(this.#folder, id)
+    const ending: Ending | undefined = news.type === 'ended' ? news.ending : undefined
+    try {
+      const note = await readNote(folder)
+      const isClean = ending !== undefined && ending.exitCode === 0 && ending.stop === undefined
+      if (note !== undefined && note.driver !== 'rootfs' && !isClean) await this.#reap(id, folder)
+      const lostMessage = news.type === 'lost' ? news.message : ''
+      return await outcomeOfAttempt({ folder, note, ending, lostMessage, cgroups: this.#cgroups })
+    } catch (error) {
+      // The disk, or files that somebody changed: the attempt has ended all the same.
+      return {
+        result: 'lost',
+        reason: 'lost',
+        message: `its records cannot be read: ${(error as Error).message}`,
+      }
+    }
+  }
+
+  /** The client of a container may be gone while the container goes on: it is removed by name. */
+  async #reap(id: AttemptId, folder: AttemptFolder): Promise<void> {
+    const key = id + REAP_SUFFIX
+    const line = `cd ${JSON.stringify(folder.dir)} && for stop in tasks/*/stop.sh sidecars/*/stop.sh; do [ ! -f "$stop" ] || /bin/sh "$stop"; done`
+    const done = new Promise<void>(resolve => this.#reaping.set(key, resolve))
+    this.#spawner.spawn([
+      { key, argv: ['/bin/sh', '-c', line], env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, cwd: '/' },
+    ])
+    await done
+    this.#reaping.delete(key)
+  }
+
+  /** Gives back what an attempt holds and removes its folder. */
+  async #clear(id: AttemptId): Promise<void> {
+    const folder = attemptFolder(this.#folder, id)
+    const note = await readNote(folder).catch(() => undefined)
+    for (const digest of note?.digests ?? []) await releaseImage(this.#options.images, digest, id)
+    for (const name of this.#cgroups === undefined ? [] : (note?.cgroups ?? [])) {
+      await cgroupAt(this.#cgroups as CgroupRoot, name).remove()
+    }
+    await removeTree(folder.dir)
+  }
+}

@@ -1,0 +1,98 @@
+// What an ended attempt came to: its tasks' records and the runner's exit, put together once and kept.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Outcome } from '../../core/job.ts'
+import type { Json } from '../../core/json.ts'
+import { type Ending, outcomeOf } from '../process/ending.ts'
+import { type AttemptFolder, type AttemptNote, writeWhole } from './attempt-folder.ts'
+import { type CgroupRoot, cgroupAt } from './cgroup.ts'
+import { readTaskRecords, type TaskRecord } from './task-records.ts'
+
+/** What is known of an attempt that has ended. */
+export interface EndedAttempt {
+  readonly folder: AttemptFolder
+  readonly note: AttemptNote | undefined
+  /** Undefined when the attempt was lost without an exit record. */
+  readonly ending: Ending | undefined
+  readonly lostMessage: string
+  readonly cgroups: CgroupRoot | undefined
+}
+
+/** The exit code of the runner when an image could not be had (run-tasks.sh). */
+const IMAGE_EXIT_CODE = 120
+
+/** The outcome; the same again when asked again, though the control groups are gone by then. */
+export async function outcomeOfAttempt(attempt: EndedAttempt): Promise<Outcome> {
+  const file = join(attempt.folder.dir, 'outcome.json')
+  const kept = await readFile(file, 'utf8').catch(() => undefined)
+  if (kept !== undefined) return JSON.parse(kept) as Outcome
+  const outcome = await makeOutcome(attempt)
+  if (attempt.note !== undefined) await writeWhole(file, outcome)
+  return outcome
+}
+
+async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
+  const { folder, note, ending, cgroups } = attempt
+  const groups =
+    cgroups === undefined || note === undefined ? [] : note.cgroups.map(name => cgroupAt(cgroups, name))
+  const usages = await Promise.all(groups.map(group => group.readUsage()))
+  const isOutOfMemory = usages.some(usage => usage.oomKillCount > 0)
+  const records =
+    note === undefined
+      ? []
+      : await readTaskRecords(folder.dir, {
+          taskCount: note.taskCount,
+          // Only podman and docker have a group for each task; elsewhere GNU time knows better.
+          usageOf: async n => (note.driver === 'rootfs' ? undefined : usages[n - 1]),
+          endedAt: ending?.endedAt ?? Date.now(),
+        })
+  for (const group of groups) await group.remove()
+  const detail = { tasks: records as unknown as Json[] }
+  if (ending === undefined) return { result: 'lost', reason: 'lost', message: attempt.lostMessage, detail }
+  const memoryBytes = note?.memoryBytes ?? undefined
+  const outcome = outcomeOf(
+    { ...ending, outOfMemory: ending.outOfMemory || isOutOfMemory },
+    memoryBytes === undefined ? {} : { memoryBytes },
+  )
+  return { ...outcome, ...(await judge(attempt, outcome, records)), ...usageOf(outcome, records), detail }
+}
+
+/** What the tasks' records say beyond the runner's exit. */
+async function judge(
+  { folder, note, ending }: EndedAttempt,
+  outcome: Outcome,
+  records: readonly TaskRecord[],
+): Promise<Partial<Outcome>> {
+  if (outcome.result !== 'failed') return {}
+  if (ending?.exitCode === IMAGE_EXIT_CODE && (await isThere(join(folder.dir, 'image-failed')))) {
+    const at = records.findIndex(record => record.imagePullStatus === 'failed')
+    return {
+      reason: 'image',
+      message:
+        at === -1 ? "a sidecar's image could not be had" : `the image of task ${at + 1} could not be had`,
+    }
+  }
+  const failed = records.findLastIndex(record => record.exitCode !== undefined && record.exitCode !== 0)
+  const exitCode = records[failed]?.exitCode
+  if (failed === -1 || exitCode == null) return {}
+  if (outcome.reason !== 'exit') return { exitCode }
+  if (note?.succeedOnTaskFailure) return { result: 'succeeded', exitCode, message: '' }
+  const how = exitCode < 0 ? `by signal ${-exitCode}` : `with exit code ${exitCode}`
+  return { exitCode, message: records.length > 1 ? `task ${failed + 1} ended ${how}` : `it ended ${how}` }
+}
+
+/** The tasks' own figures, where they have any: the runner and the sandboxes around them are our affair. */
+function usageOf(outcome: Outcome, records: readonly TaskRecord[]): Partial<Outcome> {
+  const cpus = records.flatMap(record => (record.cpuMs === undefined ? [] : [record.cpuMs]))
+  const sizes = records.flatMap(record => (record.maxRssBytes === undefined ? [] : [record.maxRssBytes]))
+  if (cpus.length === 0 || outcome.usage === undefined) return {}
+  const cpuMs = cpus.reduce((sum, each) => sum + each, 0)
+  return { usage: { ...outcome.usage, cpuMs, maxRssBytes: Math.max(...sizes) } }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return readFile(path).then(
+    () => true,
+    () => false,
+  )
+}
