@@ -12,6 +12,11 @@ export function echo(input: Json): WorkResult {
   return { outputs: [{ name: 'echo', value: input }] }
 }
 
+/** Gives the instant at which it runs, in ms since 1970 with fractions, as the output `at`. */
+export function stamp(): WorkResult {
+  return { outputs: [{ name: 'at', value: performance.timeOrigin + performance.now() }] }
+}
+
 /** Waits for `ms` and tells how far it is. */
 export async function wait(input: Json, tools: WorkTools): Promise<void> {
   const ms = readMs(input)
@@ -39,7 +44,10 @@ export function spin(input: Json): void {
 
 /** Where the built-in functions are found, by name. */
 export const builtinFunctions: Readonly<Record<string, WorkModule>> = Object.fromEntries(
-  ['noop', 'echo', 'wait', 'fail', 'spin'].map(name => [name, { url: import.meta.url, export: name }]),
+  ['noop', 'echo', 'stamp', 'wait', 'fail', 'spin'].map(name => [
+    name,
+    { url: import.meta.url, export: name },
+  ]),
 )
 
 function readMs(input: Json): number {

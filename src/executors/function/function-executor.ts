@@ -82,6 +82,11 @@ export class FunctionExecutor implements Executor {
     }
   }
 
+  /** How many threads there are now. */
+  get threadCount(): number {
+    return this.#threads.size
+  }
+
   async open(report: (reports: readonly Report[]) => void): Promise<void> {
     this.#report = report
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 })
