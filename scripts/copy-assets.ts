@@ -1,11 +1,11 @@
 // Copies what the compiler leaves behind (migrations, data files) from src to dist, under the same names.
 
 import { cpSync, existsSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const root = new URL('..', import.meta.url).pathname
-const from = join(root, 'src')
-const to = join(root, 'dist')
+const from = fileURLToPath(new URL('../src', import.meta.url))
+const to = fileURLToPath(new URL('../dist', import.meta.url))
 
 if (!existsSync(to)) {
   console.error('There is no dist folder: run the compiler first (npm run build)')

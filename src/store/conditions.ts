@@ -34,14 +34,14 @@ export function compareValues(a: IndexValue, b: IndexValue): number {
 
 /** The least text that is above every text with this prefix; undefined when there is none. */
 export function pastPrefix(prefix: string): string | undefined {
-  const points = Array.from(prefix, char => char.codePointAt(0)!)
-  while (points.length > 0) {
-    const last = points.pop()!
-    if (last === 0x10ffff) continue
-    // There are no characters between U+D7FF and U+E000.
-    return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
-  }
-  return undefined
+  const highest = '\u{10ffff}'
+  let kept = prefix.toWellFormed()
+  while (kept.endsWith(highest)) kept = kept.slice(0, -highest.length)
+  if (kept === '') return undefined
+  const last = kept.codePointAt(kept.length - 2)! > 0xffff ? kept.length - 2 : kept.length - 1
+  const point = kept.codePointAt(last)!
+  // There are no characters between U+D7FF and U+E000.
+  return kept.slice(0, last) + String.fromCodePoint(point === 0xd7ff ? 0xe000 : point + 1)
 }
 
 /** Values from `low` up to `high` (`open`: without it; null: up to the end of all text). */

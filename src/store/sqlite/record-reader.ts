@@ -74,7 +74,7 @@ export class SqliteRecords implements Records {
       .slice(0, limit)
       .map(({ seq }) => this.#read.recordBySeq.get(seq) as Row | undefined)
       .filter(row => row !== undefined) // one may have been dropped while a long walk went on
-      .map(row => readRecord(query.collection, row))
+      .map(row => readRecord(query.collection.toWellFormed(), row))
     if (found.length <= limit) return { items }
     return { items, next: writeCursor(orderName, found[limit - 1]!.key) }
   }

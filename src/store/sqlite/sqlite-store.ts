@@ -54,9 +54,7 @@ export class SqliteStore implements Store {
   }
 
   async open(): Promise<HotSet> {
-    if (this.#life !== undefined) throw new StoreFailed('broken', 'The store is open already')
-    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 })
-    const lock = DirectoryLock.take(this.#options.directory)
+    const lock = this.#lockForOpening()
     let database: Database | undefined
     try {
       database = openDatabase(this.#file)
@@ -77,6 +75,16 @@ export class SqliteStore implements Store {
       lock.release()
       throw storeFailure(error, this.#file)
     }
+  }
+
+  /** Opening again, after a commit that failed, lets go of everything but the lock: caches may be ahead of the file. */
+  #lockForOpening(): DirectoryLock {
+    const life = this.#life
+    this.#life = undefined
+    life?.database.close()
+    if (life !== undefined) return life.lock
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 })
+    return DirectoryLock.take(this.#options.directory)
   }
 
   async commit(changes: Changes): Promise<void> {

@@ -1,0 +1,384 @@
+// Conformance: records, their index entries, and every way of asking for them.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { IndexCondition, Rec, RecordChange, RecordQuery, Store } from '../store.ts'
+import { aBatch, aPut } from './samples.ts'
+import { allPages, inWorld, type MakeWorld } from './store-world.ts'
+
+type Put = Extract<RecordChange, { put: unknown }>['put']
+type Entry = readonly [string, string | number]
+
+export function recordTests(makeWorld: MakeWorld): void {
+  test('a put is found by id, and put again keeps its place in the order of arrival', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      await store.commit(aBatch({ records: [aPut('c', 'b', { body: [1] }), aPut('c', 'a'), aPut('d', 'b')] }))
+      await store.commit(aBatch({ records: [aPut('c', 'b', { body: { now: 'this' }, parent: 'p' })] }))
+      expect(await store.records.get('c', 'b')).toEqual({
+        collection: 'c',
+        id: 'b',
+        parent: 'p',
+        seq: 1,
+        body: { now: 'this' },
+      })
+      expect(await store.records.get('c', 'd')).toBeUndefined()
+      expect(await store.records.get('none', 'b')).toBeUndefined()
+      const many = await store.records.getMany('c', ['a', 'none', 'b', 'a'])
+      expect([...many].map(([id, record]) => [id, record.seq])).toEqual([
+        ['a', 2],
+        ['b', 1],
+      ])
+      expect(await idsOf(store, { collection: 'c' })).toEqual(['b', 'a'])
+    }))
+
+  test('changes of one batch take effect in their order', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const drop = { drop: { collection: 'c', id: 'x' } }
+      await store.commit(aBatch({ records: [aPut('c', 'x', { body: 1, index: [['k', 1]] }), drop] }))
+      expect(await store.records.count({ collection: 'c' })).toBe(0)
+      await store.commit(
+        aBatch({
+          records: [
+            aPut('c', 'x', { body: 2 }),
+            drop,
+            drop,
+            aPut('c', 'x', { body: 3 }),
+            aPut('c', 'x', { body: 4 }),
+          ],
+        }),
+      )
+      expect((await store.records.get('c', 'x'))!.body).toBe(4)
+      expect(await store.records.count({ collection: 'c' })).toBe(1)
+      expect(await store.records.count({ collection: 'c', where: [{ name: 'k', is: 1 }] })).toBe(0)
+    }))
+
+  test('a put replaces all index entries, whatever stays, goes and comes', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const steps: Entry[][] = [
+        [],
+        [['a', 1]],
+        [
+          ['a', 1],
+          ['a', 2],
+          ['b', 'x'],
+        ],
+        [
+          ['a', 2],
+          ['b', 'y'],
+        ],
+        [
+          ['a', 2],
+          ['a', 2],
+          ['a', '2'],
+        ],
+        [
+          ['b', ''],
+          ['b', 'x'],
+        ],
+        [],
+      ]
+      const asked: Entry[] = [
+        ['a', 1],
+        ['a', 2],
+        ['a', '2'],
+        ['b', 'x'],
+        ['b', 'y'],
+        ['b', ''],
+      ]
+      await store.commit(aBatch({ records: [aPut('c', 'other', { index: asked })] }))
+      for (const index of steps) {
+        await store.commit(aBatch({ records: [aPut('c', 'x', { index })] }))
+        for (const [name, is] of asked) {
+          const holds = index.some(([own, value]) => own === name && value === is)
+          const wanted = holds ? ['other', 'x'] : ['other']
+          expect(await idsOf(store, { collection: 'c', where: [{ name, is }] })).toEqual(wanted)
+          expect(await store.records.count({ collection: 'c', where: [{ name, is }] })).toBe(wanted.length)
+        }
+        const byName = await idsOf(store, { collection: 'c', order: { index: 'b' } })
+        expect(byName.includes('x')).toBe(index.some(([name]) => name === 'b'))
+      }
+      await store.commit(aBatch({ records: [{ drop: { collection: 'c', id: 'other' } }] }))
+      expect(await idsOf(store, { collection: 'c', where: [{ name: 'a', is: 1 }] })).toEqual([])
+    }))
+
+  test('numbers compare by value and come before text, which compares by code points', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const values = [10, 9, -1, 2.5, 0, 1e300, '10', '9', '', 'a', 'B', 'é', '\uffff', '😀', 'a\0', 'ab']
+      await store.commit(
+        aBatch({ records: values.map((value, at) => aPut('c', `${at}`, { index: [['k', value]] })) }),
+      )
+      const sorted = [-1, 0, 2.5, 9, 10, 1e300, '', '10', '9', 'B', 'a', 'a\0', 'ab', 'é', '\uffff', '😀']
+      const valueAt = (id: string) => values[Number(id)]
+      const up = await idsOf(store, { collection: 'c', order: { index: 'k' } })
+      expect(up.map(valueAt)).toEqual(sorted)
+      const down = await idsOf(store, { collection: 'c', order: { index: 'k', down: true } })
+      expect(down.map(valueAt)).toEqual(sorted.toReversed())
+
+      const found = async (
+        condition: Omit<Extract<IndexCondition, { from?: unknown }>, 'name'> | { prefix: string },
+      ) => {
+        const where = [{ name: 'k', ...condition }]
+        expect(await store.records.count({ collection: 'c', where })).toBe(
+          (await idsOf(store, { collection: 'c', where })).length,
+        )
+        return (await idsOf(store, { collection: 'c', where, order: { index: 'k' } })).map(valueAt)
+      }
+      // A bound lets only values of its own kind through.
+      expect(await found({ from: 9 })).toEqual([9, 10, 1e300])
+      expect(await found({ to: 9 })).toEqual([-1, 0, 2.5, 9])
+      expect(await found({ from: 'a' })).toEqual(['a', 'a\0', 'ab', 'é', '\uffff', '😀'])
+      expect(await found({ to: 'B' })).toEqual(['', '10', '9', 'B'])
+      expect(await found({ from: 0, to: 9.5 })).toEqual([0, 2.5, 9])
+      expect(await found({ from: 'a', to: 'ab' })).toEqual(['a', 'a\0', 'ab'])
+      expect(await found({ from: 3, to: 'b' })).toEqual([])
+      expect(await found({ from: 9, to: 3 })).toEqual([])
+      expect(await found({})).toEqual(sorted)
+      expect(await found({ prefix: 'a' })).toEqual(['a', 'a\0', 'ab'])
+      expect(await found({ prefix: '' })).toEqual(sorted.slice(6))
+      expect(await found({ prefix: '\uffff' })).toEqual(['\uffff'])
+      expect(await found({ prefix: '\u{10ffff}' })).toEqual([])
+    }))
+
+  test('equal values are told apart by arrival; a record with several values has its place by one of them', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      await store.commit(
+        aBatch({
+          records: [
+            aPut('c', 'r1', { index: [['k', 5]] }),
+            aPut('c', 'r2', {
+              index: [
+                ['k', 1],
+                ['k', 9],
+              ],
+            }),
+            aPut('c', 'r3', { index: [['k', 5]] }),
+            aPut('c', 'r4'),
+            aPut('c', 'r5', {
+              index: [
+                ['k', 7],
+                ['k', 4],
+              ],
+            }),
+          ],
+        }),
+      )
+      for (const limit of [1, 2, 9]) {
+        const ask = (query: Omit<RecordQuery, 'limit' | 'collection'>) =>
+          idsOf(store, { collection: 'c', ...query }, limit)
+        expect(await ask({ order: { index: 'k' } })).toEqual(['r2', 'r5', 'r1', 'r3'])
+        expect(await ask({ order: { index: 'k', down: true } })).toEqual(['r2', 'r5', 'r3', 'r1'])
+        // A condition does not change the place, even when the value that gives it does not fulfil it.
+        expect(await ask({ order: { index: 'k' }, where: [{ name: 'k', from: 5 }] })).toEqual([
+          'r2',
+          'r5',
+          'r1',
+          'r3',
+        ])
+        expect(await ask({ order: { index: 'none' } })).toEqual([])
+        // Two conditions on one name may be fulfilled by two values.
+        expect(
+          await ask({
+            where: [
+              { name: 'k', is: 1 },
+              { name: 'k', is: 9 },
+            ],
+          }),
+        ).toEqual(['r2'])
+        expect(
+          await ask({
+            where: [
+              { name: 'k', to: 2 },
+              { name: 'k', from: 8 },
+            ],
+          }),
+        ).toEqual(['r2'])
+      }
+    }))
+
+  test('names and collections that were never used find nothing', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      await store.commit(aBatch({ records: [aPut('c', 'x', { index: [['k', 1]] })] }))
+      for (const where of [
+        [{ name: 'none', is: 1 }],
+        [{ name: 'k', in: [] }],
+        [{ name: 'none' }],
+      ] as IndexCondition[][]) {
+        expect(await store.records.list({ collection: 'c', where, limit: 9 })).toEqual({ items: [] })
+        expect(await store.records.count({ collection: 'c', where })).toBe(0)
+      }
+      expect(await store.records.list({ collection: 'none', limit: 9 })).toEqual({ items: [] })
+      expect(await store.records.count({ collection: 'none' })).toBe(0)
+      expect(await store.records.count({ collection: 'c', parent: 'none' })).toBe(0)
+      expect(await store.records.list({ collection: 'c', limit: 0 })).toEqual({ items: [] })
+    }))
+
+  test('a cursor of another order is refused by the name of its field', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const puts = [1, 2, 3].map(n => aPut('c', `${n}`, { index: [['k', n]] }))
+      await store.commit(aBatch({ records: puts }))
+      const { next } = await store.records.list({ collection: 'c', order: { index: 'k' }, limit: 1 })
+      for (const order of ['seq', '-seq', 'id', { index: 'k', down: true }, { index: 'j' }] as const) {
+        await expect(
+          store.records.list({ collection: 'c', order, after: next!, limit: 1 }),
+        ).rejects.toMatchObject({
+          refusal: { kind: 'bad-field', field: 'after' },
+        })
+      }
+    }))
+
+  test('any conditions together, in any order and size of page, over a few thousand records', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const all: (Put & { seq: number })[] = []
+      const put = (put: Put) => {
+        const before = all.findIndex(other => other.id === put.id)
+        if (before === -1) all.push({ ...put, seq: all.length + 1 })
+        else all[before] = { ...put, seq: all[before]!.seq }
+        return { put }
+      }
+      await store.commit(aBatch({ records: Array.from({ length: 3000 }, (_, at) => put(sampleRecord(at))) }))
+      await store.commit(
+        aBatch({ records: Array.from({ length: 300 }, (_, at) => put(sampleRecord(at * 9, 5))) }),
+      )
+      // Another collection with the same names must not show.
+      await store.commit(
+        aBatch({
+          records: Array.from({ length: 50 }, (_, at) => ({ put: { ...sampleRecord(at), collection: 'd' } })),
+        }),
+      )
+      const stored = all.map(
+        ({ collection, id, parent = null, seq, body }): Rec => ({ collection, id, parent, seq, body }),
+      )
+
+      await fc.assert(
+        fc.asyncProperty(
+          fc.option(fc.constantFrom('p0', 'p1', 'few', 'none'), { nil: undefined }),
+          fc.array(anyCondition(), { maxLength: 3 }),
+          anyRecordOrder(),
+          fc.constantFrom(9, 100, 1000, 5000),
+          async (parent, where, order, limit) => {
+            const query = { collection: 'c', ...(parent !== undefined ? { parent } : {}), where }
+            const wanted = expectedRecords(all, query, order).map(({ seq }) => stored[seq - 1]!)
+            // Small pages of long lists only as far as there is something to see.
+            const pages = limit < 100 && wanted.length > 300 ? 20 : 10_000
+            const found: Rec[] = []
+            let after: string | undefined
+            for (let page = 0; page < pages; page++) {
+              const got = await store.records.list({
+                ...query,
+                order,
+                limit,
+                ...(after !== undefined ? { after } : {}),
+              })
+              found.push(...got.items)
+              after = got.next
+              if (after === undefined) break
+              expect(got.items).toHaveLength(limit)
+            }
+            expect(found.map(record => record.id)).toEqual(
+              wanted.slice(0, after === undefined ? undefined : found.length).map(record => record.id),
+            )
+            expect(found).toEqual(wanted.slice(0, found.length))
+            expect(await store.records.count(query)).toBe(expectedRecords(all, query, 'seq').length)
+          },
+        ),
+        { seed: 20261124, numRuns: 120 },
+      )
+    }))
+}
+
+async function idsOf(store: Store, query: Omit<RecordQuery, 'limit'>, limit = 50): Promise<string[]> {
+  const found = await allPages(limit, after =>
+    store.records.list({ ...query, limit, ...(after !== undefined ? { after } : {}) }),
+  )
+  return found.map(record => record.id)
+}
+
+/** Names with few and with many values, one of them multiple, and some records without any. */
+function sampleRecord(at: number, shift = 0): Put {
+  const value = at + shift
+  const index: Entry[] = [
+    ['half', value % 2],
+    ['word', ['alpha', 'alpine', 'beta', '', 'béta'][value % 5]!],
+    ['number', (value * 37) % 500],
+    ['own', `id${value}`],
+  ]
+  if (value % 3 === 0) index.push(['tag', 'a'], ['tag', value % 2 ? 'b' : 7], ['tag', `t${value % 50}`])
+  return {
+    collection: 'c',
+    id: `${(at * 7919) % 3000}`,
+    parent: at % 100 === 0 ? 'few' : at % 4 === 3 ? null : `p${at % 2}`,
+    body: { at, shift },
+    index: at % 50 === 49 ? [] : index,
+  }
+}
+
+function anyCondition(): fc.Arbitrary<IndexCondition> {
+  const name = fc.constantFrom('half', 'word', 'number', 'own', 'tag', 'none')
+  const value = fc.oneof(
+    fc.constantFrom(0, 1, 7, 100, 499, -1, 3.5),
+    fc.constantFrom('a', 'b', 'alpha', 'al', '', 'béta', 'id5', 'id2999', 't3'),
+  )
+  return fc.oneof(
+    fc.record({ name, is: value }),
+    fc.record({ name, in: fc.array(value, { maxLength: 4 }) }),
+    fc.record({ name, prefix: fc.constantFrom('', 'al', 'b', 'id1', 't', 'x') }),
+    fc.record({ name, from: value, to: value }, { requiredKeys: ['name'] }),
+  )
+}
+
+function anyRecordOrder(): fc.Arbitrary<NonNullable<RecordQuery['order']>> {
+  return fc.oneof(
+    fc.constantFrom('seq' as const, '-seq' as const, 'id' as const, '-id' as const),
+    fc.record(
+      { index: fc.constantFrom('half', 'word', 'number', 'own', 'tag', 'none'), down: fc.boolean() },
+      { requiredKeys: ['index'] },
+    ),
+  )
+}
+
+// What the words of the port mean, said once more and as plainly as possible.
+function expectedRecords(
+  all: readonly (Put & { seq: number })[],
+  query: { parent?: string; where: readonly IndexCondition[] },
+  order: NonNullable<RecordQuery['order']>,
+): (Put & { seq: number })[] {
+  const fitting = all.filter(
+    put =>
+      (query.parent === undefined || put.parent === query.parent) &&
+      query.where.every(condition =>
+        put.index!.some(([name, value]) => name === condition.name && fulfils(value, condition)),
+      ),
+  )
+  if (typeof order === 'string') {
+    const sign = order.startsWith('-') ? -1 : 1
+    const key = (put: Put & { seq: number }) => (order.endsWith('id') ? put.id : put.seq)
+    return fitting.sort((a, b) => sign * byValue(key(a), key(b)))
+  }
+  const sign = order.down ? -1 : 1
+  const keyed = fitting.flatMap(put => {
+    const values = put.index!.filter(([name]) => name === order.index).map(([, value]) => value)
+    const [first] = values.sort((a, b) => sign * byValue(a, b))
+    return first === undefined ? [] : [{ put, first }]
+  })
+  return keyed
+    .sort((a, b) => sign * (byValue(a.first, b.first) || a.put.seq - b.put.seq))
+    .map(({ put }) => put)
+}
+
+function fulfils(value: string | number, condition: IndexCondition): boolean {
+  if ('is' in condition) return value === condition.is
+  if ('in' in condition) return condition.in.includes(value)
+  if ('prefix' in condition) return typeof value === 'string' && value.startsWith(condition.prefix)
+  const { from, to } = condition
+  return (
+    [from, to].every(bound => bound === undefined || typeof bound === typeof value) &&
+    (from === undefined || byValue(value, from) >= 0) &&
+    (to === undefined || byValue(value, to) <= 0)
+  )
+}
+
+function byValue(a: string | number, b: string | number): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b
+  if (typeof a === 'number' || typeof b === 'number') return typeof a === 'number' ? -1 : 1
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
