@@ -12,6 +12,8 @@ const content = z.object({
   /** An admin token of this run. */
   token: z.string(),
   startedAt: z.number(),
+  /** File with the certificate that it uses. */
+  certificate: z.string().optional(),
 })
 export type ServerFile = z.infer<typeof content>
 

@@ -3,7 +3,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.ts'
@@ -23,6 +24,7 @@ import { listUsers } from '../http/auth/user-files.ts'
 import { hostGuard } from '../http/guard.ts'
 import { type Host, makeHost } from '../http/host.ts'
 import type { Store } from '../store/store.ts'
+import { adminRoutes } from './admin.ts'
 import { isWeakToken, makeAdminToken, readAdminToken } from './admin-token.ts'
 import { systemRandom } from './clocks.ts'
 import { configuredUsers } from './configured-users.ts'
@@ -134,6 +136,17 @@ export async function startServer(parts: ServerParts): Promise<Server> {
         state !== 'ready' ? `the server is ${state}` : engine.up ? undefined : 'the store takes no writes',
     })
 
+    host.mount(
+      'admin',
+      ['/yard/admin'],
+      adminRoutes({
+        access: accessFor('admin', { anonymous: [] }),
+        store: adapters.store,
+        dir,
+        now: parts.clock.now,
+      }),
+    )
+
     let url = ''
     const open: OpenDialect[] = []
     for (const dialect of dialects) {
@@ -158,7 +171,14 @@ export async function startServer(parts: ServerParts): Promise<Server> {
     closing.addFirst(() => engine.close())
     await engine.start()
     for (const dialect of open) await dialect.ready?.()
-    await writeServerFile(dir, { url, pid: process.pid, token: runToken, startedAt: parts.clock.now() })
+    const certificate = settings.server.tls?.cert
+    await writeServerFile(dir, {
+      url,
+      pid: process.pid,
+      token: runToken,
+      startedAt: parts.clock.now(),
+      ...(certificate !== undefined ? { certificate: resolve(certificate) } : {}),
+    })
     state = 'ready'
     log.info({ url, dataDir: dir.path, dialects: dialects.map(dialect => dialect.name), version }, 'ready')
 
@@ -313,8 +333,13 @@ function dialectPools({ dialects, settings }: ServerParts) {
 }
 
 function poolsOf(settings: Settings) {
+  // Jobs are programs more often than not: without a word from the operator, as many at a time as there are processors.
+  const pools: Settings['pools'] = {
+    ...settings.pools,
+    default: settings.pools['default'] ?? { slots: availableParallelism(), fair: false },
+  }
   return Object.fromEntries(
-    Object.entries(settings.pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
+    Object.entries(pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
       const resources = withoutUndefined({ cpus, memoryBytes: memory, diskBytes: disk })
       return [
         name,

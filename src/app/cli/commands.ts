@@ -9,11 +9,15 @@ const files: Readonly<Record<string, () => Promise<{ add: Add }>>> = {
   serve: () => import('./serve.ts'),
   token: () => import('./token.ts'),
   user: () => import('./user.ts'),
+  image: () => import('./image.ts'),
+  backup: () => import('./backup.ts'),
+  restore: () => import('./backup.ts'),
 }
 
 /** What adds the commands that these arguments are about. */
 export async function commands(args: readonly string[]): Promise<Add[]> {
   const wanted = files[args[0] ?? '']
   const loads = wanted === undefined ? Object.values(files) : [wanted]
-  return Promise.all(loads.map(async load => (await load()).add))
+  // One file may bring two commands; it is asked to add them once.
+  return [...new Set(await Promise.all(loads.map(async load => (await load()).add)))]
 }
