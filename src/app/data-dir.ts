@@ -1,6 +1,6 @@
 // The data directory: one folder that holds everything a server must keep, for its owner only.
 
-import { mkdir } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 export interface DataDir {
@@ -31,8 +31,12 @@ export function dataDirAt(path: string): DataDir {
 /** Makes the data directory, and its folders, where they are missing. */
 export async function makeDataDir(path: string): Promise<DataDir> {
   const dir = dataDirAt(path)
-  // A folder that was there before keeps its rights (it may be anybody's); what is below is for the owner only.
   await mkdir(dir.path, { recursive: true, mode: 0o700 })
+  // An empty folder that `mkdir` made with everybody's rights becomes ours alone. One with something in it keeps its
+  // rights, since it may be anybody's.
+  if ((await readdir(dir.path)).length === 0 && ((await stat(dir.path)).mode & 0o1000) === 0) {
+    await chmod(dir.path, 0o700)
+  }
   for (const folder of [dir.executors, dir.dialects, dir.secrets]) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
   }
