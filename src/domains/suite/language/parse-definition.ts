@@ -190,10 +190,32 @@ class Parser {
       readCalendar(node, statement.words(1), statement.text.slice(statement.start, statement.end))
       return
     }
+    if (this.isPersisted && this.readOwnKeyword(keyword, node)) return
     if (!readAttribute(statement, keyword, node)) throw statement.fault(0, this.expectedKeywords(node))
     if (this.isPersisted && statement.comment >= 0) {
       readAttributeState(node, keyword, statement.commentText())
     }
+  }
+
+  /** What only this server writes into its own persisted texts: values that no line of the language could hold. */
+  private readOwnKeyword(keyword: string, node: Node): boolean {
+    if (keyword !== 'archived_children' && keyword !== 'edit_json' && keyword !== 'label_json') return false
+    const { statement } = this
+    let value: unknown
+    try {
+      value = JSON.parse(statement.text.slice(statement.startOf(1), statement.end))
+    } catch {
+      throw statement.fault(1, 'JSON')
+    }
+    const texts = [value].flat()
+    if (!texts.every(text => typeof text === 'string'))
+      throw statement.fault(1, 'a JSON string, or a list of them')
+    const [first = '', second = '', third = ''] = texts
+    if (keyword === 'archived_children') node.archive = first
+    else if (!isName(first)) throw statement.fault(1, nameRule)
+    else if (keyword === 'edit_json') (node.own.variables ??= []).push({ name: first, value: second })
+    else (node.own.labels ??= []).push({ name: first, text: second, value: third })
+    return true
   }
 
   private readOutside(keyword: string): void {

@@ -39,17 +39,34 @@ export function readNodeState(node: Node, comment: string): void {
         if (node.suite) node.suite.elapsed = toNumber(value)
         break
       case 'passwd':
-        runOf(node).password = value
+        runOf(node).password = decode(value)
         break
       case 'rid':
-        runOf(node).remoteId = value
+        runOf(node).remoteId = decode(value)
         break
       case 'try':
         runOf(node).tryNumber = toNumber(value)
         break
     }
   }
-  if (abort) runOf(node).abortReason = abort[1]!.replaceAll('\\n', '\n')
+  if (abort) runOf(node).abortReason = readReason(abort[1]!)
+}
+
+/** As this server writes it (a JSON text without its quotes), or as the original does. */
+function readReason(text: string): string {
+  try {
+    return JSON.parse(`"${text}"`)
+  } catch {
+    return text.replaceAll('\\n', '\n')
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // Written by the original, which does not encode.
+  }
 }
 
 function runOf(node: Node): NonNullable<Node['run']> {
@@ -81,11 +98,6 @@ export function readAttributeState(node: Node, keyword: string, comment: string)
     case 'label': {
       const label = own.labels?.at(-1)
       if (label) label.value = readText(comment)
-      return
-    }
-    case 'edit': {
-      const variable = own.variables?.at(-1)
-      if (variable && comment.startsWith('json ')) variable.value = readText(comment)
       return
     }
     case 'limit':
@@ -137,16 +149,8 @@ export function readAttributeState(node: Node, keyword: string, comment: string)
   }
 }
 
-/** `"text"` with \n for line breaks, or `json "…"` for texts that this would change. */
+/** `"text"`, with \\n for line breaks. */
 function readText(comment: string): string {
-  if (comment.startsWith('json ')) {
-    try {
-      const value: unknown = JSON.parse(comment.slice(5))
-      return typeof value === 'string' ? value : ''
-    } catch {
-      return '' // A damaged comment costs the text, not the suite.
-    }
-  }
   return comment.replace(/^"([\s\S]*)"$/, '$1').replaceAll('\\n', '\n')
 }
 
@@ -221,11 +225,11 @@ export function writeNodeState(node: Node): string {
   if (node.since !== 0) words.push(`since:${node.since}`)
   if (node.run) {
     const { password, remoteId, tryNumber, abortReason } = node.run
-    if (password !== '') words.push(`passwd:${password}`)
-    if (remoteId !== '') words.push(`rid:${remoteId.replace(/\s/g, '')}`)
+    if (password !== '') words.push(`passwd:${encodeURIComponent(password)}`)
+    if (remoteId !== '') words.push(`rid:${encodeURIComponent(remoteId)}`)
     if (tryNumber !== 0) words.push(`try:${tryNumber}`)
     if (abortReason !== '')
-      words.push(`abort<:${abortReason.replaceAll(';', ' ').replaceAll('\n', '\\n')}>abort`)
+      words.push(`abort<:${JSON.stringify(abortReason).slice(1, -1).replaceAll('>', '\\u003e')}>abort`)
   }
   return words.join(' ')
 }

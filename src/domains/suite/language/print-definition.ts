@@ -43,8 +43,15 @@ export function printAlone(node: Node): string {
   const kind = node.kind === 'alias' ? 'task' : node.kind
   printer.lines.push(`${kind} ${node.name}${stateComment(node)}`)
   printAttributes(printer, node, ' ')
+  printArchive(printer, node)
   printer.lines.push('')
   return printer.lines.join('\n')
+}
+
+/** Archived children are not in the tree, but they are part of its state. */
+function printArchive(printer: Printer, node: Node): void {
+  if (!printer.withState || node.archive === undefined) return
+  printer.lines.push(`archived_children ${JSON.stringify(node.archive)}`)
 }
 
 function stateComment(node: Node): string {
@@ -56,6 +63,7 @@ function printNode(printer: Printer, node: Node, depth: number): void {
   const indent = printer.withState ? ' '.repeat(depth) : '  '.repeat(depth)
   printer.lines.push(`${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node) : ''}`)
   printAttributes(printer, node, indent + (printer.withState ? ' ' : '  '))
+  printArchive(printer, node)
   if (node.kind === 'task' && !printer.withState) return
   if (node.children) for (const child of node.children) printNode(printer, child, depth + 1)
   if (node.kind === 'family') printer.lines.push(`${indent}endfamily`)
@@ -78,7 +86,7 @@ function printAttributes(printer: Printer, node: Node, indent: string): void {
   if (own.repeat) put(`repeat ${showRepeat(own.repeat)}`, writeRepeatState(own.repeat))
   if (own.variables) {
     for (const { name, value } of own.variables) {
-      if (withState && needsJson(value)) put(`edit ${name} ''`, `json ${JSON.stringify(value)}`)
+      if (withState && needsJson(value)) put(`edit_json ${JSON.stringify([name, value])}`)
       else put(`edit ${name} '${oneLine(value)}'`)
     }
   }
@@ -127,13 +135,14 @@ function printRare(put: Put, own: Attributes): void {
     for (const queue of rare.queues) {
       const isFresh = queue.index === 0 && queue.states.every(state => state === 'queued')
       put(
-        `queue ${queue.name} ${queue.items.join(' ')}`,
+        `queue ${queue.name} ${queue.items.map(showItem).join(' ')}`,
         isFresh ? '' : `${queue.index} ${queue.states.join(' ')}`,
       )
     }
   }
   if (rare.generics)
-    for (const generic of rare.generics) put(`generic ${[generic.name, ...generic.values].join(' ')}`)
+    for (const generic of rare.generics)
+      put(`generic ${[generic.name, ...generic.values.map(showItem)].join(' ')}`)
   if (rare.clock) put(`clock ${showClock(rare.clock)}`)
 }
 
@@ -168,8 +177,10 @@ function printLabel(
   withState: boolean,
   label: { name: string; text: string; value: string },
 ): void {
-  const text = `label ${label.name} "${oneLine(label.text)}"`
-  put(text, withState && label.value !== label.text ? `json ${JSON.stringify(label.value)}` : '')
+  const { name, text, value } = label
+  const isPlain = value === text && !/[\\\0-\x1f]/.test(text)
+  if (withState && !isPlain) put(`label_json ${JSON.stringify([name, text, value])}`)
+  else put(`label ${name} "${oneLine(text)}"`)
 }
 
 export function showAviso(aviso: Aviso): string {
@@ -191,6 +202,11 @@ export function showMirror(mirror: Mirror): string {
   if (mirror.auth !== '%ECF_MIRROR_REMOTE_AUTH%') parts.push(`--remote_auth ${mirror.auth}`)
   if (mirror.reason !== '') parts.push(`--reason '${mirror.reason}'`)
   return parts.join(' ')
+}
+
+/** An item that would not be read back as it is stands in quotes. */
+function showItem(item: string): string {
+  return item === '' || /^#|^(["']).*\1$/.test(item) ? `"${item}"` : item
 }
 
 /** A value over several lines would break the text apart. */
