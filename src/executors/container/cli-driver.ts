@@ -14,13 +14,14 @@ export interface CliTools {
 }
 
 /** The user of a task that names none; the scratch directory belongs to it. */
-export const CLI_USER = { uid: 1000, gid: 1000 }
+const CLI_USER = { uid: 1000, gid: 1000 }
 
 /** Makes the driver. */
 export function cliDriver(tools: CliTools): Driver {
   return {
     name: tools.name,
     check: checkVariables,
+    owner: process.getuid?.() === 0 ? CLI_USER : null,
     files: async plan => taskFiles(plan, tools),
   }
 }

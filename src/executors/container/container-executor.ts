@@ -19,6 +19,7 @@ import { outcomeOfAttempt } from './outcome.ts'
 import { ImageMissing, prepareAttempt } from './prepare.ts'
 import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
+import { outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
 
 /** How the executor is set up. */
 export interface ContainerExecutorOptions {
@@ -35,6 +36,8 @@ export interface ContainerExecutorOptions {
   /** The control groups to use; found by probing unless given, none when null. */
   readonly cgroups?: CgroupRoot | null
   readonly perl?: string
+  /** For jobs that bring files in or take them out; without it those are refused. */
+  readonly stage?: StageTools
 }
 
 const runner = fileURLToPath(new URL('./run-tasks.sh', import.meta.url))
@@ -51,6 +54,7 @@ export class ContainerExecutor implements Executor {
   readonly #options: ContainerExecutorOptions
   readonly #folder: string
   readonly #spawner: Spawner
+  readonly #stage: Stage | undefined
   readonly #lanes = new Lanes(PREPARE_COUNT_MAX)
   /** Attempts that have not reached the spawner yet, and the stop that was asked meanwhile. */
   readonly #preparing = new Map<AttemptId, { stop: Stop | undefined; readonly done: Promise<void> }>()
@@ -64,6 +68,7 @@ export class ContainerExecutor implements Executor {
 
   constructor(options: ContainerExecutorOptions) {
     this.#options = options
+    this.#stage = options.stage === undefined ? undefined : new Stage(options.stage)
     this.#folder = resolve(options.folder)
     this.#spawner = new Spawner({
       folder: join(this.#folder, 'spool'),
@@ -90,6 +95,8 @@ export class ContainerExecutor implements Executor {
   check(spec: Json): string | undefined {
     const read = readSpec(spec)
     if ('text' in read) return read.text
+    const { fetch, collect } = read.spec.stage
+    if (this.#stage === undefined && fetch.length + collect.length > 0) return 'stage: there is no store for files here'
     const driver = this.#driverFor(read.spec.driver ?? undefined)
     return typeof driver === 'string' ? driver : driver.check(read.spec)
   }
@@ -124,6 +131,7 @@ export class ContainerExecutor implements Executor {
   forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
     this.#spawner.forget([...ids, ...ids.map(id => id + REAP_SUFFIX)], what)
     // Nobody waits for it: what a failure leaves behind is cleared by the next forget or by hand, and harms nothing.
+    for (const id of ids) this.#stage?.release(id)
     for (const id of ids) void this.#lanes.run(() => this.#clear(id)).catch(() => undefined)
   }
 
@@ -148,7 +156,7 @@ export class ContainerExecutor implements Executor {
       outcome = (await this.#spawn(order)) ?? undefined
     } catch (error) {
       const isImage = error instanceof ImageMissing
-      outcome = {
+      outcome = outcomeOfFault(error) ?? {
         result: 'failed',
         reason: isImage ? 'image' : 'launch',
         message: (error as Error).message,
@@ -176,6 +184,7 @@ export class ContainerExecutor implements Executor {
       folder,
       images: this.#options.images,
       cgroups: this.#cgroups,
+      bringIn: folder => this.#stage?.bringIn(folder, read.spec, order.needs?.diskBytes) ?? Promise.resolve(),
     })
     const stop = this.#preparing.get(id)?.stop
     if (stop !== undefined) {
@@ -252,7 +261,14 @@ export class ContainerExecutor implements Executor {
       const isClean = ending !== undefined && ending.exitCode === 0 && ending.stop === undefined
       if (note !== undefined && note.driver !== 'rootfs' && !isClean) await this.#reap(id, folder)
       const lostMessage = news.type === 'lost' ? news.message : ''
-      return await outcomeOfAttempt({ folder, note, ending, lostMessage, cgroups: this.#cgroups })
+      const stage = this.#stage
+      const outcome = await outcomeOfAttempt({
+        ...{ folder, note, ending, lostMessage, cgroups: this.#cgroups },
+        takeOut: stage && (made => stage.takeOut(folder, id, made)),
+        isWhole: stage && (kept => stage.isWhole(kept)),
+      })
+      stage?.keep(id, outcome.outputs)
+      return outcome
     } catch (error) {
       // The disk, or files that somebody changed: the attempt has ended all the same.
       return {

@@ -12,6 +12,12 @@ export interface Limits {
   readonly memoryBytes: number | null
 }
 
+/** A user and group by number. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /** A directory or file of the machine that a task sees at a path of its own. */
 export interface Mount {
   readonly from: string
@@ -59,6 +65,8 @@ export interface Driver {
   readonly name: DriverName
   /** A sentence when a spec cannot be run this way; the job is then refused. */
   check(spec: ContainerSpec): string | undefined
+  /** Whom the scratch directory must belong to; null when that is the server's own user. */
+  readonly owner: Owner | null
   files(plan: TaskPlan): Promise<TaskFiles>
 }
 

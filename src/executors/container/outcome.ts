@@ -16,6 +16,10 @@ export interface EndedAttempt {
   readonly ending: Ending | undefined
   readonly lostMessage: string
   readonly cgroups: CgroupRoot | undefined
+  /** Takes the outputs out, and adds them to the outcome. */
+  readonly takeOut?: ((outcome: Outcome) => Promise<Outcome>) | undefined
+  /** Whether a kept outcome is still good. */
+  readonly isWhole?: ((outcome: Outcome) => Promise<boolean>) | undefined
 }
 
 /** The exit code of the runner when an image could not be had (run-tasks.sh). */
@@ -25,8 +29,12 @@ const IMAGE_EXIT_CODE = 120
 export async function outcomeOfAttempt(attempt: EndedAttempt): Promise<Outcome> {
   const file = join(attempt.folder.dir, 'outcome.json')
   const kept = await readFile(file, 'utf8').catch(() => undefined)
-  if (kept !== undefined) return JSON.parse(kept) as Outcome
-  const outcome = await makeOutcome(attempt)
+  if (kept !== undefined) {
+    const outcome = JSON.parse(kept) as Outcome
+    if (attempt.isWhole === undefined || (await attempt.isWhole(outcome))) return outcome
+  }
+  const made = await makeOutcome(attempt)
+  const outcome = attempt.takeOut === undefined ? made : await attempt.takeOut(made)
   if (attempt.note !== undefined) await writeWhole(file, outcome)
   return outcome
 }

@@ -12,7 +12,6 @@ import {
   writeTaskFiles,
 } from './attempt-folder.ts'
 import { type CgroupRoot, openCgroup } from './cgroup.ts'
-import { CLI_USER } from './cli-driver.ts'
 import { type Driver, HOME, type Limits, type Mount, type TaskPlan } from './driver.ts'
 import { findImage, holdImage, type Image, type ImageStore } from './images/index.ts'
 import type { ContainerSpec, TaskSpec } from './spec.ts'
@@ -25,6 +24,8 @@ export interface Preparation {
   readonly folder: AttemptFolder
   readonly images: ImageStore
   readonly cgroups: CgroupRoot | undefined
+  /** Brings in what the job wants, before anything of it runs. */
+  readonly bringIn?: ((folder: AttemptFolder) => Promise<void>) | undefined
 }
 
 /** An image that the store does not have. */
@@ -50,8 +51,9 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
     await holdImage(preparation.images, digest, order.id)
   }
   await placeFiles(folder, spec)
+  await preparation.bringIn?.(folder)
   const shared = await shareDirectories(folder, spec)
-  if (!isRootfs && process.getuid?.() === 0) await giveTo(folder, CLI_USER)
+  if (driver.owner !== null) await giveTo(folder, driver.owner)
 
   const limits: Limits = { cpus: order.needs?.cpus ?? null, memoryBytes: order.needs?.memoryBytes ?? null }
   const seen = new Set<string>()

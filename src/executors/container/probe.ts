@@ -39,10 +39,13 @@ async function probeRootfs(): Promise<ProbeResult> {
   const inner = [bwrap, '--unshare-user', '--ro-bind', '/', '/', '--proc', '/proc', '--', '/bin/true']
   const problem = (await run(bwrap, [...trial, ...inner], {})).problem
   if (problem !== undefined) return { name, driver: null, text: `bwrap does not work here: ${problem}` }
+  const setpriv = process.getuid?.() === 0 ? await findProgram('setpriv') : null
+  if (setpriv === undefined)
+    return { name, driver: null, text: 'setpriv is not installed (Debian: util-linux)' }
   const time = await findGnuTime()
   const resolverFiles: string[] = []
   for (const path of ['/etc/resolv.conf', '/etc/hosts']) if (await isThere(path)) resolverFiles.push(path)
-  const driver = rootfsDriver({ bwrap, time: time ?? null, resolverFiles })
+  const driver = rootfsDriver({ bwrap, time: time ?? null, setpriv, resolverFiles })
   return { name, driver, text: time === undefined ? 'bwrap, without figures (Debian: time)' : 'bwrap' }
 }
 

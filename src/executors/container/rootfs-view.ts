@@ -7,8 +7,11 @@ import { resolveInRoot } from './images/index.ts'
 /** A directory with more entries than this is not rebuilt to make room for a mount point. */
 const ENTRY_COUNT_MAX = 2000
 
-/** The bwrap arguments for a read-only root with these mounts on top, each after those it lies in. */
-export async function viewOf(rootDir: string, mounts: readonly Mount[]): Promise<string[]> {
+/**
+ * The bwrap arguments for a read-only root with these mounts on top, each after those it lies in. `seenAt` is where
+ * bwrap finds the root, which need not be where we do.
+ */
+export async function viewOf(rootDir: string, seenAt: string, mounts: readonly Mount[]): Promise<string[]> {
   const placed: { mount: Mount; to: string }[] = []
   const rebuilt = new Set<string>()
   for (const mount of mounts) {
@@ -23,10 +26,10 @@ export async function viewOf(rootDir: string, mounts: readonly Mount[]): Promise
     if (kind === 'absent') rebuilt.add(await deepestDirectory(rootDir, path))
     placed.push({ mount, to: path })
   }
-  const args = ['--ro-bind', rootDir, '/']
+  const args = ['--ro-bind', seenAt, '/']
   // Outer directories first, or they would hide what was rebuilt inside them.
   const inOrder = [...rebuilt].sort((a, b) => a.length - b.length)
-  for (const dir of inOrder) args.push(...(await rebuild(rootDir, dir)))
+  for (const dir of inOrder) args.push(...(await rebuild(rootDir, seenAt, dir)))
   args.push('--dev', '/dev', '--proc', '/proc')
   for (const { mount, to } of placed) args.push(mount.readOnly ? '--ro-bind' : '--bind', mount.from, to)
   for (const dir of inOrder) args.push('--remount-ro', dir)
@@ -47,7 +50,7 @@ async function deepestDirectory(rootDir: string, path: string): Promise<string> 
  * A read-only root cannot get a new directory. So the deepest directory that is there is replaced by a small one in
  * memory that shows the same entries, and bwrap makes the mount point in that one.
  */
-async function rebuild(rootDir: string, dir: string): Promise<string[]> {
+async function rebuild(rootDir: string, seenAt: string, dir: string): Promise<string[]> {
   const entries = await readdir(join(rootDir, dir), { withFileTypes: true })
   if (entries.length > ENTRY_COUNT_MAX) {
     throw new Error(`no mount is possible in ${dir}: it has more than ${ENTRY_COUNT_MAX} entries`)
@@ -56,7 +59,7 @@ async function rebuild(rootDir: string, dir: string): Promise<string[]> {
   for (const entry of entries) {
     const inside = join(dir, entry.name)
     if (entry.isSymbolicLink()) args.push('--symlink', await readlink(join(rootDir, inside)), inside)
-    else args.push('--ro-bind', join(rootDir, inside), inside)
+    else args.push('--ro-bind', join(seenAt, inside), inside)
   }
   return args
 }

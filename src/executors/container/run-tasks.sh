@@ -15,7 +15,10 @@ ask_to_stop() {
   target=$current
   if [ -f "$where/args" ]; then
     for _ in 1 2 3; do
-      read -r target _rest 2>/dev/null <"/proc/$target/task/$target/children" || target=''
+      child=''
+      # The list has no line end, which read calls a failure though it has read.
+      { read -r child _rest <"/proc/$target/task/$target/children"; } 2>/dev/null
+      target=$child
       [ -n "$target" ] || { kill -TERM "$current" 2>/dev/null; return 0; }
     done
     kill -TERM "-$target" 2>/dev/null || kill -TERM "$target" 2>/dev/null

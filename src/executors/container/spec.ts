@@ -1,6 +1,7 @@
 // What a container job says: 1..n tasks, run one after the other in one scratch directory.
 import { z } from 'zod'
 import type { Json } from '../../core/json.ts'
+import { stageShape } from './stage/stage-spec.ts'
 
 const text = z.string().refine(value => !value.includes('\0'), 'holds a NUL')
 const variables = z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, 'is no variable name'), text)
@@ -67,6 +68,8 @@ const specShape = z
       )
       .max(1000)
       .default([]),
+    /** What is brought in before the first task, and taken out after the last one. */
+    stage: stageShape.prefault({}),
     /** From the gentle stop to the end by force. */
     graceMs: z.int().min(0).max(3_600_000).default(10_000),
     /** How often a failing task is run again. */

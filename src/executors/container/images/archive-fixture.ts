@@ -18,7 +18,12 @@ export async function tarOf(items: readonly Item[]): Promise<Buffer> {
     const header = typeof content === 'string' || Buffer.isBuffer(content) ? {} : content
     const body = header === content ? '' : (content as string | Buffer)
     const isDir = name.endsWith('/')
-    const options = { name, mode: isDir ? 0o755 : 0o644, mtime: new Date(1e12), ...header }
+    const options = {
+      name,
+      mode: isDir || name.startsWith('bin/') ? 0o755 : 0o644,
+      mtime: new Date(1e12),
+      ...header,
+    }
     pack.entry((isDir ? { type: 'directory', ...options } : options) as tar.Header, body)
   }
   pack.finalize()

@@ -1,0 +1,95 @@
+// A file or a directory tree of a job as a gzipped tar, written while it is read. Links are packed as links; what is
+// neither file, directory nor link is left out.
+
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises'
+import { PassThrough, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import tar from 'tar-stream'
+import { type InsideRoot, openInside, pathOf } from './inside-path.ts'
+
+const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+const depthMax = 200
+
+/** The packed tree, its members below `path` as given; undefined when there is no such thing. */
+export async function packTree(root: InsideRoot, path: string): Promise<Readable | undefined> {
+  const top = await openInside(root, path)
+  if (top === undefined) return undefined
+  const pack = tar.pack()
+  const name = path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '') || '.'
+  const packed = new PassThrough()
+  pipeline(pack, createGzip(), packed).catch(error => packed.destroy(error))
+  addOpen(pack, top, name, 0).then(
+    () => pack.finalize(),
+    error => pack.destroy(error),
+  )
+  return packed
+}
+
+/** Adds what is open, and closes it. */
+async function addOpen(pack: tar.Pack, handle: FileHandle, name: string, depth: number): Promise<void> {
+  try {
+    const info = await handle.stat()
+    const header = { name, mode: info.mode & 0o777, mtime: info.mtime, uid: 0, gid: 0 }
+    if (info.isFile()) return await addFile(pack, handle, { ...header, size: info.size })
+    if (!info.isDirectory()) return
+    if (depth > depthMax) throw new Error(`${name} is nested more than ${depthMax} directories deep`)
+    await entry(pack, { ...header, name: `${name}/`, type: 'directory' })
+    for (const child of (await readdir(pathOf(handle))).sort())
+      await addChild(pack, { handle, child, name, depth })
+  } finally {
+    await handle.close()
+  }
+}
+
+async function addChild(
+  pack: tar.Pack,
+  { handle, child, name, depth }: { handle: FileHandle; child: string; name: string; depth: number },
+): Promise<void> {
+  const at = `${pathOf(handle)}/${child}`
+  const inside = `${name}/${child}`
+  // Things may go while they are packed: a job that runs is not held up for it.
+  const info = await lstat(at).catch(() => undefined)
+  if (info === undefined) return
+  if (info.isSymbolicLink()) {
+    const linkname = await readlink(at).catch(() => undefined)
+    if (linkname !== undefined)
+      await entry(pack, { name: inside, type: 'symlink', linkname, mode: 0o777, mtime: info.mtime })
+  } else if (info.isFile() || info.isDirectory()) {
+    const opened = await open(at, info.isFile() ? fileFlags : directoryFlags).catch(() => undefined)
+    if (opened !== undefined) await addOpen(pack, opened, inside, depth + 1)
+  }
+}
+
+function entry(pack: tar.Pack, header: tar.Headers): Promise<void> {
+  return new Promise((done, fail) => {
+    pack.entry(header, error => (error ? fail(error) : done()))
+  })
+}
+
+/** A file that grows meanwhile is packed as far as it was; one that shrinks is filled up, since its size is told first. */
+async function addFile(
+  pack: tar.Pack,
+  handle: FileHandle,
+  header: tar.Headers & { size: number },
+): Promise<void> {
+  if (header.size === 0) return entry(pack, header)
+  await new Promise<void>((done, fail) => {
+    const sink = pack.entry(header, error => (error ? fail(error) : done()))
+    copy(handle, sink, header.size).catch(fail)
+  })
+}
+
+async function copy(handle: FileHandle, sink: NodeJS.WritableStream, size: number): Promise<void> {
+  const chunkBytes = 256 * 1024
+  for (let at = 0; at < size; ) {
+    const buffer = Buffer.alloc(Math.min(chunkBytes, size - at))
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at)
+    const chunk = bytesRead === 0 ? buffer : buffer.subarray(0, bytesRead)
+    at += chunk.length
+    if (!sink.write(chunk)) await new Promise(drained => sink.once('drain', drained))
+  }
+  sink.end()
+}
