@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest'
+import { parseDefinition } from '../language/parse-definition.ts'
+import { findNode } from '../tree/find.ts'
+import { Node } from '../tree/node.ts'
+import type { ScriptFiles } from './find-script.ts'
+import { makeJob } from './make-job.ts'
+import { substitute } from './substitute.ts'
+
+function task(lines = ''): Node {
+  const root = new Node('root', '')
+  root.serverVariables = [
+    { name: 'ECF_HOME', value: '/home' },
+    { name: 'ECF_MICRO', value: '%' },
+  ]
+  for (const node of parseDefinition(`suite s\n family f\n  task t\n${lines}`).nodes) root.add(node)
+  const node = findNode(root, '/s/f/t')!
+  node.run = { tryNumber: 1, password: 'secret', remoteId: '', abortReason: '' }
+  return node
+}
+
+function files(content: Record<string, string>): ScriptFiles {
+  return {
+    read: async path => content[path],
+    isFolder: async () => true,
+    output: async command => `printed by ${command}`,
+  }
+}
+
+test('blocks are left out and variables replaced, as on the real server', async () => {
+  const script =
+    '#!/bin/sh\n%manual\nx %UNKNOWN%\n%end\necho hello %ECF_NAME% try %ECF_TRYNO% colour %COLOUR:blue%\n'
+  expect(await makeJob(task(), files({ '/home/s/f/t.ecf': script }))).toBe(
+    '#!/bin/sh\necho hello /s/f/t try 1 colour blue',
+  )
+})
+
+test('includes are found in ECF_INCLUDE, relative to the script, and once only when asked', async () => {
+  const job = await makeJob(
+    task("   edit ECF_INCLUDE '/inc:/more'\n   edit WHAT deep\n"),
+    files({
+      '/home/s/f/t.ecf': '%include <head.h>\n%includeonce <head.h>\n%include "./near.h"\n%include </abs.h>\n',
+      '/inc/head.h': 'head %WHAT%',
+      '/home/s/f/./near.h': '%includenopp <raw.h>',
+      '/more/raw.h': 'raw %WHAT% %%',
+      '/abs.h': '100%%',
+    }),
+  )
+  expect(job).toBe('head deep\nraw %WHAT% %%\n100%')
+})
+
+test('a nopp block is kept as it is, and another micro character holds from the next line on', async () => {
+  const script = '%nopp\n%include <x>\n%A%\n%end\n%ecfmicro $\n$A$ %A%\n'
+  expect(await makeJob(task('   edit A 1\n'), files({ '/home/s/f/t.ecf': script }))).toBe(
+    '%include <x>\n%A%\n1 %A%',
+  )
+})
+
+test.each([
+  [
+    'an unknown variable',
+    'a\necho %MISSING%',
+    "Variable 'MISSING' is not defined in 'echo %MISSING%' (/home/s/f/t.ecf:2)",
+  ],
+  ['an odd micro', 'echo 100%', "An odd number of % in 'echo 100%' (/home/s/f/t.ecf:1)"],
+  ['a missing include', '%include <no.h>', 'Included file no.h is in none of /home (/home/s/f/t.ecf:1)'],
+  ['a block without end', '%manual\nx', 'manual without an end (/home/s/f/t.ecf:1)'],
+  ['an end without a block', '%end', 'end without a block (/home/s/f/t.ecf:1)'],
+  [
+    'an include of itself',
+    '%include </home/s/f/t.ecf>',
+    'Includes are nested more than 50 deep at /home/s/f/t.ecf',
+  ],
+])('%s is refused with file and line', async (_what, script, text) => {
+  await expect(makeJob(task(), files({ '/home/s/f/t.ecf': script }))).rejects.toThrow(text)
+})
+
+test('a missing script says where it was looked for', async () => {
+  await expect(makeJob(task(), files({}))).rejects.toThrow(
+    'Script for /s/f/t cannot be found: ECF_SCRIPT(/home/s/f/t.ecf) does not exist',
+  )
+})
+
+test('values are substituted again, and a circle is found', () => {
+  const node = task("   edit A '%B%'\n   edit B '%C:%'\n   edit L '%L%'\n")
+  expect(substitute(node, '[%A%]')).toBe('[]')
+  expect(() => substitute(node, '%L%')).toThrow('Variables refer to each other for ever')
+})
