@@ -8,7 +8,13 @@ const launcherFile = fileURLToPath(new URL('./launcher.pl', import.meta.url))
 
 export type KeeperNews =
   | { readonly type: 'forked'; readonly key: string; readonly pid: number }
-  | { readonly type: 'began'; readonly key: string; readonly pid: number; readonly at: number }
+  | {
+      readonly type: 'began'
+      readonly key: string
+      readonly pid: number
+      readonly ticks: number
+      readonly at: number
+    }
   | { readonly type: 'ended'; readonly key: string; readonly ending: Ending }
 
 export interface LauncherLink {
@@ -97,8 +103,8 @@ function readNews(line: string): KeeperNews | undefined {
     case 'F ':
       return { type: 'forked', key, pid: Number(facts) }
     case 'B ': {
-      const [pid, at] = facts.split(' ')
-      return { type: 'began', key, pid: Number(pid), at: Number(at) }
+      const [pid, ticks, at] = facts.split(' ').map(Number)
+      return { type: 'began', key, pid: pid!, ticks: ticks!, at: at! }
     }
     case 'E ':
       return { type: 'ended', key, ending: readEnding(facts) }

@@ -41,6 +41,17 @@ export function findMemoryLimiter(owner: string, proc = '/proc/self'): MemoryLim
   return { how: 'rlimit' }
 }
 
+/** Removes what is not in use any more. */
+export function removeMemoryGroups(limiter: MemoryLimiter): void {
+  if (limiter.how === 'rlimit') return
+  try {
+    removeLeftGroups(limiter.folder)
+    rmdirSync(limiter.folder)
+  } catch {
+    // Attempts still run in it; the next server on this folder finds it again.
+  }
+}
+
 /** Attempts that ended with their keeper leave their group behind; one that is in use cannot be removed. */
 function removeLeftGroups(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

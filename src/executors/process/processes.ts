@@ -6,16 +6,20 @@ import { readdir, readFile } from 'node:fs/promises'
 /** The environment variable by which everything that an attempt started can be told, wherever it went. */
 export const markName = 'SWITCHYARD_ATTEMPT'
 
-/** When the process was started, in kernel ticks since boot; undefined when there is none, or only its remains. */
-export function startTicksOf(pid: number): number | undefined {
+/**
+ * Whether this is still the process that was there at an instant, told in kernel ticks since boot: a later one with
+ * its number was started after that. 0 ticks: it is enough that there is one.
+ */
+export function isStillAlive(pid: number, ticks: number): boolean {
   let stat: string
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   } catch {
-    return undefined // it is gone
+    return false
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
+  if (fields[0] === 'Z' || fields[0] === 'X') return false
+  return ticks === 0 || Number(fields[19]) <= ticks
 }
 
 /** Kills every process with the mark of one of these attempts. Reads the whole of /proc: only for what was lost. */

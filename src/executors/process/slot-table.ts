@@ -14,7 +14,7 @@ export interface SlotEntry {
   readonly slot: number
   readonly key: string
   readonly keeperPid: number
-  /** The keeper's start time in kernel ticks: tells it from a later process with the same number. */
+  /** When it claimed the attempt, in kernel ticks: tells it from a later process with the same number. */
   readonly keeperTicks: number
   readonly startedAt: number
   readonly ending: Ending | undefined

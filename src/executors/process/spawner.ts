@@ -8,8 +8,8 @@ import type { Chunk } from '../executor.ts'
 import { isFileKey, makeStreamFolders, readStream, removeStreams, streamPath } from '../stream-files.ts'
 import type { Ending } from './ending.ts'
 import { type KeeperNews, type LauncherLink, orderFrame, startLauncher } from './launcher-link.ts'
-import { findMemoryLimiter, type MemoryLimiter } from './memory-limit.ts'
-import { killMarked, markName, startTicksOf } from './processes.ts'
+import { findMemoryLimiter, type MemoryLimiter, removeMemoryGroups } from './memory-limit.ts'
+import { isStillAlive, killMarked, markName } from './processes.ts'
 import { type SlotEntry, SlotTable } from './slot-table.ts'
 
 export interface SpawnOrder {
@@ -87,7 +87,7 @@ export class Spawner {
   readonly #options: SpawnerOptions
   readonly #table: SlotTable
   readonly #entries = new Map<string, Entry>()
-  #memory: MemoryLimiter = { how: 'rlimit' }
+  #memory: MemoryLimiter | undefined
   #launcher: LauncherLink | undefined
   #state: 'closed' | 'open' | 'starting' = 'closed'
   #pollTimer: NodeJS.Timeout | undefined
@@ -102,7 +102,6 @@ export class Spawner {
   async open(): Promise<void> {
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 })
     makeStreamFolders(this.#options.folder)
-    this.#memory = this.#options.memoryLimiter ?? findMemoryLimiter(this.#options.folder)
     // The launcher first: once it is ready, no start of an earlier launcher can still be under way.
     await this.#startLauncher()
     const { entries, sameBoot } = this.#table.open()
@@ -194,13 +193,14 @@ export class Spawner {
     this.#launcher = undefined
     this.#table.close()
     this.#entries.clear()
+    if (this.#memory) removeMemoryGroups(this.#memory)
   }
 
   #enter(order: SpawnOrder): Entry {
     const { folder } = this.#options
     const slot = this.#table.take()
     const { limits = {} } = order
-    const limited = limits.memoryBytes !== undefined
+    const memory = limits.memoryBytes === undefined ? undefined : this.#memoryLimiter()
     const frame = orderFrame({
       key: order.key,
       slot,
@@ -212,8 +212,8 @@ export class Spawner {
         order.outFile === undefined && order.errFile === undefined ? join(folder, 'spare', `${slot}`) : '',
       graceMs: order.graceMs ?? graceMsDefault,
       leftovers: order.leftovers ?? 'end',
-      memoryHow: limited ? this.#memory.how : '',
-      memoryFolder: limited && this.#memory.how !== 'rlimit' ? join(this.#memory.folder, order.key) : '',
+      memoryHow: memory?.how ?? '',
+      memoryFolder: memory && memory.how !== 'rlimit' ? join(memory.folder, order.key) : '',
       memoryBytes: limits.memoryBytes ?? 0,
       cpuSeconds: limits.cpuSeconds ?? 0,
       fileBytes: limits.fileBytes ?? 0,
@@ -242,6 +242,12 @@ export class Spawner {
     }
     this.#entries.set(order.key, entry)
     return entry
+  }
+
+  /** Found out when it is needed first: trying takes some milliseconds, and most servers limit no memory. */
+  #memoryLimiter(): MemoryLimiter {
+    this.#memory ??= this.#options.memoryLimiter ?? findMemoryLimiter(this.#options.folder)
+    return this.#memory
   }
 
   async #startLauncher(): Promise<void> {
@@ -300,6 +306,7 @@ export class Spawner {
         if (entry.state === 'sent') entry.keeperPid = item.pid
       } else if (entry.state === 'sent') {
         entry.keeperPid = item.pid
+        entry.keeperTicks = item.ticks
         news.push(this.#begin(entry, item.at))
       }
     }
@@ -340,7 +347,7 @@ export class Spawner {
     if (entry.state === 'running') {
       const found = this.#table.read(entry.slot)
       if (found?.ending) this.#end(entry, found.ending)
-      else if (startTicksOf(entry.keeperPid) !== entry.keeperTicks) this.#lose(entry)
+      else if (!isStillAlive(entry.keeperPid, entry.keeperTicks)) this.#lose(entry)
       else {
         entry.polled = true
         this.#schedulePoll()
@@ -368,10 +375,7 @@ export class Spawner {
     for (const entry of this.#entries.values()) {
       if (entry.unasked || entry.keeperPid === 0 || (entry.state !== 'running' && entry.state !== 'sent'))
         continue
-      const ticks = startTicksOf(entry.keeperPid)
-      if (ticks === undefined || (entry.keeperTicks !== 0 && ticks !== entry.keeperTicks))
-        news.push(this.#lose(entry))
-      else entry.keeperTicks = ticks
+      if (!isStillAlive(entry.keeperPid, entry.keeperTicks)) news.push(this.#lose(entry))
     }
     this.#tell(news)
   }
@@ -394,8 +398,7 @@ export class Spawner {
 
   /** Only to the process that it was: its number may belong to another by now. */
   #signal(entry: Entry, signal: number): void {
-    const ticks = startTicksOf(entry.keeperPid)
-    if (ticks === undefined || (entry.keeperTicks !== 0 && ticks !== entry.keeperTicks)) return
+    if (!isStillAlive(entry.keeperPid, entry.keeperTicks)) return
     try {
       process.kill(entry.keeperPid, signal)
     } catch {
