@@ -12,6 +12,9 @@ import { sqliteCode } from './binding.ts'
 const busy = 5
 
 export class DirectoryLock {
+  // A lock that nobody refers to would be collected as garbage, and its file closed and unlocked with it.
+  static readonly #held = new Set<DirectoryLock>()
+
   readonly #database: DatabaseSync
   readonly #holderFile: string
 
@@ -36,16 +39,28 @@ export class DirectoryLock {
         error,
       )
     }
-    const holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() }
-    writeFileSync(`${holderFile}.part`, JSON.stringify(holder) + '\n', { mode: 0o600 })
-    renameSync(`${holderFile}.part`, holderFile)
-    return new DirectoryLock(database, holderFile)
+    writeHolder(holderFile)
+    const lock = new DirectoryLock(database, holderFile)
+    DirectoryLock.#held.add(lock)
+    return lock
   }
 
+  /** Gives the directory free; a second call does nothing. */
   release(): void {
-    if (!this.#database.isOpen) return
+    if (!DirectoryLock.#held.delete(this)) return
     rmSync(this.#holderFile, { force: true })
     this.#database.close()
+  }
+}
+
+function writeHolder(file: string): void {
+  const holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() }
+  try {
+    rmSync(file, { force: true })
+    writeFileSync(`${file}.part`, JSON.stringify(holder) + '\n', { mode: 0o600 })
+    renameSync(`${file}.part`, file)
+  } catch {
+    // The lock is what counts, and it is held. A full disk must not keep a server from answering what it can.
   }
 }
 

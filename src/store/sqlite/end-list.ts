@@ -11,7 +11,7 @@ import type { Row } from './rows.ts'
 import type { EndStatements } from './sql.ts'
 
 /** How many ended rows one request looks at: each is read whole to see whether it fits. */
-const walkMax = 5000
+const walkMax = 3000
 /** How many ends are taken from one run at a time. */
 const headSize = 50
 

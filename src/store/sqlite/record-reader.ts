@@ -104,7 +104,7 @@ export class SqliteRecords implements Records {
 
   /** Everything that fits, in order, after a key. */
   async *#inOrder(search: Search, order: Order, after: Key | undefined): AsyncGenerator<Candidate> {
-    const few = this.#fewest(search)
+    const few = isInOrder(search, order) ? undefined : this.#fewest(search)
     if (few !== undefined) {
       const fitting = few.filter(
         candidate =>
@@ -224,6 +224,14 @@ function holds({ parent, conditions }: Search, candidate: Candidate): boolean {
     (parent === undefined || candidate.parent === parent) &&
     conditions.every(({ ranges, text }) => holdsIn(ranges, text, candidate.entries))
   )
+}
+
+// One index has exactly what is asked for in the order asked for, so that a page costs no more than its length.
+function isInOrder({ parent, conditions }: Search, order: Order): boolean {
+  if (order.by !== 'seq') return false
+  if (parent !== undefined) return conditions.length === 0
+  const [only] = conditions
+  return conditions.length === 1 && only!.ranges.length === 1 && isPoint(only!.ranges[0])
 }
 
 function isPoint(range: Range | undefined): boolean {

@@ -1,8 +1,15 @@
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { storeConformance } from '../conformance.ts'
+import { aBatch, aJob, anEvent, aPut } from '../testing/samples.ts'
+import { allPages, placesOf } from '../testing/store-world.ts'
+import { openDatabase, storeFailure } from './binding.ts'
+import { Catalog } from './catalog.ts'
+import { migrate } from './migrate.ts'
 import { SqliteStore } from './sqlite-store.ts'
+import { type CommitStats, Writer } from './writer.ts'
 
 storeConformance('sqlite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sqlite-store-'))
@@ -18,3 +25,127 @@ storeConformance('sqlite', async () => {
     remove: () => rm(folder, { recursive: true }),
   }
 })
+
+test('tells its observer what every commit cost, and not of those that failed', async () => {
+  const seen: CommitStats[] = []
+  const { store } = await setup({ observe: stats => seen.push(stats) })
+  await store.commit(aBatch({ newJobs: [aJob({ n: 1 }), aJob({ n: 2 })], events: [anEvent({ seq: 1 })] }))
+  await expect(store.commit(aBatch({ newJobs: [aJob({ n: 1 })] }))).rejects.toThrow()
+  expect(seen).toHaveLength(1)
+  // A job and its spec are two rows.
+  expect(seen[0]).toMatchObject({ rows: 5, statements: 5 })
+  expect(seen[0]!.durationMs).toBeGreaterThan(0)
+})
+
+test('a commit that finds the disk full is rolled back, says so, and can be repeated when there is space', async () => {
+  const directory = await folder()
+  const database = openDatabase(join(directory, 'yard.db'))
+  onTestFinished(() => database.close())
+  migrate(database, 'yard.db')
+  const writer = new Writer(database, new Catalog(database))
+  writer.write(aBatch({ newJobs: [aJob({ n: 1 })] }))
+  const pages = Number(database.prepare('PRAGMA page_count').get()!['page_count'])
+  database.exec(`PRAGMA max_page_count = ${pages + 4}`)
+  const large = aBatch({
+    newJobs: [aJob({ n: 2, message: 'x'.repeat(100_000) })],
+    records: [aPut('c', 'x', { index: [['k', 1]] })],
+  })
+  expect(() => writer.write(large)).toThrow('database or disk is full')
+  expect(
+    storeFailure(
+      thrownBy(() => writer.write(large)),
+      'yard.db',
+    ),
+  ).toMatchObject({ code: 'full' })
+  expect(database.isTransaction).toBe(false)
+  expect(database.prepare('SELECT count(*) AS jobs FROM jobs').get()).toEqual({ jobs: 1 })
+  expect(database.prepare('SELECT count(*) AS names FROM collections').get()).toEqual({ names: 0 })
+
+  database.exec('PRAGMA max_page_count = 1000000')
+  writer.write(large)
+  expect(database.prepare('SELECT count(*) AS jobs FROM jobs').get()).toEqual({ jobs: 2 })
+  expect(database.prepare('SELECT row_count FROM collections').get()).toEqual({ row_count: 1 })
+})
+
+test('a backup is of one moment, while commits go on', async () => {
+  const { store, directory } = await setup()
+  const commits = async (from: number, count: number) => {
+    for (let n = from; n < from + count; n++) {
+      await store.commit(aBatch({ newJobs: [aJob({ n })], events: [anEvent({ seq: n, n })] }))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  await commits(1, 50)
+  const target = join(directory, 'copies')
+  await mkdir(target)
+  await Promise.all([store.backup(target), commits(51, 200)])
+  expect(await readdir(target)).toEqual(['yard.db'])
+  const copy = new SqliteStore({ directory: target })
+  const hot = await copy.open()
+  await copy.close()
+  expect(hot.jobs.length).toBeGreaterThanOrEqual(50)
+  expect(hot.jobs.length).toBe(hot.lastEvent)
+})
+
+test('a list that finds too little ends its page early and goes on from there', async () => {
+  const { store } = await setup()
+  const last = 60_000
+  for (let n = 1; n <= last; n += 5000) {
+    const jobs = Array.from({ length: 5000 }, (_, at) => {
+      const place = n + at
+      return aJob({ n: place, state: 'failed', owner: place === 1 || place === last ? 'rare' : 'ada' })
+    })
+    await store.commit(aBatch({ newJobs: jobs }))
+  }
+  for (const filters of [{ owner: 'rare' }, { owner: 'rare', states: ['failed', 'ready'] as const }]) {
+    for (const order of ['newest', 'oldest'] as const) {
+      const first = await store.history.jobs({ ...filters, order, limit: 5 })
+      expect(first.items).toHaveLength(1)
+      expect(first.next).toBeDefined()
+      const found = await allPages(5, after =>
+        store.history.jobs({ ...filters, order, limit: 5, ...(after !== undefined ? { after } : {}) }),
+      )
+      expect(placesOf(found)).toEqual(order === 'newest' ? [last, 1] : [1, last])
+    }
+  }
+  const ended = await allPages(5, after =>
+    store.history.jobs({ kind: 'none', order: 'ended', limit: 5, ...(after !== undefined ? { after } : {}) }),
+  )
+  expect(ended).toEqual([])
+})
+
+test('blobs that nobody names after a commit are removed once they are old', async () => {
+  const { store } = await setup()
+  const ref = await store.blobs.write([Buffer.from('bytes')] as unknown as AsyncIterable<Uint8Array>)
+  await store.commit(aBatch({ blobs: [{ ...ref, delta: 1 }] }))
+  const hourBefore = new Date(Date.now() - 3_600_000)
+  await utimes(store.blobs.path(ref.hash), hourBefore, hourBefore)
+  await store.commit(aBatch({ blobs: [{ ...ref, delta: 1 }] }))
+  await store.commit(aBatch({ blobs: [{ ...ref, delta: -1 }] }))
+  expect(await store.blobs.stat(ref.hash)).toEqual(ref)
+  await store.commit(aBatch({ blobs: [{ ...ref, delta: -1 }] }))
+  expect(await store.blobs.stat(ref.hash)).toBeUndefined()
+})
+
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'sqlite-store-'))
+  onTestFinished(() => rm(made, { recursive: true }))
+  return made
+}
+
+async function setup(options: { observe?: (stats: CommitStats) => void } = {}) {
+  const directory = join(await folder(), 'data')
+  const store = new SqliteStore({ directory, ...options })
+  await store.open()
+  onTestFinished(() => store.close())
+  return { store, directory }
+}
+
+function thrownBy(action: () => unknown): unknown {
+  try {
+    action()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
