@@ -9,7 +9,8 @@ import { steadyStore } from './steady-store.ts'
 
 /** Makes the store and the executors that the settings ask for. */
 export async function makeAdapters(facts: AdapterFacts): Promise<{ store: Store; executors: Executor[] }> {
-  return { store: await makeStore(facts), executors: await makeExecutors(facts) }
+  const store = await makeStore(facts)
+  return { store, executors: await makeExecutors(facts, store) }
 }
 
 async function makeStore({ settings, dir }: AdapterFacts): Promise<Store> {
@@ -24,24 +25,56 @@ async function makeStore({ settings, dir }: AdapterFacts): Promise<Store> {
   return steadyStore(new SqliteStore({ directory: dir.path }))
 }
 
-async function makeExecutors({ settings, dir, work }: AdapterFacts): Promise<Executor[]> {
-  const { function: functions, process } = settings.executors
-  const executors: Executor[] = []
+async function makeExecutors(facts: AdapterFacts, store: Store): Promise<Executor[]> {
+  const { process, container } = facts.settings.executors
+  const executors = [await makeFunctionExecutor(facts)]
+  if (process.allow) {
+    const { ProcessExecutor } = await import('../executors/process/process-executor.ts')
+    const folder = join(facts.dir.executors, 'process')
+    executors.push(new ProcessExecutor({ folder, ...streamBound(process.streamLimit) }))
+  }
+  if (container.drivers.length > 0) executors.push(await makeContainerExecutor(facts, store))
+  return executors
+}
+
+async function makeFunctionExecutor({ settings, dir, work }: AdapterFacts): Promise<Executor> {
+  const { threads, heap, grace } = settings.executors.function
   const [{ FunctionExecutor }, { builtinFunctions }] = await Promise.all([
     import('../executors/function/function-executor.ts'),
     import('../executors/function/builtin.ts'),
   ])
-  executors.push(
-    new FunctionExecutor({
-      functions: { ...builtinFunctions, ...work },
-      folder: join(dir.executors, 'function'),
-      blobsDir: dir.blobs,
-      ...(functions.threads !== undefined ? { threadsMax: functions.threads } : {}),
-    }),
-  )
-  if (process.allow) {
-    const { ProcessExecutor } = await import('../executors/process/process-executor.ts')
-    executors.push(new ProcessExecutor({ folder: join(dir.executors, 'process') }))
-  }
-  return executors
+  return new FunctionExecutor({
+    functions: { ...builtinFunctions, ...work },
+    folder: join(dir.executors, 'function'),
+    blobsDir: dir.blobs,
+    ...(threads !== undefined ? { threadsMax: threads } : {}),
+    ...(heap !== undefined ? { heapMbMax: Math.max(16, Math.round(heap / 2 ** 20)) } : {}),
+    ...(grace !== undefined ? { graceMs: grace } : {}),
+  })
+}
+
+async function makeContainerExecutor(
+  { settings, dir, clock }: AdapterFacts,
+  store: Store,
+): Promise<Executor> {
+  const { drivers, pull, fetchAllow, streamLimit } = settings.executors.container
+  const [{ ContainerExecutor }, { openImageStore }, { openUrl }, { addressRules }] = await Promise.all([
+    import('../executors/container/container-executor.ts'),
+    import('../executors/container/images/index.ts'),
+    import('../http/outgoing/open-url.ts'),
+    import('../http/outgoing/address-rules.ts'),
+  ])
+  const rules = addressRules(fetchAllow)
+  return new ContainerExecutor({
+    folder: join(dir.executors, 'container'),
+    images: await openImageStore({ dataDir: dir.path, now: clock.now }),
+    drivers,
+    pull,
+    stage: { blobs: store.blobs, openUrl: url => openUrl(url, { rules }) },
+    ...streamBound(streamLimit),
+  })
+}
+
+function streamBound(streamLimit: number | undefined): { streamBytesMax?: number } {
+  return streamLimit === undefined ? {} : { streamBytesMax: streamLimit }
 }

@@ -67,9 +67,10 @@ export async function makeBackup({
     for (const folder of plainFolders) {
       await copied.tree({ from: join(dir.path, folder), to: join(draft, folder) })
     }
-    for (const executor of await namesIn(dir.executors)) {
-      const streams = join('executors', executor, 'streams')
-      await copied.tree({ from: join(dir.path, streams), to: join(draft, streams), byCopy: true })
+    // What jobs printed; an executor's notes about attempts that live now mean nothing later.
+    for (const streams of await streamFolders(dir.executors)) {
+      const to = join(draft, 'executors', streams)
+      await copied.tree({ from: join(dir.executors, streams), to, byCopy: true })
     }
     if (images) {
       await copied.tree({ from: join(dir.path, 'images'), to: join(draft, 'images'), skip: 'incoming' })
@@ -206,9 +207,21 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** The folders called `streams`, in an executor's own folder or one below it. */
+async function streamFolders(executors: string): Promise<string[]> {
+  const found: string[] = []
+  for (const executor of await namesIn(executors)) {
+    for (const part of await namesIn(join(executors, executor))) {
+      if (part === 'streams') found.push(join(executor, part))
+      else if (part === 'spool') found.push(join(executor, part, 'streams'))
+    }
+  }
+  return found
+}
+
 async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(error => {
-    if (isErrno(error, 'ENOENT')) return []
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return []
     throw error
   })
 }

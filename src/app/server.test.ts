@@ -37,7 +37,7 @@ async function start({ settings = {}, calls, ...parts }: Setup = {}) {
     settings: settingsSchema.parse({
       store: 'memory',
       ...settings,
-      executors: { process: { allow: false }, container: { driver: 'none' }, ...settings.executors },
+      executors: { process: { allow: false }, container: { drivers: [] }, ...settings.executors },
       server: { port: 0, ...settings.server },
     }),
     dataPath: parts.dataPath ?? (await folder()),

@@ -96,10 +96,18 @@ const pool = z.strictObject({
   fair: z.boolean().default(false).describe("Owners take turns; rank decides only among one owner's jobs"),
 })
 
+const streamLimit = size.optional().describe('The largest output stream of one attempt; 1 GiB unless said')
+
 const executors = z.strictObject({
   function: z
     .strictObject({
-      threads: count.optional().describe('Worker threads; as many as processors unless said'),
+      threads: count
+        .optional()
+        .describe('Worker threads; as many as processors, and at least two, unless said'),
+      heap: size.optional().describe('The largest heap of one thread; 1 GiB unless said'),
+      grace: duration
+        .optional()
+        .describe('From the request to stop until a thread is ended; 10 s unless said'),
     })
     .prefault({}),
   process: z
@@ -108,17 +116,24 @@ const executors = z.strictObject({
         .boolean()
         .default(true)
         .describe("Whether jobs may be plain processes of the server's own user"),
-      helpers: z.number().int().min(1).max(8).default(1).describe('Helper processes that start children'),
-      grace: duration.prefault('10s').describe('From the request to end until a process is killed'),
+      streamLimit,
     })
     .prefault({}),
   container: z
     .strictObject({
-      driver: z
-        .enum(['rootfs', 'podman', 'docker', 'none'])
-        .default('rootfs')
-        .describe('What runs containers: our own over unpacked images, or an engine'),
-      grace: duration.prefault('10s').describe('From the request to end until a container is killed'),
+      drivers: z
+        .array(z.enum(['rootfs', 'podman', 'docker']))
+        .default(['rootfs', 'podman', 'docker'])
+        .describe('What may run containers, the preferred first: our own over unpacked images, or an engine'),
+      pull: z
+        .enum(['missing', 'never'])
+        .default('missing')
+        .describe('Whether podman and docker may fetch images that they do not have'),
+      fetchAllow: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('Private hosts, addresses or networks (CIDR) from which jobs may fetch their inputs'),
+      streamLimit,
     })
     .prefault({}),
 })
