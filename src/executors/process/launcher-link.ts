@@ -28,6 +28,8 @@ export interface LauncherLink {
 export interface LauncherOptions {
   readonly tablePath: string
   readonly lockPath: string
+  /** How long to wait for an earlier launcher to finish. */
+  readonly lockWaitMs: number
   /** The perl program. */
   readonly perl: string
   onNews(news: KeeperNews[]): void
@@ -38,12 +40,16 @@ export interface LauncherOptions {
 /** Starts a launcher; ready when every start of an earlier one is in the table or will never happen. */
 export function startLauncher(options: LauncherOptions): Promise<LauncherLink> {
   return new Promise((resolve, reject) => {
-    const child: ChildProcess = spawn(options.perl, [launcherFile, options.tablePath, options.lockPath], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true, // a signal to the server's terminal or group is not meant for attempts
-      cwd: '/',
-      env: { PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
-    })
+    const child: ChildProcess = spawn(
+      options.perl,
+      [launcherFile, options.tablePath, options.lockPath, `${options.lockWaitMs}`],
+      {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true, // a signal to the server's terminal or group is not meant for attempts
+        cwd: '/',
+        env: { PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+      },
+    )
     let state: 'starting' | 'ready' | 'closing' | 'gone' = 'starting'
     let problem = ''
     let rest = ''

@@ -8,7 +8,7 @@ use warnings;
 use POSIX ();
 use Fcntl qw(:flock O_RDWR O_CREAT O_WRONLY O_APPEND O_RDONLY);
 
-my ($table_path, $lock_path) = @ARGV;
+my ($table_path, $lock_path, $lock_wait_ms) = @ARGV;
 
 my %calls_of = (
   x86_64 => {
@@ -33,7 +33,7 @@ use constant {
   CLOCK_REALTIME => 0, CLOCK_BOOTTIME => 7,
   RLIMIT_CPU => 0, RLIMIT_FSIZE => 1, RLIMIT_AS => 9,
   WNOHANG => 1, WEXITED => 4, WNOWAIT => 0x01000000, P_PID => 1,
-  O_CLOEXEC => 02000000, F_DUPFD_CLOEXEC => 1030, F_DUPFD => 0,
+  O_CLOEXEC => 02000000, F_DUPFD_CLOEXEC => 1030, F_SETFD => 2, FD_CLOEXEC => 1,
   SLOT_BYTES => 512, HALF_BYTES => 256,
 };
 # The fields of an order, as orderFrame of launcher-link.ts writes them. The last are lists, each after its length.
@@ -70,14 +70,18 @@ sub set_timer {
 
 # ------------------------------------------------------------------ the launcher
 
+# Whatever the server was itself given open, by its own parent, is not for programs.
+if (opendir(my $open, '/proc/self/fd')) {
+  for my $fd (grep { /\A\d+\z/ && $_ > 2 } readdir($open)) { syscall($sys_fcntl, $fd + 0, F_SETFD, FD_CLOEXEC) }
+}
 sysopen(my $lock, $lock_path, O_RDWR | O_CREAT, 0600) or fail("cannot open $lock_path: $!");
 # A keeper holds the lock, too, until its claim is in the table. So who has it alone knows that every start of an
 # earlier launcher is either in the table or will never happen.
 {
-  my $tries = 0;
+  my $until = now_ms() + $lock_wait_ms;
   until (flock($lock, LOCK_EX | LOCK_NB)) {
-    fail("another server uses $lock_path") if ++$tries > 1500;
-    select(undef, undef, undef, 0.02);
+    fail("another server holds $lock_path") if now_ms() > $until;
+    select(undef, undef, undef, 0.01);
   }
 }
 sysopen(my $table, $table_path, O_RDWR | O_CREAT, 0600) or fail("cannot open $table_path: $!");

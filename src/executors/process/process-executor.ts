@@ -9,17 +9,15 @@ import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import { streamPath } from '../stream-files.ts'
 import { type LimitsInForce, outcomeOf } from './ending.ts'
-import type { MemoryLimiter } from './memory-limit.ts'
-import { Spawner, type SpawnNews, type SpawnOrder } from './spawner.ts'
+import { Spawner, type SpawnerOptions, type SpawnNews, type SpawnOrder } from './spawner.ts'
 import { type ProcessSpec, readProcessSpec } from './spec.ts'
 
-export interface ProcessExecutorOptions {
+export interface ProcessExecutorOptions
+  extends Pick<SpawnerOptions, 'perl' | 'memoryLimiter' | 'lockWaitMs'> {
   /** Where attempts, their records and streams are kept. */
   readonly folder: string
   /** The largest stream of an attempt unless its spec says less; 1 GiB unless given. */
   readonly streamBytesMax?: number
-  readonly perl?: string
-  readonly memoryLimiter?: MemoryLimiter
 }
 
 /** The executor named `process`. */
@@ -36,14 +34,19 @@ export class ProcessExecutor implements Executor {
   #report: ((reports: readonly Report[]) => void) | undefined
 
   constructor(options: ProcessExecutorOptions) {
-    this.#folder = resolve(options.folder)
-    this.#streamBytesMax = options.streamBytesMax ?? 1024 ** 3
+    const { folder, streamBytesMax = 1024 ** 3, ...rest } = options
+    this.#folder = resolve(folder)
+    this.#streamBytesMax = streamBytesMax
     this.#spawner = new Spawner({
+      ...rest,
       folder: this.#folder,
       onNews: news => this.#report?.(news.map(item => this.#showNews(item))),
-      ...(options.perl === undefined ? {} : { perl: options.perl }),
-      ...(options.memoryLimiter === undefined ? {} : { memoryLimiter: options.memoryLimiter }),
     })
+  }
+
+  /** The process id of the helper that starts programs. */
+  get helperPid(): number | undefined {
+    return this.#spawner.launcherPid
   }
 
   async open(report: (reports: readonly Report[]) => void): Promise<void> {
@@ -157,7 +160,7 @@ export class ProcessExecutor implements Executor {
         return {
           id: news.key,
           type: 'ended',
-          outcome: { result: 'lost', reason: 'lost', message: news.message },
+          outcome: { result: 'failed', reason: 'lost', message: news.message },
         }
     }
   }

@@ -77,10 +77,6 @@ export class SlotTable {
     return readSlot(slot, bytes.toString('utf8'))
   }
 
-  get isClosed(): boolean {
-    return this.#fd < 0
-  }
-
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1

@@ -12,6 +12,8 @@ import { findMemoryLimiter, type MemoryLimiter, removeMemoryGroups } from './mem
 import { isStillAlive, killMarked, markName } from './processes.ts'
 import { type SlotEntry, SlotTable } from './slot-table.ts'
 
+export { isFileKey as isSpawnKey } from '../stream-files.ts'
+
 export interface SpawnOrder {
   /** Names the attempt for ever: the same key never starts a second program. Letters, digits, `-`, `_`, `.`. */
   readonly key: string
@@ -56,6 +58,8 @@ export interface SpawnerOptions {
   readonly perl?: string
   /** How memory is limited, if not as is found out at open. */
   readonly memoryLimiter?: MemoryLimiter
+  /** How long to wait for an earlier launcher that is still finishing; 30 s unless given. */
+  readonly lockWaitMs?: number
 }
 
 interface Entry {
@@ -71,7 +75,6 @@ interface Entry {
   unasked: boolean
   /** Its keeper cannot tell us: the table is read from time to time. */
   polled: boolean
-  readonly ownStreams: boolean
   frame: Buffer | undefined
   /** A stop that was asked before its keeper was known. */
   stopSignal: number | undefined
@@ -103,7 +106,12 @@ export class Spawner {
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 })
     makeStreamFolders(this.#options.folder)
     // The launcher first: once it is ready, no start of an earlier launcher can still be under way.
-    await this.#startLauncher()
+    try {
+      await this.#startLauncher()
+    } catch (error) {
+      this.#state = 'closed'
+      throw error
+    }
     const { entries, sameBoot } = this.#table.open()
     for (const entry of entries) this.#entries.set(entry.key, foundEntry(entry, sameBoot))
     this.#livenessTimer = setInterval(() => this.#checkKeepers(), livenessMs)
@@ -144,6 +152,11 @@ export class Spawner {
     return this.#adopt(entry).at(-1) ?? currentNews(entry)
   }
 
+  /** The process id of the launcher, for those who watch it. */
+  get launcherPid(): number | undefined {
+    return this.#launcher?.pid
+  }
+
   /** The keys of all that is not forgotten. */
   keys(): string[] {
     return [...this.#entries.keys()]
@@ -152,7 +165,13 @@ export class Spawner {
   /** Asks it to end (TERM, by force after its grace time) or ends it. The end is told as news. */
   stop(key: string, how: 'ask' | 'kill', why: StopRequest): void {
     const entry = this.#entries.get(key)
-    if (!entry || entry.state === 'ended' || entry.state === 'lost') return
+    if (!entry) return
+    const isNews = entry.unasked
+    if (isNews) this.#adopt(entry)
+    if (entry.state === 'ended' || entry.state === 'lost') {
+      if (isNews) setImmediate(() => this.#tell([currentNews(entry)]))
+      return
+    }
     const signal = 40 + 2 * Math.max(0, whys.indexOf(why)) + (how === 'kill' ? 1 : 0)
     if (entry.state === 'sent') entry.stopSignal = Math.max(signal, entry.stopSignal ?? 0)
     else this.#signal(entry, signal)
@@ -236,7 +255,6 @@ export class Spawner {
       message: '',
       unasked: false,
       polled: false,
-      ownStreams: order.outFile === undefined,
       frame,
       stopSignal: undefined,
     }
@@ -252,9 +270,10 @@ export class Spawner {
 
   async #startLauncher(): Promise<void> {
     this.#state = 'starting'
-    this.#launcher = await startLauncher({
+    const launcher = await startLauncher({
       tablePath: this.#table.path,
       lockPath: join(this.#options.folder, 'lock'),
+      lockWaitMs: this.#options.lockWaitMs ?? 30_000,
       perl: this.#options.perl ?? 'perl',
       onNews: news => this.#hear(news),
       onGone: () => {
@@ -262,6 +281,9 @@ export class Spawner {
         this.#relaunch()
       },
     })
+    // The await has let others run: it may have been closed meanwhile.
+    if ((this.#state as string) === 'closed') return launcher.close()
+    this.#launcher = launcher
     this.#state = 'open'
   }
 
@@ -270,8 +292,8 @@ export class Spawner {
     if (this.#state !== 'open') return
     const tryIt = (tries: number): void => {
       this.#startLauncher().then(
-        async () => {
-          if (this.#table.isClosed) return this.#launcher?.close()
+        () => {
+          if (this.#state !== 'open') return
           const frames: Buffer[] = []
           const news: SpawnNews[] = []
           for (const entry of this.#entries.values()) {
@@ -353,8 +375,7 @@ export class Spawner {
         this.#schedulePoll()
       }
     }
-    const news = currentNews(entry)
-    return news ? [news] : []
+    return [currentNews(entry)]
   }
 
   /** Its keeper is gone. The record is read once more, because it may have been written in the last instant. */
@@ -366,7 +387,7 @@ export class Spawner {
     entry.frame = undefined
     entry.message = 'its keeper is gone without an exit record'
     killMarked(new Set([entry.key])).catch(() => {}) // /proc is unreadable: then there is nothing more to be done
-    return currentNews(entry)!
+    return currentNews(entry)
   }
 
   /** A keeper that was killed cannot tell. Asked of the kernel now and then, a part of them each time. */
@@ -411,7 +432,7 @@ export class Spawner {
   }
 }
 
-function currentNews(entry: Entry): SpawnNews | undefined {
+function currentNews(entry: Entry): SpawnNews {
   if (entry.state === 'ended') return { key: entry.key, type: 'ended', ending: entry.ending! }
   if (entry.state === 'lost') return { key: entry.key, type: 'lost', message: entry.message }
   return { key: entry.key, type: 'began', at: entry.startedAt }
@@ -429,7 +450,6 @@ function foundEntry(found: SlotEntry, sameBoot: boolean): Entry {
     message: sameBoot ? '' : 'the machine was restarted while it ran',
     unasked: true,
     polled: false,
-    ownStreams: true,
     frame: undefined,
     stopSignal: undefined,
   }

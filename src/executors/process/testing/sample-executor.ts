@@ -1,7 +1,7 @@
-// The process executor as its conformance tests and their killed servers make it.
+// The process executor as its tests and their killed servers make it.
 
-import { ProcessExecutor } from '../process-executor.ts'
+import { ProcessExecutor, type ProcessExecutorOptions } from '../process-executor.ts'
 
-export function makeExecutor(folder: string): ProcessExecutor {
-  return new ProcessExecutor({ folder })
+export function makeExecutor(folder: string, options: Partial<ProcessExecutorOptions> = {}): ProcessExecutor {
+  return new ProcessExecutor({ folder, ...options })
 }
