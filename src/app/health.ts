@@ -1,6 +1,6 @@
 // What belongs to no dialect: /healthz (the process answers), /readyz (it takes jobs, or why not), /metrics.
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Access } from '../dialects/dialect.ts'
 import { isLoopbackHost } from '../http/addresses.ts'
@@ -12,7 +12,7 @@ export interface HealthParts {
   readonly version: string
   /** Why the server takes no commands; undefined when it does. */
   notReady(): string | undefined
-  /** Whether a caller on this machine may read the metrics without a token: not where a proxy makes all look local. */
+  /** Whether callers on this machine may read the metrics without a token. */
   readonly isMetricsOpen: boolean
 }
 
@@ -34,14 +34,15 @@ export function addHealthRoutes(root: FastifyInstance, parts: HealthParts): void
     },
   })
   root.get('/metrics', async (request, reply) => {
-    if (
-      !parts.isMetricsOpen ||
-      !isLoopbackHost(request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '')
-    ) {
-      await parts.access.demand(request, 'read')
-    }
+    if (!parts.isMetricsOpen || !isFromHere(request)) await parts.access.demand(request, 'read')
     const text = await parts.registry.metrics()
     reply.header('content-type', parts.registry.contentType)
     return reply.send(Buffer.from(text))
   })
+}
+
+/** Asked from this machine, and not by a proxy on it for somebody else. */
+function isFromHere({ headers, socket }: FastifyRequest): boolean {
+  if (headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined) return false
+  return isLoopbackHost(socket.remoteAddress?.replace(/^::ffff:/, '') ?? '')
 }

@@ -25,6 +25,7 @@ export function makeMetrics(): Metrics {
   const registry = openMetrics as unknown as Registry
   const registers = [registry]
   let engine: Engine | undefined
+  const kinds = new BoundedLabels(200)
 
   const answers = new Histogram({
     name: 'switchyard_http_request_duration_seconds',
@@ -170,10 +171,10 @@ export function makeMetrics(): Metrics {
         commitEvents.inc(events)
       },
       started(job, waitMs) {
-        waits.observe({ dialect: job.dialect, kind: job.kind }, waitMs / 1000)
+        waits.observe({ dialect: job.dialect, kind: kinds.label(job.kind) }, waitMs / 1000)
       },
       ended(job, runMs) {
-        runs.observe({ dialect: job.dialect, kind: job.kind, state: job.state }, runMs / 1000)
+        runs.observe({ dialect: job.dialect, kind: kinds.label(job.kind), state: job.state }, runMs / 1000)
       },
     },
     answered({ dialect, route, method, status, durationMs }) {
@@ -186,5 +187,22 @@ export function makeMetrics(): Metrics {
       delay.disable()
       registry.clear()
     },
+  }
+}
+
+/** Submitters choose what a kind is called, and each name costs memory for ever: after so many, the rest are `other`. */
+class BoundedLabels {
+  readonly #known = new Set<string>()
+  readonly #most: number
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  label(value: string): string {
+    if (this.#known.has(value)) return value
+    if (this.#known.size >= this.#most) return 'other'
+    this.#known.add(value)
+    return value
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
+import type { Job } from '../core/job.ts'
 import { makeAdapters } from './adapters.ts'
 import { makeClient } from './cli/client.ts'
 import { systemClock } from './clocks.ts'
@@ -101,10 +102,28 @@ test('with --no-auth everybody may do everything', async () => {
   expect(told).toEqual([])
 })
 
-test('where credentials are required nobody reads without them, on loopback too, and nor do the metrics of a proxy', async () => {
+test('where credentials are required nobody reads without them, on loopback too', async () => {
   const { post, ask } = await start({ settings: { auth: { required: true } } })
   expect(await post('/dummy/read')).toBe(401)
   expect((await ask('/healthz')).status).toBe(200)
+})
+
+test('the metrics are for this machine and for tokens, and a proxy on it does not make strangers local', async () => {
+  const { ask } = await start({ env: { SWITCHYARD_ADMIN_TOKEN: 'a-token-of-the-operator' } })
+  const forwarded = { 'x-forwarded-for': '203.0.113.9' }
+  expect((await ask('/metrics')).status).toBe(200)
+  expect((await ask('/metrics', { headers: forwarded })).status).toBe(401)
+  expect((await ask('/metrics', { headers: forwarded, token: 'a-token-of-the-operator' })).status).toBe(200)
+})
+
+test('names that submitters choose cannot fill the metrics', async () => {
+  const { makeMetrics } = await import('./metrics.ts')
+  const metrics = makeMetrics()
+  for (let n = 0; n < 1_000; n++) metrics.engine.started?.({ dialect: 'dummy', kind: `kind-${n}` } as Job, 1)
+  const text = await metrics.registry.metrics()
+  metrics.close()
+  expect(text.match(/queue_wait_seconds_count/g)).toHaveLength(201)
+  expect(text).toContain('switchyard_job_queue_wait_seconds_count{dialect="dummy",kind="other"} 800')
 })
 
 test('a server that strangers could use does not start, and leaves its port free', async () => {

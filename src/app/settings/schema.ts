@@ -35,9 +35,9 @@ const server = z.strictObject({
     })
     .optional(),
   bodyLimit: size
-    .prefault(defaultLimits.bodyBytes)
+    .prefault('16MiB')
     .describe('Longest body that is read into memory, where a dialect sets no bound of its own'),
-  headerLimit: size.prefault(defaultLimits.headerBytes).describe('All headers of a request together'),
+  headerLimit: size.prefault('32KiB').describe('All headers of a request together'),
   connections: count.default(defaultLimits.connections).describe('Connections at the same time'),
   headersTimeout: duration.prefault('20s').describe('Until the headers of a request must be there'),
   requestTimeout: duration.prefault('10m').describe('Until a whole request, body included, must be there'),
