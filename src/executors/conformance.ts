@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
 import { type AttemptId, attemptIdOf } from '../core/ids.ts'
 import type { Outcome } from '../core/job.ts'
 import type { Json } from '../core/json.ts'
@@ -55,14 +55,14 @@ export interface ConformanceSamples {
 export function executorConformance(subject: ConformanceSubject): void {
   describe.skipIf(subject.skip !== undefined)(
     `executor ${subject.name}${subject.skip ? ` (${subject.skip})` : ''}`,
+    { concurrent: true },
     () => {
-      const undo: (() => Promise<void> | void)[] = []
-      afterEach(async () => {
-        for (const step of undo.splice(0).reverse()) await step()
-      })
-
       /** A world of its own for one test: an open executor on an empty folder. */
-      async function setup() {
+      async function setup({ onTestFinished }: TestContext) {
+        const undo: (() => Promise<void> | void)[] = []
+        onTestFinished(async () => {
+          for (const step of undo.reverse()) await step()
+        })
         const folder = mkdtempSync(join(tmpdir(), 'switchyard-executor-'))
         undo.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
         const { makeExecutor } = (await import(subject.moduleUrl)) as {
@@ -82,8 +82,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         return { folder, samples: subject.samples(folder), open, serve }
       }
 
-      test('an attempt that ends well is reported as succeeded, once', async () => {
-        const { open, samples } = await setup()
+      test('an attempt that ends well is reported as succeeded, once', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.succeeds)
         yard.executor.start([order])
@@ -95,8 +95,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(yard.endsOf(order.id)).toHaveLength(1)
       })
 
-      test('an attempt that fails is reported with its exit code', async () => {
-        const { open, samples } = await setup()
+      test('an attempt that fails is reported with its exit code', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.fails.spec)
         yard.executor.start([order])
@@ -105,8 +105,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(outcome.message).toBeTruthy()
       })
 
-      test('an attempt that runs is reported to have begun, before its end', async () => {
-        const { open, samples } = await setup()
+      test('an attempt that runs is reported to have begun, before its end', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.runsLong)
         yard.executor.start([order])
@@ -121,8 +121,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         ).toEqual(['began', 'ended'])
       })
 
-      test('starting the same attempt again starts nothing: together, while it runs, and after its end', async () => {
-        const { open, samples, folder } = await setup()
+      test('starting the same attempt again starts nothing: together, while it runs, and after its end', async context => {
+        const { open, samples, folder } = await setup(context)
         const yard = await open()
         const path = join(folder, 'marks')
         const order = orderOf(samples.marks(path))
@@ -135,8 +135,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(yard.endsOf(order.id)).toHaveLength(1)
       })
 
-      test('no orders, no looks and nothing to forget are no work', async () => {
-        const { open } = await setup()
+      test('no orders, no looks and nothing to forget are no work', async context => {
+        const { open } = await setup(context)
         const yard = await open()
         yard.executor.start([])
         yard.executor.forget([], { streams: true })
@@ -145,8 +145,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(yard.reports).toEqual([])
       })
 
-      test('a spec that can never run is refused with a sentence; started all the same, it fails to launch', async () => {
-        const { open, samples } = await setup()
+      test('a spec that can never run is refused with a sentence; started all the same, it fails to launch', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         expect(yard.executor.check(samples.impossible)).toMatch(/\w+ \w+/)
         for (const good of [samples.succeeds, samples.runsLong, samples.prints.spec, samples.fails.spec])
@@ -156,8 +156,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.end(order.id)).toMatchObject({ result: 'failed', reason: 'launch' })
       })
 
-      test('checking survives whatever is not a spec at all', async () => {
-        const { open } = await setup()
+      test('checking survives whatever is not a spec at all', async context => {
+        const { open } = await setup(context)
         const yard = await open()
         for (const spec of [
           null,
@@ -173,8 +173,8 @@ export function executorConformance(subject: ConformanceSubject): void {
           expect(yard.executor.check(spec)).toMatch(/\w+ \w+/)
       })
 
-      test('an attempt that is asked to stop ends as stopped, by a user', async () => {
-        const { open, samples } = await setup()
+      test('an attempt that is asked to stop ends as stopped, by a user', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.runsLong)
         yard.executor.start([order])
@@ -183,8 +183,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
       })
 
-      test('an attempt whose time ran out ends as stopped, for its time-out', async () => {
-        const { open, samples } = await setup()
+      test('an attempt whose time ran out ends as stopped, for its time-out', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.runsLong)
         yard.executor.start([order])
@@ -193,8 +193,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'timeout' })
       })
 
-      test('an attempt that does not listen is ended after its grace time', async () => {
-        const { open, samples } = await setup()
+      test('an attempt that does not listen is ended after its grace time', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.ignoresAsking)
         yard.executor.start([order])
@@ -204,8 +204,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
       })
 
-      test('an attempt is killed at once when that is wanted', async () => {
-        const { open, samples } = await setup()
+      test('an attempt is killed at once when that is wanted', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.ignoresAsking)
         yard.executor.start([order])
@@ -214,8 +214,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
       })
 
-      test('a stop right behind the start stops it, and the end is told', async () => {
-        const { open, samples } = await setup()
+      test('a stop right behind the start stops it, and the end is told', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const orders = Array.from({ length: 20 }, () => orderOf(samples.runsLong))
         yard.executor.start(orders)
@@ -225,8 +225,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         for (const { id } of orders) expect(yard.endsOf(id)).toHaveLength(1)
       })
 
-      test('stopping twice, harder, and after the end, still ends once', async () => {
-        const { open, samples } = await setup()
+      test('stopping twice, harder, and after the end, still ends once', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.runsLong)
         yard.executor.start([order])
@@ -241,8 +241,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(yard.endsOf(order.id)).toHaveLength(1)
       })
 
-      test('an attempt that nobody knows can be stopped, forgotten, read and looked for', async () => {
-        const { open } = await setup()
+      test('an attempt that nobody knows can be stopped, forgotten, read and looked for', async context => {
+        const { open } = await setup(context)
         const yard = await open()
         const ids = [orderOf(null).id, '../../etc/passwd', '', 'a b']
         for (const id of ids) {
@@ -256,8 +256,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(yard.reports).toEqual([])
       })
 
-      test('a look tells of each attempt in the order of asking: one that runs, one that ended, one unknown', async () => {
-        const { open, samples } = await setup()
+      test('a look tells of each attempt in the order of asking: one that runs, one that ended, one unknown', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const [runs, ended, unknown] = [orderOf(samples.runsLong), orderOf(samples.fails.spec), orderOf(null)]
         yard.executor.start([runs, ended])
@@ -274,8 +274,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         await yard.end(runs.id)
       })
 
-      test('streams are read by offset while it runs and after its end', async () => {
-        const { open, samples, folder } = await setup()
+      test('streams are read by offset while it runs and after its end', async context => {
+        const { open, samples, folder } = await setup(context)
         const yard = await open()
         const { spec, stream, text, until } = samples.prints
         const size = Buffer.byteLength(text)
@@ -302,8 +302,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(await yard.executor.read(order.id, '../out', 0, 10)).toBeUndefined()
       })
 
-      test('what is forgotten is unknown; its streams stay until they are forgotten, too', async () => {
-        const { open, samples, folder } = await setup()
+      test('what is forgotten is unknown; its streams stay until they are forgotten, too', async context => {
+        const { open, samples, folder } = await setup(context)
         const yard = await open()
         const { spec, stream, text, until } = samples.prints
         await import('node:fs/promises').then(fs => fs.writeFile(join(folder, until), ''))
@@ -320,8 +320,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         )
       })
 
-      test('forgetting an attempt that runs does not lose it', async () => {
-        const { open, samples } = await setup()
+      test('forgetting an attempt that runs does not lose it', async context => {
+        const { open, samples } = await setup(context)
         const yard = await open()
         const order = orderOf(samples.runsLong)
         yard.executor.start([order])
@@ -331,8 +331,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect((await yard.end(order.id)).result).toBe('stopped')
       })
 
-      test('of a crowd, each is run once and told once', async () => {
-        const { open, samples, folder } = await setup()
+      test('of a crowd, each is run once and told once', async context => {
+        const { open, samples, folder } = await setup(context)
         const yard = await open()
         const path = join(folder, 'crowd')
         const crowd = Array.from({ length: subject.crowdCount ?? 1000 }, () => orderOf(samples.marks(path)))
@@ -349,8 +349,8 @@ export function executorConformance(subject: ConformanceSubject): void {
         expect(crowd.every(({ id }) => yard.endsOf(id).length === 1)).toBe(true)
       }, 120_000)
 
-      test('after close nothing is reported; what survives is found by the next, the rest is unknown to it', async () => {
-        const { open, samples } = await setup()
+      test('after close nothing is reported; what survives is found by the next, the rest is unknown to it', async context => {
+        const { open, samples } = await setup(context)
         const first = await open()
         const [runs, ended] = [orderOf(samples.runsLong), orderOf(samples.fails.spec)]
         first.executor.start([runs, ended])
@@ -379,8 +379,8 @@ export function executorConformance(subject: ConformanceSubject): void {
       describe.each([{ helpers: false }, { helpers: true }])(
         'when the server is killed (its helpers too: $helpers)',
         how => {
-          test('what ran is found running or ended, with its exit code, and is never run again', async () => {
-            const { open, serve, samples, folder } = await setup()
+          test('what ran is found running or ended, with its exit code, and is never run again', async context => {
+            const { open, serve, samples, folder } = await setup(context)
             const server = await serve()
             const path = join(folder, 'marks')
             const [runs, prints, fails, marks] = [
@@ -415,8 +415,8 @@ export function executorConformance(subject: ConformanceSubject): void {
             expect((await yard.end(runs.id)).result).toBe('stopped')
           })
 
-          test('at any instant, every attempt is run exactly once in the end', async () => {
-            const { open, serve, samples, folder } = await setup()
+          test('at any instant, every attempt is run exactly once in the end', async context => {
+            const { open, serve, samples, folder } = await setup(context)
             const rounds = 4
             const orders: { order: StartOrder; path: string }[] = []
             const endsSeen = new Set<AttemptId>()
@@ -445,7 +445,7 @@ export function executorConformance(subject: ConformanceSubject): void {
       )
 
       test('nothing of an attempt is left running after its end or its stop', async context => {
-        const { open, samples, folder } = await setup()
+        const { open, samples, folder } = await setup(context)
         if (!samples.leavesProcess) return context.skip('it runs no processes')
         const yard = await open()
         const path = join(folder, 'ticks')

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Outcome } from '../../core/job.ts'
 import type { Json } from '../../core/json.ts'
 import { executorConformance } from '../conformance.ts'
@@ -28,16 +28,13 @@ executorConformance({
   }),
 })
 
-const undo: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step()
-})
-
 async function setup(options: Partial<FunctionExecutorOptions> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-function-'))
-  undo.push(() => rmSync(folder, { recursive: true, force: true }))
   const executor = makeExecutor(folder, options)
-  undo.push(() => executor.close())
+  onTestFinished(async () => {
+    await executor.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
   const reports: Report[] = []
   const ends = new Map<string, PromiseWithResolvers<Outcome>>()
   const begins = new Map<string, PromiseWithResolvers<void>>()

@@ -2,10 +2,13 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test as testAlone } from 'vitest'
 import { executorConformance } from '../conformance.ts'
 import { findMemoryLimiter, removeMemoryGroups } from './memory-limit.ts'
 import { aProcessYard, eventually, isAlive, keeperOf, lines, sh } from './testing/process-yard.ts'
+
+// Each has a world of its own, and most of its time is waiting.
+const test = testAlone.concurrent
 
 executorConformance({
   name: 'process',
