@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 
 /** The file of a blob. */
 export function blobFile(blobsDir: string, hash: string): string {
-  return join(blobsDir, hash.slice(0, 2), hash)
+  return join(blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash)
 }
 
 /** Makes a finished, synced file a blob by moving it; the folder is synced too. */
@@ -13,7 +13,12 @@ export async function keepFile(blobsDir: string, file: string, hash: string): Pr
   const target = blobFile(blobsDir, hash)
   await mkdir(dirname(target), { recursive: true })
   await rename(file, target)
-  const folder = await open(dirname(target))
+  // The file's name, and those of folders that may be new, are on the disk before anybody hears of them.
+  for (const folder of [dirname(target), dirname(dirname(target)), blobsDir]) await syncFolder(folder)
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path)
   try {
     await folder.sync()
   } finally {

@@ -30,7 +30,8 @@ export async function makeArchive(input: Json, tools: WorkTools): Promise<WorkRe
   try {
     const sizeBytes = await writeArchive(plan, tools, target.sink)
     const outputs = await target.finish(sizeBytes)
-    return { detail: { archiveBytes: sizeBytes }, outputs }
+    const blob = outputs[0]?.blob
+    return { detail: { archiveBytes: sizeBytes, ...(blob ? { archiveHash: blob.hash } : {}) }, outputs }
   } catch (error) {
     await target.drop()
     throw error

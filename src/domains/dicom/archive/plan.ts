@@ -13,6 +13,8 @@ export type ArchivePlan = {
   readonly level: number
   /** The term of the encoding for files that name none. */
   readonly defaultTerm: string
+  /** Files whose syntax can be turned into this one are; the others go as they are. */
+  readonly transcode?: string
   /** Where the bytes go: kept as a blob, or streamed to a local socket that somebody listens on. */
   readonly target: { readonly type: 'blob' } | { readonly type: 'socket'; readonly path: string }
 }

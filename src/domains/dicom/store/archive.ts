@@ -18,7 +18,7 @@ import {
   setMeta,
 } from './bodies.ts'
 import { Browse, fileOf, seriesStatus } from './browse.ts'
-import { logChange } from './change-log.ts'
+import { changesAbout, dropChange, logChange } from './change-log.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { type KnownSeries, KnownSeriesCache } from './known-series.ts'
 import type { ArchiveParts, WriteBatch } from './parts.ts'
@@ -148,17 +148,38 @@ export class Archive {
     return new Set(await this.browse.childIds(series))
   }
 
+  /** In one batch: the old one goes with everything that it leaves empty, and the new one comes with it. */
   async #overwrite(arrival: Arrival): Promise<void> {
     const { ids } = arrival.summary
     await this.#locks.run(structure, () =>
       this.#locks.run(ids.patient, async () => {
+        this.#known.dropPatient(ids.patient)
         const before = await this.browse.get('instance', ids.instance)
+        const doomed = before ? [before] : []
+        if (before) await this.#markEmptyAncestors(before, doomed)
+        const gone = new Set(doomed.map(resource => resource.level))
+        const isNew = async (level: Level): Promise<boolean> =>
+          gone.has(level) || !(await this.browse.get(level, ids[level]))
+        const added = {
+          patient: await isNew('patient'),
+          study: await isNew('study'),
+          series: await isNew('series'),
+        }
+        const forgotten = await this.#changesOf(doomed)
         await this.#write(batch => {
-          if (before) this.#subtract(batch, before)
-          this.#add(batch, arrival, { patient: false, study: false, series: false })
+          for (const resource of doomed) this.#subtract(batch, resource)
+          for (const id of forgotten) dropChange(batch, id)
+          this.#add(batch, arrival, added)
         })
       }),
     )
+  }
+
+  /** The change log does not speak of what is gone. */
+  async #changesOf(doomed: readonly Resource[]): Promise<string[]> {
+    const found: string[] = []
+    for (const { id } of doomed) found.push(...(await changesAbout(this.parts.records, id)))
+    return found
   }
 
   /** Adds an instance, and those of its ancestors that are new. */
@@ -242,8 +263,10 @@ export class Archive {
       this.#known.dropPatient(patient.id)
       const doomed = await this.#doomed(resource)
       const remaining = await this.#markEmptyAncestors(resource, doomed)
+      const forgotten = await this.#changesOf(doomed)
       await this.#write(batch => {
         for (const gone of doomed) this.#subtract(batch, gone)
+        for (const change of forgotten) dropChange(batch, change)
       })
       return { remaining }
     })

@@ -34,12 +34,46 @@ export interface Change {
 
 const collection = 'dicom.change'
 const counter = 'dicom.change'
+/** The number of the newest change is kept apart: it outlives the change. */
+const newest = 'dicom.change.newest'
 
 /** Writes a change into a batch. */
 export function logChange(batch: WriteBatch, type: ChangeType, level: Level, id: string): void {
   const seq = batch.next(counter)
+  batch.record({ put: { collection: newest, id: newest, body: seq } })
   const body = { type, level, id, at: batch.now }
-  batch.record({ put: { collection, id: String(seq), body, index: [['seq', seq]] } })
+  batch.record({
+    put: {
+      collection,
+      id: String(seq),
+      body,
+      index: [
+        ['seq', seq],
+        ['about', id],
+      ],
+    },
+  })
+}
+
+/** The changes about a resource, to be dropped with it. */
+export async function changesAbout(records: Records, resource: string): Promise<string[]> {
+  const found: string[] = []
+  let after: string | undefined
+  do {
+    const page = await records.list({
+      collection,
+      where: [{ name: 'about', is: resource }],
+      limit: 1000,
+      ...(after === undefined ? {} : { after }),
+    })
+    found.push(...page.items.map(record => record.id))
+    after = page.next
+  } while (after !== undefined)
+  return found
+}
+
+export function dropChange(batch: WriteBatch, id: string): void {
+  batch.record({ drop: { collection, id } })
 }
 
 /** Changes after a number, oldest first, and whether these are the last. */
@@ -55,6 +89,11 @@ export async function listChanges(
   })
   const found = page.items.slice(0, query.limit).map(record => readChange(record.id, record.body))
   return { changes: found, isDone: page.items.length <= query.limit && page.next === undefined }
+}
+
+/** The number of the newest change, also when that was dropped; 0 before the first. */
+export async function newestSeq(records: Records): Promise<number> {
+  return Number((await records.get(newest, newest))?.body ?? 0)
 }
 
 /** The newest change. */

@@ -4,13 +4,13 @@ import type { Records } from '../../../store/store.ts'
 import type { Level } from '../levels.ts'
 import type { WriteBatch } from './parts.ts'
 
-export type TotalsBody = Record<Level, number> & { bytes: number; lastChange: number }
+export type TotalsBody = Record<Level, number> & { bytes: number }
 
 const collection = 'dicom.totals'
 const id = 'all'
 
 export class Totals {
-  #now: TotalsBody = { patient: 0, study: 0, series: 0, instance: 0, bytes: 0, lastChange: 0 }
+  #now: TotalsBody = { patient: 0, study: 0, series: 0, instance: 0, bytes: 0 }
 
   /** Reads what was written last; also after a commit failed and memory is ahead of the store. */
   async load(records: Records): Promise<void> {

@@ -1,0 +1,48 @@
+// What every route of this dialect works with: the archive, the settings, and the options that may change at run time.
+
+import type { Dictionary } from '../../domains/dicom/dictionary/dictionary.ts'
+import type { Archive } from '../../domains/dicom/store/archive.ts'
+import { encodingTerms } from '../../domains/dicom/text/decode.ts'
+import type { Kit } from '../dialect.ts'
+import type { JobHistory } from './job-history.ts'
+import type { Meters } from './metrics.ts'
+import type { OrthancSettings } from './settings.ts'
+import type { SocketFolder } from './waited-archive.ts'
+
+export interface House {
+  readonly kit: Kit
+  readonly settings: OrthancSettings
+  readonly dictionary: Dictionary
+  readonly archive: Archive
+  readonly history: JobHistory
+  readonly meters: Meters
+  readonly live: LiveOptions
+  readonly sockets: SocketFolder
+  readonly startedAt: number
+}
+
+/** Options that clients change until the next start. */
+export interface LiveOptions {
+  logLevels: Map<string, string>
+  defaultEncoding: string
+  acceptedSyntaxes: readonly string[]
+  acceptsUnknownClasses: boolean
+  hasMetrics: boolean
+}
+
+export const logCategories = ['generic', 'plugins', 'http', 'sqlite', 'dicom', 'jobs', 'lua'] as const
+
+export function liveOptions(settings: OrthancSettings): LiveOptions {
+  return {
+    logLevels: new Map(logCategories.map(category => [category, 'default'])),
+    defaultEncoding: settings.defaultEncoding,
+    acceptedSyntaxes: settings.acceptedSyntaxes,
+    acceptsUnknownClasses: settings.acceptsUnknownClasses,
+    hasMetrics: settings.hasMetrics,
+  }
+}
+
+/** The DICOM term of the default encoding. */
+export function defaultTerm(house: House): string {
+  return encodingTerms[house.live.defaultEncoding] ?? 'ISO_IR 100'
+}

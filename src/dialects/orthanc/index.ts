@@ -1,0 +1,241 @@
+// The Orthanc dialect: a DICOM archive with jobs, at the paths of the original.
+
+import fastifyMultipart from '@fastify/multipart'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Refused } from '../../core/refusal.ts'
+import { makeDictionary } from '../../domains/dicom/dictionary/dictionary.ts'
+import { Archive } from '../../domains/dicom/store/archive.ts'
+import { encodingTerms } from '../../domains/dicom/text/decode.ts'
+import { takeAnyBody } from '../../http/bodies.ts'
+import { pathOf } from '../../http/paths.ts'
+import { refusalOf } from '../../http/refusal-of.ts'
+import type { Dialect, Kit } from '../dialect.ts'
+import { recognise } from './access.ts'
+import { Call, type Handler } from './call.ts'
+import { codes, errorOf, OrthancError } from './errors.ts'
+import { type House, liveOptions } from './house.ts'
+import { JobHistory } from './job-history.ts'
+import { Meters } from './metrics.ts'
+import { allowOf, type Match, type Method, Router, segmentsOf } from './router.ts'
+import { archiveRoutes } from './routes/archives.ts'
+import { attachmentRoutes } from './routes/attachments.ts'
+import { createRoutes } from './routes/create.ts'
+import { instanceRoutes } from './routes/instances.ts'
+import { ActionRefused, jobRoutes } from './routes/jobs.ts'
+import { metadataRoutes } from './routes/metadata.ts'
+import { resourceRoutes } from './routes/resources.ts'
+import { systemRoutes } from './routes/system.ts'
+import { toolRoutes } from './routes/tools.ts'
+import { sendAnswer, sendEmpty, sendFailure } from './send.ts'
+import { readSettings } from './settings.ts'
+import { SocketFolder } from './waited-archive.ts'
+
+const claims = [
+  ...['/system', '/statistics', '/changes', '/exports', '/tools', '/plugins', '/jobs'],
+  ...['/patients', '/studies', '/series', '/instances'],
+]
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
+
+export const orthanc: Dialect = {
+  name: 'orthanc',
+  claims,
+  // Its jobs are work of ours on its own files, never a program of the caller's choice.
+  access: { anonymous: ['read', 'submit', 'operate', 'administer'] },
+  work: {
+    'dicom.archive': {
+      url: new URL('../../domains/dicom/archive/make-archive.ts', import.meta.url).href,
+      export: 'makeArchive',
+    },
+    'dicom.media': {
+      url: new URL('../../domains/dicom/archive/make-archive.ts', import.meta.url).href,
+      export: 'makeArchive',
+    },
+  },
+  pools: section => {
+    const { concurrentJobs } = readSettings(section)
+    return { orthanc: concurrentJobs === 0 ? {} : { slots: concurrentJobs } }
+  },
+  async open(kit) {
+    const house = makeHouse(kit)
+    const router = makeRouter(house)
+    for (const name of house.settings.unknown)
+      kit.log.warn({ option: name }, 'an Orthanc option is not known here')
+    return {
+      routes: async scope => addRoutes(scope, house, router),
+      async ready() {
+        await house.archive.open()
+        await house.history.open({ forgetsAll: !house.settings.savesJobs })
+      },
+      async close() {
+        await house.archive.close()
+        await house.history.close()
+        house.sockets.remove()
+      },
+    }
+  },
+}
+
+function makeHouse(kit: Kit): House {
+  const settings = readSettings(kit.settings)
+  const dictionary = makeDictionary(settings.dictionary, { vendors: settings.hasVendorTags })
+  const archive = new Archive({
+    records: kit.records,
+    blobs: kit.blobs,
+    write: change => kit.engine.write(change),
+    clock: kit.clock,
+    random: kit.random,
+    dictionary,
+    options: {
+      overwriteInstances: settings.overwriteInstances,
+      stableMs: settings.stableMs,
+      sizeBytesMax: settings.storageBytesMax,
+      patientsMax: settings.patientsMax,
+      defaultTerm: encodingTerms[settings.defaultEncoding] ?? 'ISO_IR 100',
+    },
+    onError: error => kit.log.error({ err: error }, 'the archive of instances failed in the background'),
+  })
+  return {
+    kit,
+    settings,
+    dictionary,
+    archive,
+    history: new JobHistory(kit, {
+      dialect: 'orthanc',
+      jobsMax: settings.jobsHistorySize,
+      archivesMax: settings.mediaArchiveSize,
+    }),
+    meters: new Meters(() => performance.now()),
+    live: liveOptions(settings),
+    sockets: new SocketFolder(),
+    startedAt: kit.clock.now(),
+  }
+}
+
+function makeRouter(house: House): Router<Handler> {
+  const router = new Router<Handler>()
+  const groups = [
+    ...[systemRoutes, toolRoutes, resourceRoutes, instanceRoutes, metadataRoutes],
+    ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes],
+  ]
+  for (const addGroup of groups)
+    addGroup((method, pattern, handler) => router.add(method, pattern, handler), house)
+  return router
+}
+
+/** One route of the server for each claim: which handler it is, this dialect's own table tells. */
+function addRoutes(scope: FastifyInstance, house: House, router: Router<Handler>): void {
+  takeAnyBody(scope, 'stream')
+  scope.register(fastifyMultipart, { limits: { fileSize: Number.POSITIVE_INFINITY } })
+  scope.setErrorHandler((error, request, reply) => answerError(house, error, request, reply))
+  scope.setNotFoundHandler(async (request, reply) => {
+    // Only methods that nothing here has come this far.
+    if (await recognise(house, request, reply)) sendEmpty(reply, 400)
+    return reply
+  })
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    house.meters.activeRequests++
+    const done = house.meters.time('orthanc_rest_api_duration_ms')
+    try {
+      await answer(house, router, request, reply)
+    } finally {
+      house.meters.activeRequests--
+      done()
+    }
+    return reply
+  }
+  scope.addHook('onRoute', () => {})
+  for (const path of claims) {
+    for (const url of [path, `${path}/`, `${path}/*`])
+      scope.route({ method: methods as Method[], url, handler })
+  }
+}
+
+async function answer(
+  house: House,
+  router: Router<Handler>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const principal = await recognise(house, request, reply)
+  if (!principal) return
+  const url = new URL(request.url.replace(/^\/+/, '/'), 'http://localhost')
+  const method = methodOf(request, url.searchParams)
+  const options = { ...sendOptions(house), method: method ?? request.method }
+  if (request.method === 'PATCH') return sendEmpty(reply, 400)
+  if (request.method === 'HEAD' || request.method === 'OPTIONS') return sendEmpty(reply, 404)
+  try {
+    const match = router.match(segmentsOf(pathOf(request.url)))
+    if (!match || method === undefined) throw new OrthancError(codes.unknownResource)
+    const handler = match.handlers.get(method)
+    if (!handler) return sendUnhandled(request, reply, match, options)
+    const call = new Call({
+      request,
+      reply,
+      principal,
+      params: match.params,
+      rest: match.rest,
+      query: url.searchParams,
+    })
+    const result = await handler(call)
+    await sendAnswer(request, reply, result, options)
+  } catch (error) {
+    await answerError(house, error, request, reply, options.method)
+  }
+}
+
+/** A path that has other methods, or none: a node within the tree lists what is below it. */
+async function sendUnhandled(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  match: Match<Handler>,
+  options: ReturnType<typeof sendOptions> & { method: string },
+): Promise<void> {
+  if (match.handlers.size > 0) {
+    reply.header('allow', allowOf(match.handlers))
+    sendEmpty(reply, 405)
+    return
+  }
+  if (options.method !== 'GET') throw new OrthancError(codes.unknownResource)
+  await sendAnswer(request, reply, { json: match.children }, options)
+}
+
+/** Clients that can only GET and POST name the method that they mean. */
+function methodOf(request: FastifyRequest, query: URLSearchParams): Method | undefined {
+  const own = request.method.toUpperCase()
+  const asked =
+    own === 'GET' || own === 'POST'
+      ? (request.headers['x-http-method-override'] ?? query.get('_method'))
+      : null
+  const method = String(asked ?? own).toUpperCase()
+  return method === 'GET' || method === 'POST' || method === 'PUT' || method === 'DELETE' ? method : undefined
+}
+
+function sendOptions({ settings }: House): { describesErrors: boolean; compresses: boolean } {
+  return { describesErrors: settings.describesErrors, compresses: settings.compresses }
+}
+
+async function answerError(
+  house: House,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  method = request.method,
+): Promise<void> {
+  if (reply.sent) return
+  const options = { ...sendOptions(house), method }
+  if (error instanceof OrthancError) return sendFailure(request, reply, error, options)
+  if (error instanceof ActionRefused) {
+    return sendFailure(request, reply, new OrthancError(error.code, error.message), {
+      ...options,
+      status: 400,
+    })
+  }
+  const refusal = refusalOf(error)
+  if (refusal !== undefined) {
+    const known = errorOf(new Refused(refusal))
+    const status = refusal.kind === 'too-large' ? { status: 413 } : {}
+    return sendFailure(request, reply, known, { ...options, ...status })
+  }
+  house.kit.log.error({ err: error, method, path: pathOf(request.url) }, 'a request failed')
+  return sendFailure(request, reply, new OrthancError(codes.internal), options)
+}

@@ -1,0 +1,103 @@
+// Metadata of resources: facts that are not in the DICOM file, by name or number.
+
+import { createHash } from 'node:crypto'
+import { type Level, levels } from '../../../domains/dicom/levels.ts'
+import { metadataNumbers, type Resource } from '../../../domains/dicom/store/bodies.ts'
+import { dicomTime } from '../../../domains/dicom/store/time.ts'
+import { type Answer, type Call, emptyText, json } from '../call.ts'
+import { codes, fail } from '../errors.ts'
+import type { House } from '../house.ts'
+import { levelPaths } from '../shapes.ts'
+import type { Routes } from './route.ts'
+
+/** Users may write from here on. */
+export const userNumberMin = 1024
+
+export const metadataRoutes: Routes = (add, house) => {
+  for (const level of levels) {
+    const base = `/${levelPaths[level]}/{id}/metadata`
+    add('GET', base, call => listMetadata(house, call, level))
+    add('GET', `${base}/{name}`, async call => {
+      const number = readNumber(house, call.param('name'))
+      const resource = await need(house, level, call)
+      const found = metadataOf(house, resource)[number]
+      if (!found) return undefined
+      return { text: found[0], headers: { etag: etagOf(found[1], found[0]) } }
+    })
+    add('PUT', `${base}/{name}`, call => putMetadata(house, call, level))
+    add('DELETE', `${base}/{name}`, async call => {
+      const number = readNumber(house, call.param('name'))
+      if (number < userNumberMin) return { status: 403 }
+      const resource = await need(house, level, call)
+      const found = resource.body.meta[number]
+      if (!found) fail(codes.unknownResource)
+      checkRevision(house, call, etagOf(found[1], found[0]))
+      await house.archive.dropMetadata(level, resource.id, number)
+      return emptyText
+    })
+  }
+}
+
+async function need(house: House, level: Level, call: Call): Promise<Resource> {
+  return (await house.archive.browse.get(level, call.param('id'))) ?? fail(codes.unknownResource)
+}
+
+/** What the resource has; while it is growing, its last update is in memory only. */
+function metadataOf(house: House, { id, body }: Resource) {
+  const lastAt = house.archive.stability.lastAt(id)
+  if (lastAt === undefined) return body.meta
+  const revision = body.meta[metadataNumbers.LastUpdate]?.[1] ?? 0
+  return { ...body.meta, [metadataNumbers.LastUpdate]: [dicomTime(lastAt), revision] as [string, number] }
+}
+
+export async function listMetadata(house: House, call: Call, level: Level): Promise<Answer> {
+  const resource = await need(house, level, call)
+  const shown = showMetadata(house, resource)
+  return json(call.has('expand') ? shown : Object.keys(shown))
+}
+
+/** All metadata of a resource, by name, in order of their numbers. */
+export function showMetadata(house: House, resource: Resource): Record<string, string> {
+  const shown: Record<string, string> = {}
+  for (const [number, [text]] of Object.entries(metadataOf(house, resource))) {
+    shown[nameOf(house, Number(number))] = text
+  }
+  return shown
+}
+
+async function putMetadata(house: House, call: Call, level: Level): Promise<Answer> {
+  const number = readNumber(house, call.param('name'))
+  if (number < userNumberMin) return { status: 403 }
+  const resource = await need(house, level, call)
+  const before = resource.body.meta[number]
+  if (before) checkRevision(house, call, etagOf(before[1], before[0]))
+  const text = await call.text()
+  const revision = await house.archive.setMetadata(level, resource.id, number, text)
+  if (revision === undefined) return undefined
+  return { text: '', headers: { etag: etagOf(revision, text) } }
+}
+
+/** Where revisions are checked, what is replaced must be what the client has seen. */
+export function checkRevision(house: House, call: Call, etag: string): void {
+  if (!house.settings.checksRevisions) return
+  if (call.request.headers['if-match']?.trim() !== etag) fail(codes.revision)
+}
+
+export function etagOf(revision: number, text: string | { md5: string }): string {
+  const md5 = typeof text === 'string' ? createHash('md5').update(text, 'utf8').digest('hex') : text.md5
+  return `"${revision}-${md5}"`
+}
+
+function readNumber(house: House, name: string): number {
+  const known =
+    (metadataNumbers as Readonly<Record<string, number>>)[name] ?? house.settings.userMetadata.get(name)
+  if (known !== undefined) return known
+  if (/^\d{1,5}$/.test(name) && Number(name) <= 65_535) return Number(name)
+  return fail(codes.inexistentItem)
+}
+
+function nameOf(house: House, number: number): string {
+  for (const [name, known] of Object.entries(metadataNumbers)) if (known === number) return name
+  for (const [name, known] of house.settings.userMetadata) if (known === number) return name
+  return String(number)
+}

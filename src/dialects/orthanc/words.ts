@@ -1,0 +1,48 @@
+// The state of a job in the original's words, and its error codes.
+
+import type { Job } from '../../core/job.ts'
+import { codes } from './errors.ts'
+
+export type StateWord = 'Pending' | 'Running' | 'Success' | 'Failure' | 'Paused' | 'Retry'
+
+/** The state that a client is told. */
+export function stateWord({ state, held }: Pick<Job, 'state' | 'held'>): StateWord {
+  switch (state) {
+    case 'blocked':
+      return 'Pending'
+    case 'ready':
+      return held ? 'Paused' : 'Pending'
+    case 'delayed':
+      return 'Retry'
+    case 'starting':
+      return 'Pending'
+    case 'running':
+      return 'Running'
+    case 'succeeded':
+      return 'Success'
+    case 'failed':
+    case 'cancelled':
+      return 'Failure'
+  }
+}
+
+/** The error code of a job: 0 while there is none. */
+export function errorCode({ state, reason, detail }: Pick<Job, 'state' | 'reason' | 'detail'>): number {
+  switch (state) {
+    case 'cancelled':
+      return codes.cancelled
+    case 'failed': {
+      const told = detail?.['errorCode']
+      if (typeof told === 'number') return told
+      return reason === 'memory' ? 4 : reason === 'timeout' ? 13 : codes.internal
+    }
+    default:
+      return 0
+  }
+}
+
+/** The names of our kinds of work. */
+export const jobTypes: Readonly<Record<string, string>> = {
+  'dicom.archive': 'Archive',
+  'dicom.media': 'Media',
+}
