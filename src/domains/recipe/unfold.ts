@@ -97,6 +97,21 @@ export function unfold(
   return refusal === undefined ? { unfolded: { recipes: work.recipes, steps: work.steps } } : { refusal }
 }
 
+/** For each step below conditions, the sides of conditions that must be open for it to exist. */
+export function guardsOf(unfolded: Unfolded): Map<string, readonly string[]> {
+  const above = new Map<string, readonly string[]>()
+  const guards = new Map<string, readonly string[]>()
+  for (const step of unfolded.steps) {
+    const own = new Set<string>()
+    // Behind a soft join it no longer matters which side of a condition was taken.
+    const isSoft = step.does === 'join' && step.soft
+    if (!isSoft) for (const need of step.needs) for (const gate of above.get(need) ?? []) own.add(gate)
+    if (own.size > 0) guards.set(step.key, [...own])
+    above.set(step.key, step.does === 'condition' ? [...own, step.key] : [...own])
+  }
+  return guards
+}
+
 interface Place {
   readonly input: ReadonlyMap<string, Source>
   /** What has to be done before its first nodes. */

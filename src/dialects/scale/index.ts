@@ -1,0 +1,68 @@
+// The Scale dialect: versioned recipes of container programs, at /v6 (and /v7), with or without /api before it.
+// contracts/scale.md is the promise; README.md says where we answer otherwise.
+
+import { refuse } from '../../core/refusal.ts'
+import type { Dialect } from '../dialect.ts'
+import { fileRoutes } from './routes/files.ts'
+import { jobTypeRoutes } from './routes/job-types.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { recipeTypeRoutes } from './routes/recipe-types.ts'
+import { recipeRoutes } from './routes/recipes.ts'
+import { statusRoutes } from './routes/status.ts'
+import { collectKind, recipeDrafter, recipeKind } from './run/drafter.ts'
+import { prepareCollect, prepareProgram } from './run/prepare.ts'
+import { readSettings } from './settings.ts'
+import { addRoutes, prefixes } from './web/routing.ts'
+import { World } from './world.ts'
+
+/** What `/v6/version/` says: the version of Scale whose API this is. */
+const apiVersion = '7.2.2'
+
+const here = (file: string): string => new URL(file, import.meta.url).href
+
+export const scale: Dialect = {
+  name: 'scale',
+  claims: prefixes,
+  // Scale's reads are open; whatever changes something can make the server run a program, and needs credentials.
+  access: { anonymous: ['read'] },
+  work: {
+    'scale.noop': { url: here('./run/noop-work.ts'), export: 'noop' },
+    [collectKind]: { url: here('./run/collect-work.ts'), export: 'collect' },
+  },
+  async open(kit) {
+    const settings = readSettings(kit.settings)
+    const world = new World(kit, settings)
+    kit.draft(
+      recipeKind,
+      recipeDrafter(settings.pool, typeId => world.follower.mayStart(typeId)),
+    )
+    kit.prepare('scale.job', prepareProgram(world))
+    kit.prepare(collectKind, prepareCollect(world))
+    let stopWatching = (): void => {}
+    return {
+      routes: async app => {
+        const facts = { version: apiVersion, startedAt: kit.clock.now() }
+        const ready = async (): Promise<void> => {
+          if (!kit.engine.up) refuse('unavailable', 'The server cannot store anything at the moment')
+          await world.ready()
+        }
+        const routes = [
+          ...statusRoutes(world, facts),
+          ...jobTypeRoutes(world),
+          ...recipeTypeRoutes(world),
+          ...recipeRoutes(world),
+          ...jobRoutes(world),
+          ...fileRoutes(world),
+        ]
+        addRoutes(app, kit, routes, ready)
+      },
+      ready: async () => {
+        stopWatching = kit.engine.watch(events => world.follower.hear(events))
+        await world.ready()
+      },
+      close: async () => {
+        stopWatching()
+      },
+    }
+  },
+}

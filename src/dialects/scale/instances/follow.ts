@@ -1,0 +1,146 @@
+// What follows from the engine's events beyond the rows themselves: ends are written down, products published, failures
+// that are the system's are tried again, and held types let go. Each of these may be repeated without harm.
+
+import type { Event } from '../../../core/event.ts'
+import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
+import { sourceFactsOf } from '../files/file-entry.ts'
+import { errorOfRow } from '../shapes/job-error.ts'
+import type { World } from '../world.ts'
+import type { LiveFlow } from './instances.ts'
+import { putRecipeEnd, type RecipeRecord, recipeCollection } from './recipe-record.ts'
+import { executionCount, type JobRow, type RecipeRow } from './rows.ts'
+
+export class Follower {
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Applies events to the rows, and sees to what follows. */
+  hear(events: readonly Event[]): void {
+    const { instances } = this.#world
+    const { begun, failed, moved, ended } = instances.follow(events)
+    for (const row of moved) this.#afterMove(row)
+    for (const row of failed) this.#after(this.#retry(row))
+    for (const row of begun) this.#after(this.#measure(row))
+    if (ended.length > 0) this.#after(this.#writeEnds(ended))
+    this.releaseHeld(new Set(moved.map(row => row.typeId)))
+  }
+
+  /** After a load: takes up what was not finished before. */
+  catchUp(): void {
+    const { instances } = this.#world
+    for (const row of instances.jobs.values()) if (needsCollecting(row)) this.#after(this.#collectAgain(row))
+    for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
+    this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
+  }
+
+  /** Whether a job of this type may start as soon as it is ready. */
+  mayStart(typeId: number): boolean {
+    const type = this.#world.catalog.jobTypes.get(typeId)
+    return !type || (!type.isPaused && type.maxScheduled === null)
+  }
+
+  /** Lets go as many held jobs of these types as may run now: none while paused, some where a type has a limit. */
+  releaseHeld(typeIds: Iterable<number>): void {
+    const { catalog, instances } = this.#world
+    for (const typeId of typeIds) {
+      const type = catalog.jobTypes.get(typeId)
+      if (!type || type.isPaused || type.maxScheduled === null) continue
+      const rows = [...instances.unfinished].filter(row => row.typeId === typeId && !row.isCanceled)
+      const running = rows.filter(row => row.mainState === 'starting' || row.mainState === 'running').length
+      const waiting = rows.filter(row => row.mainState === 'ready')
+      const chosen = waiting.toSorted(byQueue).slice(0, Math.max(0, type.maxScheduled - running))
+      if (chosen.length > 0) this.#after(this.#release(chosen))
+    }
+  }
+
+  /** Holds or releases the waiting jobs of a type that was paused or resumed. */
+  async holdType(typeId: number, isPaused: boolean): Promise<void> {
+    const rows = [...this.#world.instances.unfinished].filter(row => row.typeId === typeId && !row.isCanceled)
+    const waiting = rows.filter(row => ['blocked', 'ready', 'delayed'].includes(row.mainState))
+    if (waiting.length === 0) return
+    if (!isPaused && this.#world.catalog.jobTypes.get(typeId)?.maxScheduled != null)
+      return this.releaseHeld([typeId])
+    await this.#world.commit(tx => {
+      for (const row of waiting) isPaused ? tx.hold(row.main) : tx.release(row.main)
+    })
+  }
+
+  async #release(rows: readonly JobRow[]): Promise<void> {
+    await this.#world.commit(tx => {
+      for (const row of rows) tx.release(row.main)
+    })
+  }
+
+  #afterMove(row: JobRow): void {
+    if (row.status === 'COMPLETED' && row.post !== 0) this.#after(this.#world.files.outputOf(row.id))
+    if (needsCollecting(row)) this.#after(this.#collectAgain(row))
+  }
+
+  // Only errors of the system are worth another try; what an algorithm says of itself it would say again.
+  async #retry(row: JobRow): Promise<void> {
+    const error = errorOfRow(row, this.#world.catalog)
+    if (!error?.isRetried || row.supersededAt !== null || executionCount(row) >= row.maxTries) return
+    if (row.mainState === 'failed') await this.#world.kit.engine.resubmit(row.main)
+  }
+
+  async #collectAgain(row: JobRow): Promise<void> {
+    await this.#world.kit.engine.resubmit(row.post)
+  }
+
+  async #measure(row: RecipeRow): Promise<void> {
+    if (row.inputBytes !== null) return
+    row.inputBytes = 0
+    const record = await this.#world.kit.records.get(recipeCollection, String(row.root))
+    const stored = (record?.body as unknown as RecipeRecord | undefined)?.recipes.find(
+      recipe => recipe.id === row.id,
+    )
+    if (!stored?.input) return
+    const data = await this.#world.runs.follow(stored.input, await this.#world.runs.specOf(row))
+    const files = [...(await this.#world.files.filesOf(data)).values()]
+    row.inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    row.source = mergeSources(files.map(sourceFactsOf))
+  }
+
+  async #writeEnds(flows: readonly LiveFlow[]): Promise<void> {
+    await this.#world.commit(tx => {
+      for (const flow of flows) {
+        const top = flow.recipes[0]?.row
+        if (!top) continue
+        const ends = flow.recipes.map(({ row }) => ({
+          id: row.id,
+          completedAt: row.completedAt,
+          modifiedAt: row.modifiedAt,
+          inputBytes: row.inputBytes,
+          isVisible: row.isVisible,
+          counts: row.counts,
+          subRecipes: row.subRecipes,
+          subRecipesDone: row.subRecipesDone,
+        }))
+        const open = [...flow.gates].filter(([, node]) => node.state === 'done').map(([key]) => key)
+        const hidden = [...flow.jobs.values()].filter(row => !row.isVisible).map(row => row.id)
+        tx.record(putRecipeEnd(top.id, { at: top.completedAt ?? tx.now, ends, open, hidden }))
+      }
+    })
+  }
+
+  #after(work: Promise<unknown>): void {
+    work.catch(error =>
+      this.#world.kit.log.warn(
+        { err: error },
+        'a consequence of Scale jobs could not be drawn; it will be at the next start',
+      ),
+    )
+  }
+}
+
+/** Its program ran again after its outputs could not be collected, and has succeeded. */
+function needsCollecting(row: JobRow): boolean {
+  return row.post !== 0 && row.main > row.post && row.mainState === 'succeeded' && row.postState === 'failed'
+}
+
+function byQueue(a: JobRow, b: JobRow): number {
+  return a.priority - b.priority || (a.queuedAt ?? 0) - (b.queuedAt ?? 0)
+}

@@ -1,0 +1,351 @@
+// All jobs and recipes of the dialect in memory, with the counts that clients watch. Changes come in as the engine's
+// events, after the commit that made them true; nothing here decides anything.
+
+import type { Event } from '../../../core/event.ts'
+import type { FlowNode } from '../../../core/flow.ts'
+import { readAttemptId } from '../../../core/ids.ts'
+import type { EndReason, JobState } from '../../../core/job-state.ts'
+import type { Status } from '../words.ts'
+import { type JobRow, noCounts, type RecipeRow, statusOfRow } from './rows.ts'
+
+/** A flow that has not ended, with what its rows hang on. */
+export interface LiveFlow {
+  readonly n: number
+  /** Recipes of this flow, the top first; none for a single job. */
+  readonly recipes: readonly LiveRecipe[]
+  readonly jobs: ReadonlyMap<string, JobRow>
+  /** Parents of each job among the jobs, by step. */
+  readonly parents: ReadonlyMap<string, readonly string[]>
+  /** Gates by key, as the planner moves them. */
+  readonly gates: ReadonlyMap<string, FlowNode>
+  /** For steps and recipes below conditions: the gates that must all be open for them to exist. */
+  readonly guards: ReadonlyMap<string, readonly string[]>
+}
+
+/** A recipe that is not complete. */
+export interface LiveRecipe {
+  readonly row: RecipeRow
+  /** The gates at its beginning and end; absent for the top recipe. */
+  readonly beginsWith?: string
+  readonly endsWith?: string
+  readonly guards: readonly string[]
+}
+
+/** What happened to recipes in a batch of events. */
+export interface RecipeNews {
+  readonly completed: readonly RecipeRow[]
+  readonly begun: readonly RecipeRow[]
+  readonly failed: readonly JobRow[]
+  readonly moved: readonly JobRow[]
+  readonly ended: readonly LiveFlow[]
+}
+
+const stateOfEvent: Readonly<Record<string, JobState>> = {
+  released: 'ready',
+  blocked: 'blocked',
+  delayed: 'delayed',
+  due: 'ready',
+  claimed: 'starting',
+  began: 'running',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  retried: 'delayed',
+  yielded: 'ready',
+  cancelled: 'cancelled',
+  resubmitted: 'ready',
+  revived: 'blocked',
+  'written-off': 'cancelled',
+}
+
+export class Instances {
+  readonly jobs = new Map<number, JobRow>()
+  readonly recipes = new Map<number, RecipeRow>()
+  readonly flows = new Map<number, LiveFlow>()
+  /** Jobs that have not ended, for everything that watches the queue. */
+  readonly unfinished = new Set<JobRow>()
+  readonly #byPlace = new Map<number, JobRow>()
+  // Whatever is touched goes to the end, so that lists in the usual order (last change, ascending) need no sorting.
+  readonly #jobsByChange = new Map<number, JobRow>()
+  readonly #recipesByChange = new Map<number, RecipeRow>()
+
+  /** All jobs, the one changed longest ago first. */
+  get jobsByChange(): Iterable<JobRow> {
+    return this.#jobsByChange.values()
+  }
+
+  /** All recipes, the one changed longest ago first. */
+  get recipesByChange(): Iterable<RecipeRow> {
+    return this.#recipesByChange.values()
+  }
+
+  /** Puts rows that were loaded in the order of their changes. */
+  sortByChange(): void {
+    const byChange = (a: { modifiedAt: number; id: number }, b: { modifiedAt: number; id: number }): number =>
+      a.modifiedAt - b.modifiedAt || a.id - b.id
+    for (const row of [...this.jobs.values()].sort(byChange)) this.touchJob(row, row.modifiedAt)
+    for (const row of [...this.recipes.values()].sort(byChange)) this.touchRecipe(row, row.modifiedAt)
+  }
+
+  touchJob(row: JobRow, at: number): void {
+    row.modifiedAt = at
+    this.#jobsByChange.delete(row.id)
+    this.#jobsByChange.set(row.id, row)
+  }
+
+  touchRecipe(row: RecipeRow, at: number): void {
+    row.modifiedAt = at
+    this.#recipesByChange.delete(row.id)
+    this.#recipesByChange.set(row.id, row)
+  }
+
+  /** Adds a job, and counts it where its recipe does not come with its counts. */
+  addJob(row: JobRow, options: { isCounted: boolean } = { isCounted: true }): void {
+    row.status = statusOfRow(row)
+    this.jobs.set(row.id, row)
+    this.touchJob(row, row.modifiedAt)
+    this.#byPlace.set(row.main, row)
+    if (row.post !== 0) this.#byPlace.set(row.post, row)
+    if (!isEnded(row.status)) this.unfinished.add(row)
+    if (row.isVisible && options.isCounted) this.count(row.recipe, row.status, 1)
+  }
+
+  /** Adds a recipe; its counts start at nothing unless it comes with them. */
+  addRecipe(row: RecipeRow): void {
+    this.recipes.set(row.id, row)
+    this.touchRecipe(row, row.modifiedAt)
+    if (row.parent !== null && row.isVisible)
+      this.#countSubRecipe(row.parent, 1, row.completedAt === null ? 0 : 1)
+  }
+
+  /** The job that an engine job works for. */
+  jobAt(n: number): JobRow | undefined {
+    return this.#byPlace.get(n)
+  }
+
+  /** Says that a job is now run by another engine job as well. */
+  place(n: number, row: JobRow): void {
+    this.#byPlace.set(n, row)
+  }
+
+  /** Adds to the counts of a recipe and of all that contain it. */
+  count(recipe: number | null, status: Status, by: number): void {
+    for (let row = this.#recipe(recipe); row; row = this.#recipe(row.parent)) row.counts[status] += by
+  }
+
+  /** Applies events. Events of the past that are told again change nothing. */
+  follow(events: readonly Event[]): RecipeNews {
+    const failed: JobRow[] = []
+    const moved = new Set<JobRow>()
+    const touched = new Map<number, number>()
+    const ended = new Map<number, number>()
+    for (const event of events) {
+      if (event.subject === 'flow') {
+        if (event.type === 'succeeded') ended.set(event.n, event.at)
+        continue
+      }
+      const row = event.subject === 'job' ? this.#byPlace.get(event.n) : undefined
+      if (!row) continue
+      this.#apply(row, event)
+      moved.add(row)
+      if (this.#refresh(row, event.at) && row.status === 'FAILED') failed.push(row)
+      touched.set(row.flow, event.at)
+    }
+    const completed: RecipeRow[] = []
+    const begun: RecipeRow[] = []
+    for (const [n, at] of touched) {
+      const flow = this.flows.get(n)
+      if (flow) this.#settleFlow(flow, at, begun, completed)
+    }
+    const endedFlows: LiveFlow[] = []
+    for (const [n, at] of ended) {
+      const flow = this.flows.get(n)
+      if (!flow) continue
+      this.#settleFlow(flow, at, begun, completed)
+      const top = flow.recipes[0]?.row
+      if (top) this.complete(top, at, completed)
+      this.flows.delete(n)
+      endedFlows.push(flow)
+    }
+    return { completed, begun, failed, moved: [...moved], ended: endedFlows }
+  }
+
+  /** Marks a job cancelled, or no longer so, before the engine gets there. */
+  setCanceled(row: JobRow, isCanceled: boolean, at: number): void {
+    row.isCanceled = isCanceled
+    this.#refresh(row, at)
+    this.#spreadTrouble(row, at)
+  }
+
+  /** Takes up a flow: rows become visible as their gates are. */
+  addFlow(flow: LiveFlow, at: number): void {
+    this.flows.set(flow.n, flow)
+    this.#settleFlow(flow, at, [], [])
+    for (const row of flow.jobs.values()) if (row.isCanceled) this.#spreadTrouble(row, at)
+  }
+
+  complete(row: RecipeRow, at: number, completed: RecipeRow[]): void {
+    if (row.completedAt !== null) return
+    row.completedAt = at
+    this.touchRecipe(row, at)
+    if (row.parent !== null) this.#countSubRecipe(row.parent, 0, 1)
+    completed.push(row)
+  }
+
+  #apply(row: JobRow, event: Event): void {
+    const { body, at, type } = event
+    if (type === 'upstream-failed' || type === 'upstream-mended') {
+      if (event.n === row.main) row.isBelowTrouble = type === 'upstream-failed' || this.#isBelowCanceled(row)
+      return
+    }
+    const state = stateOfEvent[type]
+    if (!state) return
+    if (event.n === row.post) {
+      row.postState = state
+      if (state === 'succeeded' || state === 'failed') {
+        row.endedAt = at
+        if (state === 'failed') {
+          row.reason = 'stage-out'
+          row.exitCode = typeof body?.['exitCode'] === 'number' ? body['exitCode'] : null
+        }
+      }
+      return
+    }
+    row.main = event.n
+    row.mainState = state
+    if (state === 'blocked') row.isBelowTrouble = body?.['reason'] === 'upstream'
+    if (state === 'ready') {
+      row.queuedAt = at
+      row.startedAt = null
+      row.endedAt = null
+      row.reason = null
+      row.exitCode = null
+    }
+    if (state === 'starting')
+      row.attempts = readAttemptId(String(body?.['attempt']))?.number ?? row.attempts + 1
+    if (state === 'running') row.startedAt = at
+    if (state === 'succeeded' || state === 'failed') {
+      row.endedAt = at
+      // A cancel that loses the race against the end is no cancel.
+      if (state === 'succeeded') row.isCanceled = false
+      row.reason = (body?.['reason'] as EndReason | undefined) ?? null
+      row.exitCode = typeof body?.['exitCode'] === 'number' ? body['exitCode'] : null
+    }
+  }
+
+  /** Brings the status in step with the facts; true when it changed. */
+  #refresh(row: JobRow, at: number): boolean {
+    this.touchJob(row, at)
+    for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))
+      this.touchRecipe(above, at)
+    const status = statusOfRow(row)
+    if (status === row.status) return false
+    if (row.isVisible) {
+      this.count(row.recipe, row.status, -1)
+      this.count(row.recipe, status, 1)
+    }
+    row.status = status
+    row.changedAt = at
+    if (isEnded(status)) this.unfinished.delete(row)
+    else this.unfinished.add(row)
+    return true
+  }
+
+  #settleFlow(flow: LiveFlow, at: number, begun: RecipeRow[], completed: RecipeRow[]): void {
+    for (const [step, guards] of flow.guards) {
+      const row = flow.jobs.get(step)
+      if (!row || row.isVisible || !isOpen(flow, guards)) continue
+      row.isVisible = true
+      this.count(row.recipe, row.status, 1)
+    }
+    for (const { row, beginsWith, endsWith, guards } of flow.recipes) {
+      if (!row.isVisible && isOpen(flow, guards)) {
+        row.isVisible = true
+        if (row.parent !== null) this.#countSubRecipe(row.parent, 1, 0)
+      }
+      if (row.inputBytes === null && beginsWith !== undefined && isOpen(flow, [beginsWith])) begun.push(row)
+      if (endsWith !== undefined && row.completedAt === null && isOpen(flow, [endsWith]))
+        this.complete(row, at, completed)
+    }
+  }
+
+  // The engine only knows that a cancelled job waits; that what is below it is blocked, it need not know.
+  #spreadTrouble(cause: JobRow, at: number): void {
+    const flow = this.flows.get(cause.flow)
+    if (!flow) return
+    const affected = new Set([cause.step])
+    for (const [step, parents] of flow.parents) {
+      if (!parents.some(parent => affected.has(parent))) continue
+      affected.add(step)
+      const row = flow.jobs.get(step)
+      if (row?.mainState !== 'blocked') continue
+      row.isBelowTrouble = this.#isBelowCanceled(row) || row.isBelowTrouble
+      if (!cause.isCanceled) row.isBelowTrouble = this.#isBelowCanceled(row) || this.#isBelowFailed(row)
+      this.#refresh(row, at)
+    }
+  }
+
+  #isBelowCanceled(row: JobRow): boolean {
+    return this.#hasAbove(row, above => above.isCanceled)
+  }
+
+  #isBelowFailed(row: JobRow): boolean {
+    return this.#hasAbove(row, above => above.status === 'FAILED' || above.status === 'CANCELED')
+  }
+
+  #hasAbove(row: JobRow, matches: (above: JobRow) => boolean): boolean {
+    const flow = this.flows.get(row.flow)
+    if (!flow) return false
+    const met = new Set(flow.parents.get(row.step) ?? [])
+    for (const step of met) {
+      const above = flow.jobs.get(step)
+      if (above && matches(above)) return true
+      for (const parent of flow.parents.get(step) ?? []) met.add(parent)
+    }
+    return false
+  }
+
+  #countSubRecipe(parent: number, total: number, done: number): void {
+    for (let row = this.#recipe(parent); row; row = this.#recipe(row.parent)) {
+      row.subRecipes += total
+      row.subRecipesDone += done
+    }
+  }
+
+  #recipe(id: number | null): RecipeRow | undefined {
+    return id === null ? undefined : this.recipes.get(id)
+  }
+}
+
+/** Whether a job with this status is at rest: it can only go on when somebody asks. */
+export function isEnded(status: Status): boolean {
+  return status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELED'
+}
+
+function isOpen(flow: LiveFlow, gates: readonly string[]): boolean {
+  return gates.every(key => flow.gates.get(key)?.state === 'done')
+}
+
+/** A recipe row at its creation. */
+export function freshRecipe(
+  facts: Omit<
+    RecipeRow,
+    | 'counts'
+    | 'subRecipes'
+    | 'subRecipesDone'
+    | 'completedAt'
+    | 'modifiedAt'
+    | 'supersededAt'
+    | 'supersededBy'
+  >,
+): RecipeRow {
+  return {
+    ...facts,
+    counts: noCounts(),
+    subRecipes: 0,
+    subRecipesDone: 0,
+    completedAt: null,
+    modifiedAt: facts.createdAt,
+    supersededAt: null,
+    supersededBy: null,
+  }
+}

@@ -1,0 +1,293 @@
+// Queues recipes and jobs, and reprocesses: checks everything first, in the contract's order, then starts
+// (contracts/scale.md §4.1, §4.5 and §5.6).
+
+import type { JsonObject } from '../../../core/json.ts'
+import { type Data, fileIdsOf, fitData, readData } from '../../../domains/recipe/data.ts'
+import { diffDefinitions, forceNodes, type RecipeDiff } from '../../../domains/recipe/diff.ts'
+import {
+  allForcedNodes,
+  type ForcedNodes,
+  forcedAtThisLevel,
+  forcedWithin,
+  refuseForcedNodes,
+} from '../../../domains/recipe/forced-nodes.ts'
+import type { Interface } from '../../../domains/recipe/interface.ts'
+import { planReprocess, showPlan } from '../../../domains/recipe/reprocess.ts'
+import {
+  type Configuration,
+  emptyConfiguration,
+  readConfiguration,
+} from '../../../domains/recipe/seed/configuration.ts'
+import { type Unfolded, unfold } from '../../../domains/recipe/unfold.ts'
+import type { JobType, RecipeType, RecipeTypeRevision } from '../catalog/things.ts'
+import type { FileEntry } from '../files/file-entry.ts'
+import { factsOf } from '../run/drafter.ts'
+import { recordOf } from '../shapes/recipes.ts'
+import { answerError, bareError } from '../web/answer-error.ts'
+import type { World } from '../world.ts'
+import { type NodeRef, putSuperseded } from './recipe-record.ts'
+import type { JobRow, RecipeRow } from './rows.ts'
+import { type Cause, prepareRecipe, programOf, type Reuse, startJob, startRecipe } from './start-recipe.ts'
+
+/** A recipe to be queued. */
+export interface QueueOrder {
+  readonly type: RecipeType
+  readonly input: JsonObject
+  readonly configuration: Configuration
+  readonly cause: Cause
+}
+
+/** Queues the current revision of a recipe type. */
+export async function queueRecipe(world: World, order: QueueOrder): Promise<RecipeRow> {
+  const revision = world.catalog.currentRevision(order.type)
+  const { data, files } = await demandInput(world, order.input, revision.definition.input, 'recipe')
+  if (!order.type.isActive)
+    throw bareError(`Inactive recipe type: Recipe Type ${order.type.name} is inactive`)
+  const unfolded = unfoldRevision(world, revision)
+  const prepared = prepareRecipe(world, {
+    unfolded,
+    input: data,
+    files,
+    configuration: order.configuration,
+    cause: order.cause,
+  })
+  return world.commit(tx => startRecipe(world, tx, prepared).rows[0]!)
+}
+
+/** Queues a single job. */
+export async function queueJob(
+  world: World,
+  order: { type: JobType; input: JsonObject; configuration: Configuration; cause: Cause },
+): Promise<number> {
+  const { type, configuration, cause } = order
+  const revision = world.catalog.jobTypeRevision(type.id, type.revision)!
+  const { data, files } = await demandInput(world, order.input, revision.manifest.input, 'job')
+  const node = { kind: 'job', name: type.name, version: type.version, revision: type.revision } as const
+  const program = programOf(world, { type: node }, configuration)
+  const inputBytes = [...files.values()].reduce((sum, file) => sum + file.sizeBytes, 0)
+  return world.commit(tx =>
+    startJob(world, tx, { type, revision, program, input: data, inputBytes, configuration, cause }),
+  )
+}
+
+/** Reads input and checks it against an interface and against the files that exist. */
+export async function demandInput(
+  world: World,
+  document: JsonObject,
+  parameters: Interface,
+  what: 'recipe' | 'job',
+): Promise<{ data: Data; files: Map<number, FileEntry> }> {
+  const reading = readData(document)
+  if (!reading.ok) throw answerError(400, `Invalid data: ${reading.problems[0]!.description}`)
+  const { data, problems } = fitData(reading.value, parameters)
+  if (problems[0]) throw bareError(`Invalid ${what} data: ${problems[0].description}`)
+  const files = await world.files.filesOf(data)
+  for (const id of fileIdsOf(data))
+    if (!files.has(id)) throw bareError(`Invalid ${what} data: File ID ${id} does not exist`)
+  return { data, files }
+}
+
+/** A revision with all its sub-recipes. */
+export function unfoldRevision(world: World, revision: RecipeTypeRevision): Unfolded {
+  const result = unfold(revision, (name, number) => world.catalog.recipeTypeRevision(name, number))
+  if ('refusal' in result) throw answerError(400, `The recipe cannot be run: ${result.refusal}`)
+  return result.unfolded
+}
+
+/** The diff of a reprocess: from a recipe's revision to another, with what is forced. */
+export function diffForReprocess(
+  world: World,
+  row: RecipeRow,
+  revision: RecipeTypeRevision,
+  forced: ForcedNodes,
+): RecipeDiff {
+  const before = world.catalog.recipeTypeRevision(revision.typeName, row.revision)!
+  return forceNodes(diffDefinitions(before.definition, revision), revision.graph, forcedAtThisLevel(forced))
+}
+
+/** Refuses what cannot be reprocessed; nothing is changed by asking. */
+export function demandReprocessable(
+  world: World,
+  row: RecipeRow,
+  revision: RecipeTypeRevision,
+  forced: ForcedNodes,
+): RecipeDiff {
+  if (row.supersededAt !== null) throw answerError(400, 'Cannot reprocess a superseded recipe')
+  if (row.parent !== null)
+    throw answerError(400, `Recipe ${row.id} is part of another recipe: reprocess recipe ${row.root} instead`)
+  const inner = (name: string, number: number) => world.catalog.recipeTypeRevision(name, number)?.definition
+  const refusals = refuseForcedNodes(forced, revision.definition, inner)
+  if (refusals.length > 0) {
+    const list = `[${refusals.map(refusal => `'${refusal}'`).join(', ')}]`
+    throw answerError(400, `Unable to reprocess recipe. Errors in validating forced_nodes: ${list}`)
+  }
+  const diff = diffForReprocess(world, row, revision, forced)
+  if (!diff.canBeReprocessed)
+    throw answerError(
+      400,
+      `Recipe ${row.id} cannot be reprocessed: ${diff.reasons[0]?.description ?? 'its input has changed'}`,
+    )
+  return diff
+}
+
+/** Replaces a recipe by a new one that runs only what the diff or the force asks for. */
+export async function reprocess(
+  world: World,
+  row: RecipeRow,
+  revision: RecipeTypeRevision,
+  forced: ForcedNodes,
+  cause: Cause,
+): Promise<RecipeRow> {
+  const diff = demandReprocessable(world, row, revision, forced)
+  const record = (await recordOf(row, world))!
+  const unfolded = unfoldRevision(world, revision)
+  const { data, files } = await demandInput(
+    world,
+    record.input as unknown as JsonObject,
+    revision.definition.input,
+    'recipe',
+  )
+  const work = new Replacement(world, unfolded)
+  await work.compare(0, row, diff, forced)
+  const stored = readConfiguration(record.configuration)
+  const reuse: Reuse = {
+    jobs: work.jobs,
+    recipes: work.recipes,
+    supersededJobs: work.supersededJobs,
+    supersededRecipes: work.supersededRecipes,
+    rootSuperseded: row.rootSuperseded ?? row.id,
+    why: showPlan(planReprocess(diff)),
+  }
+  const configuration = stored.ok ? stored.value : emptyConfiguration
+  const prepared = prepareRecipe(world, { unfolded, input: data, files, configuration, cause, reuse })
+  return world.commit(tx => {
+    // Two requests may have come this far at once; only the first may replace it.
+    if (row.supersededAt !== null) throw answerError(400, 'Cannot reprocess a superseded recipe')
+    const { rows, recipeIds, jobIds } = startRecipe(world, tx, prepared)
+    const made = rows[0]!
+    const newRecipes = new Map([...work.supersededRecipes].map(([at, old]) => [old, recipeIds[at]!]))
+    for (const old of work.oldRecipes) {
+      const by = old.id === row.id ? made.id : (newRecipes.get(old.id) ?? null)
+      Object.assign(old, { supersededAt: tx.now, supersededBy: by })
+      world.instances.touchRecipe(old, tx.now)
+      tx.record(putSuperseded({ is: 'recipe', id: old.id, at: tx.now, by }))
+    }
+    const newJobs = new Map([...work.supersededJobs].map(([step, old]) => [old, jobIds.get(step) ?? null]))
+    for (const old of work.oldJobs) {
+      const by = newJobs.get(old.id) ?? null
+      Object.assign(old, { supersededAt: tx.now, supersededBy: by })
+      world.instances.touchJob(old, tx.now)
+      tx.record(putSuperseded({ is: 'job', id: old.id, at: tx.now, by }))
+    }
+    // What still runs of the old recipe is of no use to anybody any more; what was taken over has ended.
+    if (row.completedAt === null) tx.cancelFlow(row.flow)
+    return made
+  })
+}
+
+/** Walks an old recipe beside its replacement, and sorts everything into taken over and replaced. */
+class Replacement {
+  readonly jobs = new Map<string, { job: number; facts?: JsonObject }>()
+  readonly recipes = new Map<number, number>()
+  readonly supersededJobs = new Map<string, number>()
+  readonly supersededRecipes = new Map<number, number>()
+  readonly oldJobs: JobRow[] = []
+  readonly oldRecipes: RecipeRow[] = []
+  readonly #world: World
+
+  readonly #stepAt = new Map<string, string>()
+  readonly #recipeAt = new Map<string, number>()
+  readonly #feeding = new Set<string>()
+
+  constructor(world: World, unfolded: Unfolded) {
+    this.#world = world
+    for (const step of unfolded.steps) {
+      if (step.does === 'job') this.#stepAt.set(`${step.recipe} ${step.node}`, step.key)
+      if (step.does === 'condition')
+        for (const source of step.input.values()) if (source.from === 'job') this.#feeding.add(source.step)
+    }
+    for (const [at, { parent }] of unfolded.recipes.entries())
+      if (parent) this.#recipeAt.set(`${parent.recipe} ${parent.node}`, at)
+  }
+
+  /** Compares the recipe at a place of the unfolded whole with the old recipe there. */
+  async compare(at: number, old: RecipeRow, diff: RecipeDiff, forced: ForcedNodes): Promise<void> {
+    const { catalog, instances } = this.#world
+    const plans = planReprocess(diff)
+    const refs = await this.#nodesOf(old)
+    this.oldRecipes.push(old)
+    if (at > 0) this.supersededRecipes.set(at, old.id)
+    for (const [name, node] of diff.nodes) {
+      const ref = refs.get(name)
+      const plan = plans.get(name)!
+      if (!ref) continue
+      if (ref.is === 'job') {
+        const job = instances.jobs.get(ref.id)
+        if (!job) continue
+        const step = this.#stepAt.get(`${at} ${name}`)
+        // Only what is complete can be taken over: a new recipe must not wait for jobs of an old one.
+        if (plan.action === 'copy' && job.status === 'COMPLETED' && step !== undefined)
+          await this.#copy(step, job)
+        else this.#replace(step, job)
+      } else if (ref.is === 'recipe') {
+        const inner = instances.recipes.get(ref.id)
+        const place = this.#recipeAt.get(`${at} ${name}`)
+        if (!inner) continue
+        if (place === undefined) await this.#dropAll(inner)
+        else if (plan.action === 'copy' && inner.completedAt !== null) await this.#copyAll(place, inner)
+        else {
+          const type = node.node.type.kind === 'recipe' ? node.node.type : undefined
+          const revision = type && catalog.recipeTypeRevision(type.name, type.revision)
+          const isSame = revision && catalog.recipeTypes.get(inner.typeId)?.name === revision.typeName
+          if (!revision || !isSame) {
+            await this.#dropAll(inner)
+            continue
+          }
+          const within = plan.redoesAllInside ? allForcedNodes : forcedWithin(forced, name)
+          await this.compare(place, inner, diffForReprocess(this.#world, inner, revision, within), within)
+        }
+      }
+    }
+  }
+
+  async #copy(step: string, job: JobRow): Promise<void> {
+    const engineJob = job.post === 0 ? undefined : await this.#world.engineJob(job.post)
+    const captured = engineJob?.detail?.['captured'] as JsonObject | undefined
+    this.jobs.set(step, {
+      job: job.id,
+      ...(captured && this.#feeding.has(step) && { facts: factsOf(captured) }),
+    })
+  }
+
+  #replace(step: string | undefined, job: JobRow): void {
+    this.oldJobs.push(job)
+    if (step !== undefined) this.supersededJobs.set(step, job.id)
+  }
+
+  async #copyAll(place: number, old: RecipeRow): Promise<void> {
+    this.recipes.set(place, old.id)
+    for (const [name, ref] of await this.#nodesOf(old)) {
+      const step = ref.is === 'job' ? this.#stepAt.get(`${place} ${name}`) : undefined
+      const job = this.#world.instances.jobs.get(ref.id)
+      if (step !== undefined && job?.status === 'COMPLETED') await this.#copy(step, job)
+      const inner = this.#recipeAt.get(`${place} ${name}`)
+      const row = ref.is === 'recipe' ? this.#world.instances.recipes.get(ref.id) : undefined
+      if (row && inner !== undefined) await this.#copyAll(inner, row)
+    }
+  }
+
+  async #dropAll(old: RecipeRow): Promise<void> {
+    this.oldRecipes.push(old)
+    for (const ref of (await this.#nodesOf(old)).values()) {
+      const job = ref.is === 'job' ? this.#world.instances.jobs.get(ref.id) : undefined
+      const inner = ref.is === 'recipe' ? this.#world.instances.recipes.get(ref.id) : undefined
+      if (job) this.#replace(undefined, job)
+      if (inner) await this.#dropAll(inner)
+    }
+  }
+
+  async #nodesOf(row: RecipeRow): Promise<Map<string, NodeRef>> {
+    const record = await recordOf(row, this.#world)
+    return new Map(Object.entries(record?.recipes.find(recipe => recipe.id === row.id)?.nodes ?? {}))
+  }
+}

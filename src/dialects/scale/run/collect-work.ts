@@ -1,0 +1,131 @@
+// Collects what a program left in its output directory: matches files to outputs, reads values and side-cars, and puts
+// the files into their workspaces, synced, before anybody hears of them. Runs on a worker thread.
+
+import { constants } from 'node:fs'
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { JsonObject } from '../../../core/json.ts'
+import type { Work } from '../../../core/work.ts'
+import { builtInErrors } from '../../../domains/recipe/seed/errors.ts'
+import type { FileOutput, JsonOutput } from '../../../domains/recipe/seed/manifest.ts'
+import { guessMediaType } from '../../../domains/recipe/seed/media-type.ts'
+import {
+  captureOutputs,
+  jsonOutputsName,
+  mayBeOutput,
+  sideCarSuffix,
+} from '../../../domains/recipe/seed/outputs.ts'
+import { readSideCar, type SourceFacts, wellKnownText } from '../../../domains/recipe/seed/side-car.ts'
+import type { CapturedFile } from '../files/files.ts'
+
+/** What collecting needs to know. */
+export interface CollectInput {
+  /** The directory of the run; its outputs are in `output`. */
+  readonly folder: string
+  readonly fileOutputs: readonly (FileOutput & {
+    readonly workspace?: { readonly id: number; readonly folder: string }
+  })[]
+  readonly jsonOutputs: readonly JsonOutput[]
+  /** Where products go, relative to their workspace. */
+  readonly targetPath: string
+  readonly inherited: SourceFacts
+  readonly metaData: JsonObject
+  readonly filesMax: number
+  readonly metadataBytesMax: number
+}
+
+/** An end that the catalogue of errors has a name for; its exit code is the error's id. */
+class CollectFailure extends Error {
+  readonly exitCode: number
+  constructor(error: string, text: string) {
+    super(text)
+    this.exitCode = builtInErrors.findIndex(known => known.name === error) + 1
+  }
+}
+
+export const collect: Work = async (given, tools) => {
+  const input = given as unknown as CollectInput
+  const from = join(input.folder, 'output')
+  const paths = await listFiles(from, input.filesMax)
+  const text = await readText(join(from, jsonOutputsName), input.metadataBytesMax)
+  const outputs = captureOutputs(input, paths, text)
+  if ('error' in outputs) throw new CollectFailure(outputs.error, outputs.text)
+  const files: Record<string, CapturedFile[]> = {}
+  for (const [name, found] of outputs.files) {
+    const declared = input.fileOutputs.find(output => output.name === name)!
+    const kept: CapturedFile[] = []
+    for (const path of found) {
+      tools.signal.throwIfAborted()
+      kept.push(await keep(input, declared, path))
+    }
+    files[name] = kept
+  }
+  await rm(input.folder, { recursive: true, force: true })
+  return { detail: { captured: { json: Object.fromEntries(outputs.json), files } as unknown as JsonObject } }
+}
+
+async function keep(
+  input: CollectInput,
+  output: CollectInput['fileOutputs'][number],
+  path: string,
+): Promise<CapturedFile> {
+  if (!output.workspace)
+    throw new CollectFailure('filesystem-io', `the output ${output.name} has no workspace on this machine`)
+  const source = join(input.folder, 'output', path)
+  const sideCarText = await readText(`${source}${sideCarSuffix}`, input.metadataBytesMax)
+  const sideCar = sideCarText === undefined ? undefined : readSideCar(sideCarText)
+  const target = join(input.targetPath, path)
+  const { size } = await stat(source)
+  await moveDurably(source, join(output.workspace.folder, target))
+  const { mediaType } = output
+  return {
+    name: basename(path),
+    path: target,
+    workspaceId: output.workspace.id,
+    sizeBytes: size,
+    mediaType: mediaType === 'application/octet-stream' ? guessMediaType(path) : mediaType,
+    facts: { ...input.inherited, ...sideCar?.facts },
+    geometry: sideCar?.geometry ? (wellKnownText(sideCar.geometry) ?? null) : null,
+    metaData: sideCar?.metaData ?? input.metaData,
+  }
+}
+
+// Copied beside its place, synced, then renamed: a product is there whole or not at all, and repeating is harmless.
+async function moveDurably(source: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true })
+  const part = `${target}.part`
+  await copyFile(source, part, constants.COPYFILE_FICLONE)
+  const file = await open(part, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(part, target)
+}
+
+async function listFiles(root: string, filesMax: number): Promise<string[]> {
+  const found: string[] = []
+  const open = ['']
+  for (let folder = open.pop(); folder !== undefined; folder = open.pop())
+    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      // Links are not followed: a program could point one at a file of the server.
+      if (entry.isDirectory()) open.push(path)
+      else if (entry.isFile() && mayBeOutput(path)) found.push(path)
+      if (found.length + open.length > filesMax)
+        throw new CollectFailure(
+          'filesystem-io',
+          `the program left more than ${filesMax} files in its output directory`,
+        )
+    }
+  return found
+}
+
+async function readText(path: string, bytesMax: number): Promise<string | undefined> {
+  const facts = await stat(path).catch(() => undefined)
+  if (!facts?.isFile()) return undefined
+  if (facts.size > bytesMax)
+    throw new CollectFailure('invalid-results-manifest', `${basename(path)} has more than ${bytesMax} bytes`)
+  return readFile(path, 'utf8')
+}

@@ -1,0 +1,104 @@
+// What the rooms of this dialect share: the kit, the catalogue, the instances, and one way to commit. Also brings memory
+// back in step with the store, at the start and after a commit that failed.
+
+import type { Job } from '../../core/job.ts'
+import type { Tx } from '../../engine/engine.ts'
+import type { Kit } from '../dialect.ts'
+import { Batches } from './batches/batches.ts'
+import { Catalog, type Entry, recordOf } from './catalog/catalog.ts'
+import { Files } from './files/files.ts'
+import { Follower } from './instances/follow.ts'
+import { Instances } from './instances/instances.ts'
+import { loadInstances } from './instances/load.ts'
+import { Runs } from './run/runs.ts'
+import type { ScaleSettings } from './settings.ts'
+
+export class World {
+  readonly kit: Kit
+  readonly settings: ScaleSettings
+  catalog = new Catalog()
+  instances = new Instances()
+  readonly files = new Files(this)
+  readonly runs = new Runs(this)
+  readonly follower = new Follower(this)
+  batches = new Batches()
+  /** Rows that are being made for flows just started. */
+  readonly #building = new Set<Promise<void>>()
+  #loading: Promise<void> | undefined
+  #isStale = true
+
+  constructor(kit: Kit, settings: ScaleSettings) {
+    this.kit = kit
+    this.settings = settings
+  }
+
+  get now(): number {
+    return this.kit.clock.now()
+  }
+
+  /** Resolves when memory is in step with the store and knows every flow that was acknowledged. */
+  async ready(): Promise<void> {
+    while (this.#isStale) {
+      this.#loading ??= this.#load().finally(() => {
+        this.#loading = undefined
+      })
+      await this.#loading
+    }
+    if (this.#building.size > 0) await Promise.all(this.#building)
+  }
+
+  /** Runs `fn` in one batch; a failed commit leaves memory ahead of the store, so it is read again. */
+  async commit<T>(fn: (tx: Tx) => T): Promise<T> {
+    try {
+      return await this.kit.engine.write(fn)
+    } catch (error) {
+      this.#isStale = true
+      throw error
+    }
+  }
+
+  /** Writes entries of the catalogue down, and takes them into memory. */
+  save(tx: Tx, ...entries: Entry[]): void {
+    for (const entry of entries) {
+      tx.record(recordOf(entry))
+      this.catalog.keep(entry)
+    }
+  }
+
+  /** Makes the rows of a new flow in the background; `ready` waits for it. */
+  build(work: Promise<void>): void {
+    const done = work
+      .catch(error => {
+        this.kit.log.error(
+          { err: error },
+          'the rows of a new Scale flow could not be made; they are read again',
+        )
+        this.#isStale = true
+      })
+      .finally(() => this.#building.delete(done))
+    this.#building.add(done)
+  }
+
+  /** A flow ended before its rows were made. */
+  endFlow(n: number, at: number): void {
+    this.follower.hear([{ subject: 'flow', n, type: 'succeeded', at, seq: 0, prev: 0, body: null }])
+  }
+
+  /** The engine's job that runs, or ran, a job's program (or collects its outputs). */
+  engineJob(n: number): Promise<Job | undefined> {
+    return n === 0 ? Promise.resolve(undefined) : this.kit.engine.job({ n })
+  }
+
+  async #load(): Promise<void> {
+    const catalog = new Catalog()
+    await catalog.load(this.kit.records)
+    const instances = await loadInstances(this.kit)
+    const batches = new Batches()
+    await batches.load(this.kit.records)
+    this.catalog = catalog
+    this.instances = instances
+    this.batches = batches
+    this.#isStale = false
+    this.follower.catchUp()
+  }
+}
