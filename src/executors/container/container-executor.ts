@@ -10,9 +10,10 @@ import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import type { Ending } from '../process/ending.ts'
 import { Spawner, type SpawnNews } from '../process/spawner.ts'
+import { isFileKey } from '../stream-files.ts'
 import { type AttemptFolder, attemptFolder, readNote, removeTree } from './attempt-folder.ts'
 import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
-import type { Driver, DriverName } from './driver.ts'
+import type { Driver, DriverName, Mount } from './driver.ts'
 import { type ImageStore, releaseImage } from './images/index.ts'
 import { Lanes } from './lanes.ts'
 import { outcomeOfAttempt } from './outcome.ts'
@@ -25,8 +26,10 @@ import { outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
 export interface ContainerExecutorOptions {
   /** Where attempts, their records and streams are kept. */
   readonly folder: string
-  /** The images of the rootfs driver. */
-  readonly images: ImageStore
+  /** The images of the rootfs driver, or how to open them. */
+  readonly images: ImageStore | (() => Promise<ImageStore>)
+  /** Directories of this machine that every task sees, as the operator wants it. */
+  readonly mounts?: readonly Mount[]
   /** The drivers to look for, the preferred one first; `rootfs`, `podman`, `docker` unless given. */
   readonly drivers?: readonly DriverName[]
   /** Whether podman and docker may fetch images; `missing` unless given. */
@@ -58,11 +61,14 @@ export class ContainerExecutor implements Executor {
   readonly #lanes = new Lanes(PREPARE_COUNT_MAX)
   /** Attempts that have not reached the spawner yet, and the stop that was asked meanwhile. */
   readonly #preparing = new Map<AttemptId, { stop: Stop | undefined; readonly done: Promise<void> }>()
+  /** Attempts that this server started or asked for: for these, starting again tells nothing new. */
+  readonly #known = new Set<AttemptId>()
   /** Waits for the removal of containers whose client is gone. */
   readonly #reaping = new Map<string, () => void>()
   /** Attempts whose end is being put together: told once. */
   readonly #finishing = new Map<AttemptId, Promise<Outcome>>()
   #probes: readonly ProbeResult[] = []
+  #images: ImageStore | undefined
   #cgroups: CgroupRoot | undefined
   #report: ((reports: readonly Report[]) => void) | undefined
 
@@ -84,6 +90,8 @@ export class ContainerExecutor implements Executor {
 
   async open(report: (reports: readonly Report[]) => void): Promise<void> {
     this.#report = report
+    const { images } = this.#options
+    this.#images = typeof images === 'function' ? await images() : images
     await mkdir(join(this.#folder, 'attempts'), { recursive: true, mode: 0o700 })
     const names = this.#options.drivers ?? ['rootfs', 'podman', 'docker']
     this.#probes = await probeDrivers({ folder: this.#folder, names, pull: this.#options.pull ?? 'missing' })
@@ -96,19 +104,22 @@ export class ContainerExecutor implements Executor {
     const read = readSpec(spec)
     if ('text' in read) return read.text
     const { fetch, collect } = read.spec.stage
-    if (this.#stage === undefined && fetch.length + collect.length > 0) return 'stage: there is no store for files here'
+    if (this.#stage === undefined && fetch.length + collect.length > 0)
+      return 'stage: there is no store for files here'
     const driver = this.#driverFor(read.spec.driver ?? undefined)
     return typeof driver === 'string' ? driver : driver.check(read.spec)
   }
 
   start(orders: readonly StartOrder[]): void {
     for (const order of orders) {
-      if (this.#preparing.has(order.id)) continue
-      const known = this.#spawner.look(order.id)
-      if (known !== undefined) this.#hear([known])
+      const { id } = order
+      if (this.#known.has(id)) continue
+      this.#known.add(id)
+      const found = isFileKey(id) ? this.#spawner.look(id) : undefined
+      if (found !== undefined) this.#hear([found])
       else {
         const done = this.#lanes.run(() => this.#prepare(order))
-        this.#preparing.set(order.id, { stop: undefined, done })
+        this.#preparing.set(id, { stop: undefined, done })
       }
     }
   }
@@ -130,9 +141,14 @@ export class ContainerExecutor implements Executor {
 
   forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
     this.#spawner.forget([...ids, ...ids.map(id => id + REAP_SUFFIX)], what)
-    // Nobody waits for it: what a failure leaves behind is cleared by the next forget or by hand, and harms nothing.
-    for (const id of ids) this.#stage?.release(id)
-    for (const id of ids) void this.#lanes.run(() => this.#clear(id)).catch(() => undefined)
+    for (const id of ids) {
+      // One that still runs, or is about to, is not forgotten.
+      if (!isFileKey(id) || this.#preparing.has(id) || this.#spawner.look(id) !== undefined) continue
+      this.#known.delete(id)
+      this.#stage?.release(id)
+      // Nobody waits for it: what a failure leaves behind harms nothing, and a look for the attempt clears it, too.
+      void this.#lanes.run(() => this.#clear(id)).catch(() => undefined)
+    }
   }
 
   async close(): Promise<void> {
@@ -140,6 +156,11 @@ export class ContainerExecutor implements Executor {
     await Promise.all([...this.#preparing.values()].map(({ done }) => done))
     await this.#lanes.idle()
     await this.#spawner.close()
+  }
+
+  get #store(): ImageStore {
+    if (this.#images === undefined) throw new Error('the container executor is not open')
+    return this.#images
   }
 
   #driverFor(name: DriverName | undefined): Driver | string {
@@ -165,7 +186,7 @@ export class ContainerExecutor implements Executor {
     }
     this.#preparing.delete(id)
     if (outcome === undefined) return
-    await this.#clear(id).catch(() => undefined) // forget tries again
+    if (isFileKey(id)) await this.#clear(id).catch(() => undefined) // forget tries again
     this.#tell([{ id, type: 'ended', outcome }])
   }
 
@@ -176,14 +197,16 @@ export class ContainerExecutor implements Executor {
     if ('text' in read) throw new Error(read.text)
     const driver = this.#driverFor(read.spec.driver ?? undefined)
     if (typeof driver === 'string') throw new Error(driver)
+    if (!isFileKey(id)) throw new Error(`${JSON.stringify(id)} cannot name an attempt`)
     const folder = attemptFolder(this.#folder, id)
     await prepareAttempt({
       order,
       spec: read.spec,
       driver,
       folder,
-      images: this.#options.images,
+      images: this.#store,
       cgroups: this.#cgroups,
+      mounts: this.#options.mounts ?? [],
       bringIn: folder => this.#stage?.bringIn(folder, read.spec, order.needs?.diskBytes) ?? Promise.resolve(),
     })
     const stop = this.#preparing.get(id)?.stop
@@ -216,12 +239,14 @@ export class ContainerExecutor implements Executor {
   }
 
   async #look(id: AttemptId): Promise<Report> {
+    if (!isFileKey(id)) return { id, type: 'unknown' }
     await this.#preparing.get(id)?.done
     const news = this.#spawner.look(id)
     if (news === undefined) {
       await this.#clear(id)
       return { id, type: 'unknown' }
     }
+    this.#known.add(id)
     if (news.type === 'began') return { id, type: 'began', at: news.at }
     return { id, type: 'ended', outcome: await this.#finish(id, news) }
   }
@@ -295,7 +320,7 @@ export class ContainerExecutor implements Executor {
   async #clear(id: AttemptId): Promise<void> {
     const folder = attemptFolder(this.#folder, id)
     const note = await readNote(folder).catch(() => undefined)
-    for (const digest of note?.digests ?? []) await releaseImage(this.#options.images, digest, id)
+    for (const digest of note?.digests ?? []) await releaseImage(this.#store, digest, id)
     for (const name of this.#cgroups === undefined ? [] : (note?.cgroups ?? [])) {
       await cgroupAt(this.#cgroups as CgroupRoot, name).remove()
     }

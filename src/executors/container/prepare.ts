@@ -24,6 +24,8 @@ export interface Preparation {
   readonly folder: AttemptFolder
   readonly images: ImageStore
   readonly cgroups: CgroupRoot | undefined
+  /** What every task sees besides its own. */
+  readonly mounts: readonly Mount[]
   /** Brings in what the job wants, before anything of it runs. */
   readonly bringIn?: ((folder: AttemptFolder) => Promise<void>) | undefined
 }
@@ -79,7 +81,7 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
       scratchDir: folder.scratchDir,
       tmpDir: folder.tmpDir,
       env: environmentOf(spec, task),
-      mounts: mountsOf(task, shared),
+      mounts: [...preparation.mounts, ...mountsOf(task, shared)],
       limits,
       cgroup,
       image: found.get(task.image)?.image ?? null,

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Json } from '../../core/json.ts'
 import { listHolds } from './images/index.ts'
 import type { TaskRecord } from './task-records.ts'
-import { addBox, missingForRootfs, openYard, type Yard } from './yard-fixture.ts'
+import { addBox, missingForRootfs, openYard, type Yard } from './testing/yard.ts'
 
 const missing = missingForRootfs()
 const why = missing === undefined ? '' : ` (skipped: ${missing})`
@@ -448,7 +448,7 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
       await chmod(dir, 0o777)
       await symlink(yard.dir, join(yard.dir, 'self'))
       const script = `
-      const { openYard, addBox } = await import(${JSON.stringify(new URL('./yard-fixture.ts', import.meta.url).href)})
+      const { openYard, addBox } = await import(${JSON.stringify(new URL('./testing/yard.ts', import.meta.url).href)})
       const yard = await openYard()
       await addBox(yard)
       const argv = ['/bin/sh', '-c', 'id -u; echo $T; mkdir shut; chmod 0 shut; kill -9 $$']
