@@ -1,0 +1,180 @@
+// Replays a recording against a running server: recorded ids are mapped to ours as they appear, volatile members are
+// left out of the comparison, and an answer that depends on a job's progress is asked for until it comes.
+
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sharedPath } from '../support/shared.ts'
+import type { ProminenceServer } from './prominence-server.ts'
+
+export interface Recorded {
+  readonly name: string
+  readonly request: {
+    readonly method: string
+    readonly path: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: unknown
+  }
+  readonly response: {
+    readonly status: number
+    readonly headers: Record<string, string>
+    readonly body: unknown
+  }
+  readonly volatile?: readonly string[]
+  readonly note?: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: unknown
+}
+
+/** Where the contract decides otherwise than the recorded server, by the entry's name. */
+export type Ours = Readonly<Record<string, { status?: number; body?: unknown }>>
+
+export function readRecording(name: string): Recorded[] {
+  return JSON.parse(
+    readFileSync(sharedPath('recordings', 'prominence', `${name}.json`), 'utf8'),
+  ) as Recorded[]
+}
+
+export class Replay {
+  readonly #server: ProminenceServer
+  readonly #tokens: Readonly<Record<string, string>>
+  readonly #ids = new Map<number, number>()
+
+  constructor(server: ProminenceServer, tokens: Readonly<Record<string, string>>) {
+    this.#server = server
+    this.#tokens = tokens
+  }
+
+  /** Sends a recorded request until the answer is as recorded, or patience ends. */
+  async play(entry: Recorded, ours: Ours[string] | undefined): Promise<{ got: unknown; wanted: unknown }> {
+    const wanted = {
+      status: ours?.status ?? entry.response.status,
+      body: normal(ours !== undefined && 'body' in ours ? ours.body : entry.response.body, entry),
+    }
+    const isPatient = entry.request.method === 'GET'
+    const until = Date.now() + (isPatient ? 15_000 : 0)
+    for (;;) {
+      const answer = await this.send(entry)
+      this.#learn(entry, answer)
+      const got = { status: answer.status, body: normal(answer.body, entry) }
+      if (same(got, wanted) || Date.now() >= until) return { got, wanted }
+      await sleep(50)
+    }
+  }
+
+  async send({ request }: Recorded): Promise<Answer> {
+    const headers: Record<string, string> = {}
+    for (const [name, value] of Object.entries(request.headers)) {
+      const filled = value
+        .replace('<TOKEN>', this.#tokens['alice']!)
+        .replace('<BOB_TOKEN>', this.#tokens['bob']!)
+      if (name !== 'Accept-Encoding') headers[name] = filled
+    }
+    const body = typeof request.body === 'string' ? request.body : JSON.stringify(request.body)
+    const response = await fetch(this.#server.url + this.#path(request.path), {
+      method: request.method,
+      headers,
+      redirect: 'manual',
+      ...(request.body === null || request.method === 'GET' ? {} : { body }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type') === 'application/json'
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+
+  #path(path: string): string {
+    const ours = (id: string) => String(this.#ids.get(Number(id)) ?? id)
+    return path
+      .replace(/\/(jobs|workflows)\/(\d+)/, (_, kind: string, id: string) => `/${kind}/${ours(id)}`)
+      .replace(
+        /([?&]id=)([\d,]+)/,
+        (_, name: string, ids: string) => name + ids.split(',').map(ours).join(','),
+      )
+  }
+
+  /** Recorded ids beside ours: of an answer to a submission, and of lists entry by entry. */
+  #learn({ response }: Recorded, { body }: Answer): void {
+    const recorded = response.body
+    if (Array.isArray(recorded) && Array.isArray(body) && recorded.length === body.length)
+      recorded.forEach((item, at) => this.#pair(item, body[at]))
+    else this.#pair(recorded, body)
+  }
+
+  #pair(recorded: unknown, ours: unknown): void {
+    const [theirs, own] = [recorded, ours].map(thing => (thing as { id?: unknown } | null)?.id)
+    if (typeof theirs === 'number' && typeof own === 'number') this.#ids.set(theirs, own)
+  }
+}
+
+/** Members that differ from run to run, or that belong to the recording's stand-in for a batch system. */
+function normal(body: unknown, entry: Recorded): unknown {
+  const volatile = new Set(
+    (entry.volatile ?? []).map(path =>
+      path
+        .split('.')
+        .at(-1)!
+        .replace(/\[.*?\]/g, ''),
+    ),
+  )
+  if (volatile.has('$')) return 'text'
+  return clean(body, volatile)
+}
+
+function clean(value: unknown, volatile: ReadonlySet<string>): unknown {
+  if (Array.isArray(value)) return value.map(item => clean(item, volatile))
+  if (typeof value !== 'object' || value === null) return value
+  const out: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(value)) {
+    if (name === 'events') out[name] = Object.keys(member as object).sort()
+    else if (name === 'execution') Object.assign(out, cleanExecution(member as Execution))
+    else if (name === 'id' && typeof member === 'number') out[name] = 'id'
+    else if (volatile.has(name))
+      out[name] = typeof member === 'number' ? 'number' : member === '' ? '' : 'volatile'
+    else out[name] = clean(member, volatile)
+  }
+  return out
+}
+
+interface Execution {
+  readonly retries?: number
+  readonly commands?: readonly { readonly command: string }[]
+  readonly tasks?: readonly Record<string, unknown>[]
+}
+
+/** What an execution says of the job itself; usage and machine figures are whatever they are. */
+function cleanExecution({ retries, commands, tasks }: Execution): Record<string, unknown> {
+  const kept = ['exitCode', 'retries', 'imagePullStatus']
+  return {
+    ...(retries === undefined ? {} : { executionRetries: retries }),
+    ...(commands === undefined ? {} : { commands: commands.map(({ command }) => command) }),
+    ...(tasks === undefined
+      ? {}
+      : {
+          taskRecords: tasks.map(task =>
+            Object.fromEntries(kept.filter(name => name in task).map(name => [name, task[name]])),
+          ),
+          taskMembers: tasks.map(task =>
+            Object.keys(task)
+              .filter(name => name !== 'maxResidentSetSizeKB')
+              .sort(),
+          ),
+        }),
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => [name, sorted(member)]),
+  )
+}

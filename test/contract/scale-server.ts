@@ -1,0 +1,103 @@
+// A whole server for the Scale tests: memory store, real process executor, worker threads, and two directories that the
+// recordings' workspaces point to.
+
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { systemClock } from '../../src/app/clocks.ts'
+import { type Server, startServer } from '../../src/app/server.ts'
+import { settingsSchema } from '../../src/app/settings/schema.ts'
+import { scale } from '../../src/dialects/scale/index.ts'
+import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
+import { ProcessExecutor } from '../../src/executors/process/process-executor.ts'
+import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
+import { MemoryDisk } from '../../src/store/memory/disk.ts'
+import { MemoryStore } from '../../src/store/memory/memory-store.ts'
+
+export interface ScaleServer {
+  readonly server: Server
+  readonly url: string
+  /** What the recordings call /data. */
+  readonly data: string
+  /** Stops the server and starts it again over the same store and folders. */
+  restart(): Promise<ScaleServer>
+  close(): Promise<void>
+}
+
+export interface ScaleAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: unknown
+}
+
+/** Starts a server; `dialect` is the dialect's section of the configuration. */
+export async function startScale(
+  options: { dialect?: Record<string, unknown>; dir?: string; disk?: MemoryDisk; cpus?: number } = {},
+): Promise<ScaleServer> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-scale-')))
+  const disk = options.disk ?? new MemoryDisk()
+  const data = join(dir, 'files')
+  await mkdir(join(data, 'raw', 'day1'), { recursive: true })
+  await mkdir(join(data, 'products'), { recursive: true })
+  await writeFile(join(data, 'raw', 'day1', 'alpha.txt'), 'one\ntwo\nthree\n')
+  await writeFile(join(data, 'raw', 'beta.txt'), 'four\n')
+  const server = await startServer({
+    settings: settingsSchema.parse({
+      store: 'memory',
+      server: { port: 0 },
+      pools: { default: { cpus: options.cpus ?? 8, memory: '64GB' } },
+      dialects: { scale: { ...options.dialect } },
+    }),
+    dataPath: join(dir, 'data'),
+    env: {},
+    noAuth: true,
+    log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
+    clock: systemClock(),
+    dialects: [scale],
+    tell: () => {},
+    adapters: async ({ dir: folders, work }) => ({
+      store: new MemoryStore({ disk, blobs: new BlobFiles(folders.blobs) }),
+      executors: [
+        new FunctionExecutor({
+          functions: work,
+          folder: join(folders.executors, 'function'),
+          blobsDir: folders.blobs,
+          threadsMax: 1,
+        }),
+        new ProcessExecutor({ folder: join(folders.executors, 'process') }),
+      ],
+    }),
+  })
+  return {
+    server,
+    url: server.url,
+    data,
+    async restart() {
+      await server.close()
+      return startScale({ ...options, dir, disk })
+    },
+    async close() {
+      await server.close()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Sends a request; the body of the answer is parsed where it is JSON. */
+export async function ask(
+  server: { readonly url: string },
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<ScaleAnswer> {
+  const response = await fetch(new URL(path, server.url), {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.startsWith('application/json')
+  return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
+}
