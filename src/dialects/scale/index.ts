@@ -57,7 +57,7 @@ export const scale: Dialect = {
         addRoutes(app, kit, routes, ready)
       },
       ready: async () => {
-        stopWatching = kit.engine.watch(events => world.follower.hear(events))
+        stopWatching = kit.engine.watch(events => world.hear(events))
         await world.ready()
       },
       close: async () => {

@@ -1,6 +1,7 @@
 // What the rooms of this dialect share: the kit, the catalogue, the instances, and one way to commit. Also brings memory
 // back in step with the store, at the start and after a commit that failed.
 
+import type { Event } from '../../core/event.ts'
 import type { Job } from '../../core/job.ts'
 import type { Tx } from '../../engine/engine.ts'
 import type { Kit } from '../dialect.ts'
@@ -26,6 +27,7 @@ export class World {
   readonly #building = new Set<Promise<void>>()
   #loading: Promise<void> | undefined
   #isStale = true
+  #missed: Event[] = []
 
   constructor(kit: Kit, settings: ScaleSettings) {
     this.kit = kit
@@ -79,6 +81,12 @@ export class World {
     this.#building.add(done)
   }
 
+  /** Hears of events; those that arrive while memory is being read are kept for after. */
+  hear(events: readonly Event[]): void {
+    if (this.#loading) this.#missed.push(...events)
+    else if (!this.#isStale) this.follower.hear(events)
+  }
+
   /** A flow ended before its rows were made. */
   endFlow(n: number, at: number): void {
     this.follower.hear([{ subject: 'flow', n, type: 'succeeded', at, seq: 0, prev: 0, body: null }])
@@ -99,6 +107,8 @@ export class World {
     this.instances = instances
     this.batches = batches
     this.#isStale = false
+    // What happened while the pages were read may stand in them already; hearing it twice changes nothing.
+    this.follower.hear(this.#missed.splice(0))
     this.follower.catchUp()
   }
 }

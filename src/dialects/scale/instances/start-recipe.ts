@@ -93,12 +93,13 @@ export interface StartedRecipe {
 /** Starts a prepared recipe within a batch, and answers with its rows; jobs follow by themselves. */
 export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): StartedRecipe {
   const { unfolded, reuse } = order
+  const { now } = tx
   const recipeIds = unfolded.recipes.map((_, at) => reuse?.recipes.get(at) ?? tx.next('scale.recipe'))
   const eventId = tx.next('scale.event')
   const jobIds = new Map<string, number>()
   for (const step of unfolded.steps)
     if (step.does === 'job') jobIds.set(step.key, reuse?.jobs.get(step.key)?.job ?? tx.next('scale.job'))
-  const { plan, spec, done } = documentsOf(tx.now, eventId, order, recipeIds, jobIds)
+  const { plan, spec, done } = documentsOf(now, eventId, order, recipeIds, jobIds)
   const flow = tx.startFlow({
     dialect: 'scale',
     kind: recipeKind,
@@ -114,11 +115,11 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
     recipes: storedRecipes(tx, order, recipeIds, jobIds, guards),
     flow: flow.n,
     eventId,
-    eventAt: tx.now,
+    eventAt: now,
     user: order.cause.user,
     batch: order.cause.batch,
     ingestEvent: order.cause.ingestEvent,
-    createdAt: tx.now,
+    createdAt: now,
     input: showData(order.input),
     inputBytes: order.inputBytes,
     source: order.source,

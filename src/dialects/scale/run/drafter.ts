@@ -68,7 +68,8 @@ function jobDraft(
     dialect: 'scale',
     executor: step.executor,
     kind: step.kind,
-    spec: { step: key, job: step.id },
+    // A function is named in its own spec; everything else is completed just before it starts.
+    spec: step.executor === 'function' ? { function: step.kind } : { step: key, job: step.id },
     name: step.typeName,
     ref: String(step.id),
     pool,

@@ -13,6 +13,7 @@ import { exeIdOf } from '../instances/execution.ts'
 import { showFile } from '../shapes/files.ts'
 import type { World } from '../world.ts'
 import type { CollectInput } from './collect-work.ts'
+import { collectKind } from './drafter.ts'
 import { metadataName, type Run, type RunFolders } from './runs.ts'
 
 /** Where a container sees the directories of its run. */
@@ -70,7 +71,7 @@ export function prepareCollect(world: World): Preparer {
       filesMax: world.settings.filesMax,
       metadataBytesMax: world.settings.metadataBytesMax,
     }
-    return input as unknown as Json
+    return { function: collectKind, input: input as unknown as Json }
   }
 }
 

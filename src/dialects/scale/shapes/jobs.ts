@@ -53,6 +53,8 @@ export async function showJobDetails(row: JobRow, world: World): Promise<JsonObj
     input: showData(input.data),
     output: showData(row.status === 'COMPLETED' ? await world.files.outputOf(row.id) : emptyData),
     configuration: showConfiguration(configuration, secretsOf(type)),
+    // Ours: which input was wrong, or why it could not start, without a look into the server's log.
+    error_text: row.status === 'FAILED' ? await failureText(row, world) : null,
   }
 }
 
@@ -87,6 +89,11 @@ export function showBatchBase(id: number | null, world: World): JsonObject | nul
     description: batch.description,
     created: showTime(batch.createdAt),
   }
+}
+
+async function failureText(row: JobRow, world: World): Promise<string | null> {
+  const job = await world.engineJob(row.postState === 'failed' ? row.post : row.main)
+  return job?.message ?? null
 }
 
 interface InputFacts {
