@@ -171,9 +171,21 @@ test('what nobody names any more goes at once when it is old, and later when it 
   )
   await age(old!.hash)
   blobs.discard([old!.hash, young!.hash, renamed!.hash], hash => hash === renamed!.hash)
-  expect(await blobs.stat(old!.hash)).toBeUndefined()
-  expect(await blobs.stat(young!.hash)).toEqual(young)
+  await expect.poll(() => blobs.stat(old!.hash), { timeout: 20_000 }).toBeUndefined()
   await expect.poll(() => blobs.stat(young!.hash), { timeout: 20_000 }).toBeUndefined()
+  expect(await blobs.stat(renamed!.hash)).toEqual(renamed)
+  blobs.close()
+})
+
+test('what is young stays when it loses its name, and what has a name again stays for good', async () => {
+  const { blobs, age } = await setup()
+  const [young, renamed, last] = await Promise.all(
+    ['young', 'renamed', 'last'].map(text => blobs.write(chunksOf(Buffer.from(text)))),
+  )
+  for (const ref of [renamed, last]) await age(ref!.hash)
+  blobs.discard([young!.hash, renamed!.hash, last!.hash], hash => hash === renamed!.hash)
+  await expect.poll(() => blobs.stat(last!.hash), { timeout: 20_000 }).toBeUndefined()
+  expect(await blobs.stat(young!.hash)).toEqual(young)
   expect(await blobs.stat(renamed!.hash)).toEqual(renamed)
   blobs.close()
 })

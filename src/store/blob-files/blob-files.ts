@@ -23,7 +23,7 @@ export interface BlobFilesOptions {
 
 /** Temporary files that nobody has touched for this long belong to nobody. */
 const scratchMsMax = 24 * 3600 * 1000
-/** How many blobs are remembered for a second look; a sweep finds those beyond. */
+/** How many blobs are remembered for removal; a sweep finds those beyond. */
 const discardedMax = 100_000
 
 export class BlobFiles implements Blobs {
@@ -34,9 +34,11 @@ export class BlobFiles implements Blobs {
   readonly #kept = new Map<string, number>()
   /** Folders that exist and are known to be on the disk. */
   readonly #folders = new Map<string, Promise<void>>()
-  /** No longer named, but too young to go; looked at again later. */
+  /** No longer named, and to be removed; some of them are too young and are looked at again later. */
   #discarded: string[] = []
-  #again: NodeJS.Timeout | undefined
+  #young: string[] = []
+  #soon: NodeJS.Immediate | undefined
+  #later: NodeJS.Timeout | undefined
 
   constructor(folder: string, options: BlobFilesOptions = {}) {
     this.#folder = folder
@@ -146,26 +148,41 @@ export class BlobFiles implements Blobs {
     return { removed }
   }
 
-  /** Removes blobs that nobody names any more: the old ones at once, the young ones when they have grown old. */
+  /**
+   * Removes blobs that nobody names any more, soon: the old ones in a moment, the young ones when they have grown old.
+   * `isNamed` is asked again right before. What cannot be removed is left to a sweep.
+   */
   discard(hashes: readonly string[], isNamed: (hash: string) => boolean): void {
-    for (const hash of hashes) {
-      if (!isNamed(hash) && this.#remove(hash) === 'young') this.#discarded.push(hash)
-    }
-    if (this.#discarded.length > discardedMax) this.#discarded.length = discardedMax
-    if (this.#discarded.length === 0 || this.#again !== undefined) return
-    this.#again = setTimeout(() => {
-      this.#again = undefined
-      const again = this.#discarded
-      this.#discarded = []
-      this.discard(again, isNamed)
-    }, this.#youthMs + 1000)
-    this.#again.unref()
+    for (const hash of hashes) if (this.#discarded.length < discardedMax) this.#discarded.push(hash)
+    this.#soon ??= setImmediate(() => this.#removeSome(isNamed))
   }
 
-  /** Lets go of the timer; files stay as they are. */
+  /** Forgets what was still to be removed; files stay as they are. */
   close(): void {
-    clearTimeout(this.#again)
-    this.#again = undefined
+    clearImmediate(this.#soon)
+    clearTimeout(this.#later)
+    this.#soon = undefined
+    this.#later = undefined
+    this.#discarded = []
+    this.#young = []
+  }
+
+  // In small pieces, because thousands may lose their name at a time and nobody waits for this.
+  #removeSome(isNamed: (hash: string) => boolean): void {
+    for (const hash of this.#discarded.splice(0, 50)) {
+      try {
+        if (!isNamed(hash) && this.#remove(hash) === 'young') this.#young.push(hash)
+      } catch {
+        // A sweep will meet the same file, and its caller hears of it.
+      }
+    }
+    this.#soon = this.#discarded.length > 0 ? setImmediate(() => this.#removeSome(isNamed)) : undefined
+    if (this.#young.length === 0 || this.#later !== undefined) return
+    this.#later = setTimeout(() => {
+      this.#later = undefined
+      this.discard(this.#young.splice(0), isNamed)
+    }, this.#youthMs + 1000)
+    this.#later.unref()
   }
 
   // Between the look at its age and the removal, another thread may have taken a blob for its own (#renew). So it is

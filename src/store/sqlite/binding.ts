@@ -15,7 +15,7 @@ export const versionMin = '3.51.3'
 
 /** Opens the store's file, made when absent, and refuses an SQLite that is too old. */
 export function openDatabase(file: string): Database {
-  const database = new DatabaseSync(file, { enableForeignKeyConstraints: true, timeout: 5000 })
+  const database = new DatabaseSync(file, { enableForeignKeyConstraints: true, timeout: busyMs })
   try {
     const version = String(database.prepare('SELECT sqlite_version() AS version').get()!['version'])
     checkVersion(version)
@@ -41,11 +41,13 @@ export function checkVersion(version: string): void {
   }
 }
 
+/** How long a commit waits for another program (a copy tool, a curious person) to let go of the file. */
+const busyMs = 2000
+
 const settings = [
   // A commit returns when its part of the log is on the disk. It is the default, but everything rests on it.
   'PRAGMA synchronous = FULL',
   'PRAGMA foreign_keys = ON',
-  'PRAGMA busy_timeout = 5000',
   // In pages of 4 KiB: the log is folded into the database every 32 MiB instead of every 4, because a hot page that
   // is changed in a hundred commits is then written back once.
   'PRAGMA wal_autocheckpoint = 8192',

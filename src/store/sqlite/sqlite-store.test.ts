@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { storeConformance } from '../conformance.ts'
 import { aBatch, aJob, anEvent, aPut } from '../testing/samples.ts'
@@ -124,7 +125,20 @@ test('blobs that nobody names after a commit are removed once they are old', asy
   await store.commit(aBatch({ blobs: [{ ...ref, delta: -1 }] }))
   expect(await store.blobs.stat(ref.hash)).toEqual(ref)
   await store.commit(aBatch({ blobs: [{ ...ref, delta: -1 }] }))
-  expect(await store.blobs.stat(ref.hash)).toBeUndefined()
+  await expect.poll(() => store.blobs.stat(ref.hash), { timeout: 20_000 }).toBeUndefined()
+})
+
+test('a store that met a broken disk starts again from its file when it is opened anew', async () => {
+  const { store, directory } = await setup()
+  await store.commit(aBatch({ newJobs: [aJob({ n: 1 })] }))
+  // Another program that holds the file for longer than we wait is as good as a broken disk.
+  const other = new DatabaseSync(join(directory, 'yard.db'))
+  other.exec('BEGIN IMMEDIATE')
+  await expect(store.commit(aBatch({ newJobs: [aJob({ n: 2 })] }))).rejects.toMatchObject({ code: 'locked' })
+  other.close()
+  expect(placesOf((await store.open()).jobs)).toEqual([1])
+  await store.commit(aBatch({ newJobs: [aJob({ n: 2 })] }))
+  expect(placesOf((await store.open()).jobs)).toEqual([1, 2])
 })
 
 async function folder(): Promise<string> {

@@ -11,10 +11,11 @@ import { Catalog } from './catalog.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { SqliteHistory } from './history.ts'
 import { migrate } from './migrate.ts'
+import { lateHistory, lateRecords } from './reading-sides.ts'
 import { SqliteRecords } from './record-reader.ts'
 import { type Row, readFlow, readJob, readNode } from './rows.ts'
 import * as sql from './sql.ts'
-import { type CommitStats, Writer } from './writer.ts'
+import { type CommitStats, Writer, type Written } from './writer.ts'
 
 export interface SqliteStoreOptions {
   /** The data directory; made when absent. */
@@ -35,69 +36,49 @@ interface Life {
 
 export class SqliteStore implements Store {
   readonly blobs: BlobFiles
+  readonly history: History
+  readonly records: Records
   readonly #file: string
   readonly #options: SqliteStoreOptions
   #life: Life | undefined
+  /** Something failed that leaves doubts about the connection, unlike a full disk or an impossible batch. */
+  #isSuspect = false
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options
     this.#file = join(options.directory, 'yard.db')
     this.blobs = new BlobFiles(join(options.directory, 'blobs'))
-  }
-
-  get history(): History {
-    return this.#open().history
-  }
-
-  get records(): Records {
-    return this.#open().records
+    this.history = lateHistory(() => this.#open().history)
+    this.records = lateRecords(() => this.#open().records)
   }
 
   async open(): Promise<HotSet> {
-    const lock = this.#lockForOpening()
-    let database: Database | undefined
+    if (this.#life !== undefined && this.#isSuspect) await this.close()
+    this.#isSuspect = false
     try {
-      database = openDatabase(this.#file)
-      migrate(database, this.#file)
-      const catalog = new Catalog(database)
-      this.#life = {
-        lock,
-        database,
-        writer: new Writer(database, catalog),
-        history: new SqliteHistory(database),
-        records: new SqliteRecords(database, catalog),
-        blobCount: prepareRows(database, sql.blobCountOf),
-      }
-      return readHotSet(database)
+      this.#life ??= this.#begin()
+      return readHotSet(this.#life.database)
     } catch (error) {
-      this.#life = undefined
-      database?.close()
-      lock.release()
+      await this.close()
       throw storeFailure(error, this.#file)
     }
-  }
-
-  /** Opening again, after a commit that failed, lets go of everything but the lock: caches may be ahead of the file. */
-  #lockForOpening(): DirectoryLock {
-    const life = this.#life
-    this.#life = undefined
-    life?.database.close()
-    if (life !== undefined) return life.lock
-    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 })
-    return DirectoryLock.take(this.#options.directory)
   }
 
   async commit(changes: Changes): Promise<void> {
     const { writer } = this.#open()
     const { observe } = this.#options
     const begunAt = observe === undefined ? 0 : performance.now()
+    let written: Written
     try {
-      const { rows, statements, unnamedBlobs } = writer.write(changes)
-      if (unnamedBlobs.length > 0) this.blobs.discard(unnamedBlobs, hash => this.#countBlob(hash) > 0)
-      observe?.({ rows, statements, durationMs: performance.now() - begunAt })
+      written = writer.write(changes)
     } catch (error) {
-      throw storeFailure(error, this.#file)
+      const failure = storeFailure(error, this.#file)
+      this.#isSuspect ||= failure !== error && (failure as StoreFailed).code !== 'full'
+      throw failure
     }
+    const { rows, statements, unnamedBlobs } = written
+    observe?.({ rows, statements, durationMs: performance.now() - begunAt })
+    if (unnamedBlobs.length > 0) this.blobs.discard(unnamedBlobs, hash => this.#countBlob(hash) > 0)
   }
 
   async blobCount(hash: string): Promise<number> {
@@ -114,8 +95,34 @@ export class SqliteStore implements Store {
     if (life === undefined) return
     this.#life = undefined
     this.blobs.close()
-    life.database.close()
-    life.lock.release()
+    try {
+      life.database.close()
+    } finally {
+      life.lock.release()
+    }
+  }
+
+  #begin(): Life {
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 })
+    const lock = DirectoryLock.take(this.#options.directory)
+    let database: Database | undefined
+    try {
+      database = openDatabase(this.#file)
+      migrate(database, this.#file)
+      const catalog = new Catalog(database)
+      return {
+        lock,
+        database,
+        writer: new Writer(database, catalog),
+        history: new SqliteHistory(database),
+        records: new SqliteRecords(database, catalog),
+        blobCount: prepareRows(database, sql.blobCountOf),
+      }
+    } catch (error) {
+      database?.close()
+      lock.release()
+      throw error
+    }
   }
 
   #countBlob(hash: string): number {

@@ -89,6 +89,29 @@ export function lifeTests(makeWorld: MakeWorld): void {
       expect((await bench.store.records.get('c', 'd'))!.seq).toBe(3)
     }))
 
+  test('a store may be opened again while it is open, and gives what is committed by then', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      await store.commit(aBatch({ newJobs: [aJob({ n: 1 })] }))
+      await expect(store.commit(aBatch({ newJobs: [aJob({ n: 1 })] }))).rejects.toThrow(StoreFailed)
+      expect(placesOf((await store.open()).jobs)).toEqual([1])
+      await store.commit(aBatch({ newJobs: [aJob({ n: 2 })] }))
+      expect(placesOf((await store.open()).jobs)).toEqual([1, 2])
+    }))
+
+  test('its reading sides can be held before it is open, and answer once it is', () =>
+    inWorld(makeWorld, async bench => {
+      await bench.store.commit(aBatch({ newJobs: [aJob({ n: 1 })], records: [aPut('c', 'x')] }))
+      await bench.store.close()
+      bench.store = bench.world.make()
+      const { history, records } = bench.store
+      await expect(history.job({ n: 1 })).rejects.toThrow(StoreFailed)
+      await expect(records.get('c', 'x')).rejects.toThrow(StoreFailed)
+      await bench.store.open()
+      await bench.store.open()
+      expect(await history.job({ n: 1 })).toBeDefined()
+      expect(await records.get('c', 'x')).toBeDefined()
+    }))
+
   test('a second store over the same data is refused while the first one is open', () =>
     inWorld(makeWorld, async bench => {
       const second = bench.world.make()
@@ -103,8 +126,8 @@ export function lifeTests(makeWorld: MakeWorld): void {
       const closed = bench.store
       await bench.reopen()
       await expect(closed.commit(aBatch({}))).rejects.toThrow(StoreFailed)
-      await expect((async () => closed.history.job({ n: 1 }))()).rejects.toThrow(StoreFailed)
-      await expect((async () => closed.records.get('c', 'x'))()).rejects.toThrow(StoreFailed)
+      await expect(closed.history.job({ n: 1 })).rejects.toThrow(StoreFailed)
+      await expect(closed.records.get('c', 'x')).rejects.toThrow(StoreFailed)
       await closed.close()
     }))
 
