@@ -1,5 +1,5 @@
 // Control groups, version 1 (also hybrid) and version 2: limits for an attempt, and what it used.
-import { access, constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Limits } from './driver.ts'
 
@@ -139,7 +139,11 @@ async function readUsage(root: CgroupRoot, dirs: readonly string[]): Promise<Cgr
   }
 }
 
+/** Depth first, since podman and docker make groups of their own below ours. The depth is theirs: two or three. */
 async function removeDir(dir: string): Promise<void> {
+  for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
+    if (entry.isDirectory()) await removeDir(join(dir, entry.name))
+  }
   // Killed processes leave their group a little later than their parent.
   for (let tries = 0; ; tries++) {
     try {
@@ -147,8 +151,8 @@ async function removeDir(dir: string): Promise<void> {
       return
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
-      if (code === 'ENOENT') return
-      if (code !== 'EBUSY' || tries === 20) return // still busy: the next start of the executor clears it
+      // Still busy after that: it is left, empty soon, and takes nothing from anybody.
+      if (code === 'ENOENT' || code !== 'EBUSY' || tries === 20) return
       await new Promise(resolve => setTimeout(resolve, 25))
     }
   }
