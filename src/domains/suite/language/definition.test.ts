@@ -21,7 +21,7 @@ function faultOf(text: string): DefinitionError {
 }
 
 function treeOf(node: Node, content: 'basic' | 'full'): unknown {
-  const options = { content, withId: false, withGenerated: false, withMeta: false }
+  const options = { content, withId: false, withGenerated: false, withMeta: false, withSecrets: false }
   return JSON.parse([...treeChunks(node, options)].join(''))
 }
 

@@ -14,7 +14,7 @@ import { demandNode, refuseWhileBusy } from './user-commands.ts'
 export function loadSuites(
   living: Living,
   definition: Definition,
-  options: { allowMissing: boolean; localMinute: number },
+  options: { allowMissing: boolean; localMinute: number; dryRun?: boolean },
 ): Node[] {
   const { root } = living
   const first = definition.nodes[0]
@@ -33,6 +33,10 @@ export function loadSuites(
   } catch (error) {
     for (const suite of definition.nodes) root.remove(suite)
     throw showMissing(error)
+  }
+  if (options.dryRun) {
+    for (const suite of definition.nodes) root.remove(suite)
+    return [...definition.nodes]
   }
   for (const extern of definition.externs) living.externs.add(extern)
   for (const { name, value } of definition.variables) setServerVariable(living, name, value)

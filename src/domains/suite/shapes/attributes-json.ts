@@ -29,8 +29,8 @@ import {
   showZombieShape,
 } from './attribute-json.ts'
 
-/** The attributes of a node, and the variables it inherits. */
-export function showAttributes(node: Node): Shape {
+/** The attributes of a node, and the variables it inherits. Job passwords are shown only when asked for. */
+export function showAttributes(node: Node, options: { secrets: boolean }): Shape {
   const own = node.attributes
   const rare = own?.rare
   return {
@@ -58,7 +58,7 @@ export function showAttributes(node: Node): Shape {
     autorestore: rare?.autorestore ? { value: rare.autorestore.join(' ') } : null,
     avisos: all(rare?.avisos, showAvisoShape),
     mirrors: all(rare?.mirrors, showMirrorShape),
-    variables: showVariables(node),
+    variables: showVariables(node, options),
     inherited_variables: showInherited(node),
   }
 }
@@ -68,10 +68,10 @@ function all<T>(list: readonly T[] | undefined, show: (item: T) => Shape): Shape
 }
 
 /** A node's own variables: the user's, then the generated ones. */
-export function showVariables(node: Node): Shape[] {
+export function showVariables(node: Node, options: { secrets: boolean }): Shape[] {
   const user = (node.attributes?.variables ?? []).map(({ name, value }) => showVariable(name, value))
   const generated = generatedVariables(node).map(([name, value]) => ({
-    ...showVariable(name, value),
+    ...showVariable(name, name === 'ECF_PASS' && !options.secrets ? '' : value),
     generated: true,
   }))
   return [...user, ...generated]
@@ -82,7 +82,7 @@ function showInherited(node: Node): Shape[] {
   const levels: Shape[] = ancestors(node).map(at => ({
     name: at.name,
     path: at.path,
-    variables: showVariables(at),
+    variables: showVariables(at, { secrets: false }),
   }))
   const root = rootOf(node)
   if (root.kind === 'root') {

@@ -30,6 +30,8 @@ export interface TreeOptions {
   readonly content: 'basic' | 'full'
   readonly withId: boolean
   readonly withGenerated: boolean
+  /** Whether generated variables show the passwords of running jobs. */
+  readonly withSecrets: boolean
   /** Ours: defstatus, clock, try and abort reason. */
   readonly withMeta: boolean
   /** How many levels below the named node are shown; all without it. */
@@ -112,7 +114,8 @@ function showAll(node: Node, options: TreeOptions): string {
   const parts: string[] = []
   if (own) showFirst(parts, own)
   if (options.withGenerated) {
-    for (const [name, value] of generatedVariables(node)) {
+    for (const [name, given] of generatedVariables(node)) {
+      const value = name === 'ECF_PASS' && !options.withSecrets ? '' : given
       parts.push(
         `{"name":"${name}","value":${quote(value)},"const":false,"type":"variable","generated":true}`,
       )

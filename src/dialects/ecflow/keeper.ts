@@ -1,0 +1,220 @@
+// The suites of this server between memory and store: each turn changes the living tree, plans, and is durable before
+// its answer. When the store fails, memory is thrown away and read back. docs/decisions/ecflow-journal.md says why so.
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../../core/clock.ts'
+import { isObject, type Json } from '../../core/json.ts'
+import { Refused, refuse } from '../../core/refusal.ts'
+import {
+  type Change,
+  imageOfSuite,
+  readChanges,
+  readImage,
+  resume,
+  type ServerImage,
+  type SuiteChange,
+  takeChanges,
+} from '../../domains/suite/keeping/journal.ts'
+import { type Ask, Living, type LivingParts, type LogEntry } from '../../domains/suite/planner/living.ts'
+import { runPass } from '../../domains/suite/planner/pass.ts'
+import type { Engine, Tx } from '../../engine/engine.ts'
+import type { RecordQuery, Records } from '../../store/store.ts'
+
+const imageCollection = 'ecflow.suite'
+const changeCollection = 'ecflow.change'
+const serverCollection = 'ecflow.server'
+
+/** A suite's changes are folded into a new image when they are many, or weigh more than the image itself. */
+const changesMax = 500
+const changeBytesMin = 256 * 1024
+
+interface KeptSuite {
+  imageBytes: number
+  changeBytes: number
+  changeIds: string[]
+}
+
+export interface KeeperParts {
+  readonly engine: Engine
+  readonly records: Records
+  readonly clock: Clock
+  readonly living: LivingParts
+  readonly firstState: ServerImage['state']
+  /** Called with what the world has to do, once it is durable. */
+  readonly act: (asks: readonly Ask[]) => void
+  /** Called after the tree was read back from the store. */
+  readonly resumed: () => void
+}
+
+export type Listener = (log: readonly LogEntry[]) => void
+
+export class Keeper {
+  living: Living
+  readonly #parts: KeeperParts
+  #suites = new Map<string, KeptSuite>()
+  #seq = 0
+  #isStale = false
+  #reloading: Promise<void> | undefined
+  readonly #listeners = new Set<Listener>()
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts
+    this.living = new Living(parts.living)
+  }
+
+  /** Reads everything back. Called once the engine has recovered. */
+  async load(): Promise<void> {
+    const { records } = this.#parts
+    const living = new Living(this.#parts.living)
+    const suites = new Map<string, KeptSuite>()
+    let seq = 0
+    for await (const record of every(records, { collection: imageCollection, order: 'seq' })) {
+      const text = textOf(record.body)
+      readImage(living.root, text)
+      suites.set(record.id, { imageBytes: text.length, changeBytes: 0, changeIds: [] })
+    }
+    for await (const record of every(records, { collection: changeCollection, order: 'id' })) {
+      const kept = suites.get(record.parent ?? '')
+      if (!kept) continue
+      const text = textOf(record.body)
+      readChanges(living.root, JSON.parse(text) as Change[])
+      kept.changeIds.push(record.id)
+      kept.changeBytes += text.length
+      seq = Math.max(seq, Number(record.id.slice(record.id.lastIndexOf('/') + 1)))
+    }
+    const server = await records.get(serverCollection, 'server')
+    living.serverState = this.#parts.firstState
+    resume(living, server === undefined ? undefined : (server.body as unknown as ServerImage))
+    living.nowMs = this.#parts.clock.now()
+    this.living = living
+    this.#suites = suites
+    this.#seq = seq
+    this.#isStale = false
+    this.#parts.resumed()
+  }
+
+  /** Makes sure that memory is what the store has; refuses while the store does not work. */
+  async ready(): Promise<void> {
+    if (!this.#isStale) return
+    if (!this.#parts.engine.up) refuse('unavailable', 'The server cannot store anything at the moment')
+    this.#reloading ??= this.load().finally(() => {
+      this.#reloading = undefined
+    })
+    await this.#reloading
+  }
+
+  /** Resolves when all that was changed so far is durable: await it before showing anything. */
+  async settled(): Promise<void> {
+    await this.ready()
+    await this.#parts.engine.committed()
+  }
+
+  /**
+   * Runs one change and the pass that follows from it; resolves with its value when both are durable. `fn` must
+   * check before it changes anything.
+   */
+  async change<T>(fn: (living: Living) => T): Promise<T> {
+    await this.ready()
+    const { living } = this
+    living.nowMs = this.#parts.clock.now()
+    let value: T
+    let refusal: Refused | undefined
+    try {
+      value = fn(living)
+    } catch (error) {
+      if (!(error instanceof Refused)) {
+        // A bug in the middle of a change: what is in memory cannot be trusted any more.
+        this.#isStale = true
+        throw error
+      }
+      refusal = error
+    }
+    await this.#keep(living)
+    if (refusal) throw refusal
+    return value!
+  }
+
+  async #keep(living: Living): Promise<void> {
+    let asks: Ask[]
+    let log: LogEntry[]
+    try {
+      runPass(living)
+      asks = living.asks.splice(0)
+      log = living.log.splice(0)
+      const { suites, server } = takeChanges(living)
+      if (suites.length > 0 || server) {
+        await this.#parts.engine.write(tx => {
+          for (const change of suites) this.#writeSuite(tx, living, change)
+          if (server) {
+            tx.record({
+              put: { collection: serverCollection, id: 'server', body: server as unknown as Json },
+            })
+          }
+        })
+      }
+    } catch (error) {
+      // Nothing of this turn is certain: what is in memory may be ahead of the store.
+      this.#isStale = true
+      throw error
+    }
+    if (asks.length > 0) this.#parts.act(asks)
+    for (const listener of [...this.#listeners]) listener(log)
+  }
+
+  #writeSuite(tx: Tx, living: Living, change: SuiteChange): void {
+    const { suite } = change
+    const kept = this.#suites.get(suite)
+    if (change.type === 'gone') {
+      this.#dropChanges(tx, kept)
+      if (kept) tx.record({ drop: { collection: imageCollection, id: suite } })
+      this.#suites.delete(suite)
+      return
+    }
+    if (change.type === 'image' || !kept) {
+      this.#writeImage(tx, suite, change.type === 'image' ? change.text : imageOfSuite(living, suite))
+      return
+    }
+    const text = JSON.stringify(change.changes)
+    const isHeavy = kept.changeBytes + text.length > Math.max(changeBytesMin, kept.imageBytes)
+    if (isHeavy || kept.changeIds.length >= changesMax) {
+      this.#writeImage(tx, suite, imageOfSuite(living, suite))
+      return
+    }
+    const id = `${suite}/${String(++this.#seq).padStart(15, '0')}`
+    kept.changeIds.push(id)
+    kept.changeBytes += text.length
+    tx.record({ put: { collection: changeCollection, id, parent: suite, body: { text } } })
+  }
+
+  #writeImage(tx: Tx, suite: string, text: string): void {
+    this.#dropChanges(tx, this.#suites.get(suite))
+    this.#suites.set(suite, { imageBytes: text.length, changeBytes: 0, changeIds: [] })
+    tx.record({ put: { collection: imageCollection, id: suite, body: { text } } })
+  }
+
+  #dropChanges(tx: Tx, kept: KeptSuite | undefined): void {
+    for (const id of kept?.changeIds ?? []) tx.record({ drop: { collection: changeCollection, id } })
+  }
+
+  /** Calls after each durable turn. The returned function ends it. */
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+function textOf(body: Json): string {
+  return isObject(body) && typeof body['text'] === 'string' ? body['text'] : ''
+}
+
+/** All records of a query, page by page, giving others a turn between pages. */
+async function* every(records: Records, query: Omit<RecordQuery, 'limit' | 'after'>) {
+  let after: string | undefined
+  for (;;) {
+    const page = await records.list({ ...query, limit: 200, ...(after === undefined ? {} : { after }) })
+    yield* page.items
+    if (page.next === undefined) return
+    after = page.next
+    await nextTurn()
+  }
+}
