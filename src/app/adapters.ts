@@ -4,8 +4,8 @@
 import { join } from 'node:path'
 import type { Executor } from '../executors/executor.ts'
 import type { Store } from '../store/store.ts'
+import { holdStore } from './held-store.ts'
 import type { AdapterFacts } from './server.ts'
-import { steadyStore } from './steady-store.ts'
 
 /** Makes the store and the executors that the settings ask for. */
 export async function makeAdapters(facts: AdapterFacts): Promise<{ store: Store; executors: Executor[] }> {
@@ -14,15 +14,24 @@ export async function makeAdapters(facts: AdapterFacts): Promise<{ store: Store;
 }
 
 async function makeStore({ settings, dir }: AdapterFacts): Promise<Store> {
-  if (settings.store === 'memory') {
-    const [{ MemoryStore }, { BlobFiles }] = await Promise.all([
-      import('../store/memory/memory-store.ts'),
-      import('../store/blob-files/blob-files.ts'),
-    ])
-    return new MemoryStore({ blobs: new BlobFiles(dir.blobs) })
+  if (settings.store === 'sqlite') {
+    const { SqliteStore } = await import('../store/sqlite/sqlite-store.ts')
+    return holdStore(new SqliteStore({ directory: dir.path }))
   }
-  const { SqliteStore } = await import('../store/sqlite/sqlite-store.ts')
-  return steadyStore(new SqliteStore({ directory: dir.path }))
+  const [{ MemoryStore }, { BlobFiles }, { DirectoryLock }] = await Promise.all([
+    import('../store/memory/memory-store.ts'),
+    import('../store/blob-files/blob-files.ts'),
+    import('../store/sqlite/directory-lock.ts'),
+  ])
+  // Jobs are in memory, but what they print and leave is in the data directory all the same.
+  const lock = DirectoryLock.take(dir.path)
+  const blobs = new BlobFiles(dir.blobs)
+  return holdStore(new MemoryStore({ blobs }), {
+    alsoClose() {
+      blobs.close()
+      lock.release()
+    },
+  })
 }
 
 async function makeExecutors(facts: AdapterFacts, store: Store): Promise<Executor[]> {

@@ -45,7 +45,7 @@ export interface ServerParts {
   readonly log: Logger
   readonly clock: Clock
   readonly dialects: readonly Dialect[]
-  /** Makes the store and the executors of these settings; they are opened by the engine. */
+  /** Makes the store, which has taken the data directory, and the executors, which the engine opens. */
   readonly adapters: (facts: AdapterFacts) => Promise<{ store: Store; executors: readonly Executor[] }>
   /** Sentences for the person who starts the server, on stderr. */
   readonly tell: (sentence: string) => void
@@ -80,8 +80,13 @@ export async function startServer(parts: ServerParts): Promise<Server> {
     const metrics = makeMetrics()
     closing.add(async () => metrics.close())
     const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work: workOf(dialects) })
+    closing.add(() => adapters.store.close())
     const engine = makeEngine({ ...parts, dialects }, adapters, metrics)
     metrics.watch(engine)
+    let isEngineStarted = false
+    closing.add(async () => {
+      if (isEngineStarted) await engine.close()
+    })
 
     const runToken = tokenPrefix + randomBytes(32).toString('base64url')
     const jwtKey = await readSecret(dir.path, 'jwt')
@@ -168,7 +173,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
 
     const listening = await host.listen({ host: settings.server.host, port: settings.server.port })
     url = listening.url
-    closing.addFirst(() => engine.close())
+    isEngineStarted = true
     await engine.start()
     for (const dialect of open) await dialect.ready?.()
     const certificate = settings.server.tls?.cert
@@ -179,6 +184,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
       startedAt: parts.clock.now(),
       ...(certificate !== undefined ? { certificate: resolve(certificate) } : {}),
     })
+    closing.add(sweepBlobs(adapters.store, log))
     state = 'ready'
     log.info({ url, dataDir: dir.path, dialects: dialects.map(dialect => dialect.name), version }, 'ready')
 
@@ -200,17 +206,46 @@ export async function startServer(parts: ServerParts): Promise<Server> {
   }
 }
 
+const sweepFirstMs = 60_000
+const sweepEveryMs = 6 * 3_600_000
+
+/** Removes bytes that nothing names (a crash between file and row leaves some), now and then; the returned stops it. */
+function sweepBlobs(store: Store, log: Logger): () => Promise<void> {
+  let isStopped = false
+  let sweeping: Promise<void> = Promise.resolve()
+  const isNamed = async (hash: string) => {
+    if (isStopped) throw new Error('the server is stopping')
+    return (await store.blobCount(hash)) > 0
+  }
+  const sweep = async () => {
+    try {
+      const { removed } = await store.blobs.sweep(isNamed)
+      if (removed > 0) log.info({ removed }, 'removed blobs that nothing names')
+    } catch (error) {
+      if (!isStopped) log.warn({ err: error }, 'blobs that nothing names could not be removed')
+    }
+    if (!isStopped) wait(sweepEveryMs)
+  }
+  let timer: NodeJS.Timeout
+  const wait = (ms: number) => {
+    timer = setTimeout(() => {
+      sweeping = sweep()
+    }, ms).unref()
+  }
+  wait(sweepFirstMs)
+  return async () => {
+    isStopped = true
+    clearTimeout(timer)
+    await sweeping
+  }
+}
+
 /** Things to undo, newest first. One that fails does not keep the others from being undone. */
 class Undo {
   readonly #steps: (() => Promise<void>)[] = []
 
   add(step: () => Promise<void>): void {
     this.#steps.push(step)
-  }
-
-  /** For what must be undone last. */
-  addFirst(step: () => Promise<void>): void {
-    this.#steps.unshift(step)
   }
 
   async run(): Promise<void> {

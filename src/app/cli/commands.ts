@@ -7,11 +7,20 @@ type Add = (program: Command) => void
 
 const files: Readonly<Record<string, () => Promise<{ add: Add }>>> = {
   serve: () => import('./serve.ts'),
+  submit: () => import('./submit.ts'),
+  ls: () => import('./list.ts'),
+  show: () => import('./list.ts'),
+  logs: () => import('./logs.ts'),
+  cancel: () => import('./steer.ts'),
+  retry: () => import('./steer.ts'),
+  why: () => import('./steer.ts'),
+  top: () => import('./top.ts'),
   token: () => import('./token.ts'),
   user: () => import('./user.ts'),
   image: () => import('./image.ts'),
   backup: () => import('./backup.ts'),
   restore: () => import('./backup.ts'),
+  completion: () => import('./completion.ts'),
 }
 
 /** What adds the commands that these arguments are about. */

@@ -1,0 +1,138 @@
+// `switchyard ls` and `switchyard show`: what there is, and one thing whole.
+
+import type { Command } from 'commander'
+import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
+import {
+  flowPath,
+  jobPath,
+  type Page,
+  printColumns,
+  printJson,
+  ranFor,
+  type ShownFlow,
+  type ShownJob,
+  stateOf,
+  timeOf,
+} from './shown.ts'
+
+interface ListOptions extends ClientOptions {
+  readonly state?: string
+  readonly dialect?: string
+  readonly owner?: string
+  readonly name?: string
+  readonly label?: readonly string[]
+  readonly limit: string
+  readonly flows?: boolean
+  readonly json?: boolean
+}
+
+export function add(program: Command): void {
+  withClientOptions(
+    program
+      .command('ls')
+      .description('List jobs of all dialects, newest first')
+      .option('--flows', 'flows instead of jobs')
+      .option('--state <states>', 'only these, joined by commas')
+      .option('--dialect <name>', 'only of this dialect')
+      .option('--owner <name>', 'only of this owner')
+      .option('--name <name>', 'only with this name')
+      .option('--label <key=value...>', 'only with these labels')
+      .option('-n, --limit <count>', 'how many', '20')
+      .option('--json', 'for scripts'),
+  ).action(list)
+  withClientOptions(
+    program
+      .command('show')
+      .description('Show a job, by id, place or dialect:ref (with --flow: a flow and its nodes)')
+      .argument('<id>')
+      .option('--flow', 'it is a flow')
+      .option('--json', 'for scripts'),
+  ).action(show)
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const client = await makeClient(options)
+  const query = new URLSearchParams({ limit: options.limit })
+  for (const name of ['state', 'dialect', 'owner', 'name'] as const) {
+    const value = options[name]
+    if (value !== undefined) query.set(name, value)
+  }
+  for (const label of options.label ?? []) query.append('label', label)
+  const now = Date.now()
+  if (options.flows === true) {
+    const page = await client.json<Page<ShownFlow>>('GET', `/yard/v1/flows?${query}`)
+    if (options.json === true) return printJson(page.items)
+    return printColumns(
+      ['N', 'ID', 'DIALECT', 'NAME', 'STATE', 'DONE', 'STARTED', 'RAN'],
+      page.items.map(flow => [
+        String(flow.n),
+        flow.id,
+        flow.dialect,
+        flow.name,
+        flow.state,
+        `${flow.progress.done}/${flow.progress.total}`,
+        timeOf(flow.startedAt, now),
+        ranFor(flow, now),
+      ]),
+    )
+  }
+  const page = await client.json<Page<ShownJob>>('GET', `/yard/v1/jobs?${query}`)
+  if (options.json === true) return printJson(page.items)
+  printColumns(
+    ['N', 'ID', 'DIALECT', 'REF', 'KIND', 'NAME', 'STATE', 'STARTED', 'RAN'],
+    page.items.map(job => [
+      String(job.n),
+      job.id,
+      job.dialect,
+      job.ref ?? '-',
+      job.kind,
+      job.name,
+      stateOf(job),
+      timeOf(job.startedAt, now),
+      ranFor(job, now),
+    ]),
+  )
+}
+
+async function show(id: string, options: ClientOptions & { flow?: boolean; json?: boolean }): Promise<void> {
+  const client = await makeClient(options)
+  if (options.flow === true) return showFlow(client, id, options.json === true)
+  const job = await client.json<Record<string, unknown>>('GET', jobPath(id))
+  if (options.json === true) return printJson(job)
+  const attempts = await client.json<Page<Record<string, unknown>>>('GET', `${jobPath(id)}/attempts`)
+  const outputs = await client.json<Page<Record<string, unknown>>>('GET', `${jobPath(id)}/outputs`)
+  printFacts({ ...job, attempts: attempts.items, outputs: outputs.items })
+}
+
+async function showFlow(client: Client, id: string, asJson: boolean): Promise<void> {
+  const flow = await client.json<Record<string, unknown>>('GET', flowPath(id))
+  const nodes = await client.json<Page<{ key: string; state: string; job: number | null; runs: number }>>(
+    'GET',
+    `${flowPath(id)}/nodes`,
+  )
+  if (asJson) return printJson({ ...flow, nodes: nodes.items })
+  printFacts(flow)
+  process.stdout.write('\n')
+  printColumns(
+    ['NODE', 'STATE', 'JOB', 'RUNS'],
+    nodes.items.map(node => [
+      node.key,
+      node.state,
+      node.job === null ? '-' : String(node.job),
+      String(node.runs),
+    ]),
+  )
+}
+
+/** One line a fact; instants are read by people here. */
+function printFacts(facts: Record<string, unknown>): void {
+  const rows = Object.entries(facts)
+    .filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
+    .map(([name, value]) => [name, shown(name, value)])
+  printColumns(['FACT', 'VALUE'], rows)
+}
+
+function shown(name: string, value: unknown): string {
+  if (typeof value === 'number' && name.endsWith('At')) return new Date(value).toISOString()
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,130 @@
+// What the native API shows, as far as the commands read it, and how people like to see it.
+
+import Table from 'cli-table3'
+import type { Client } from './client.ts'
+
+export interface ShownJob {
+  readonly id: string
+  readonly n: number
+  readonly dialect: string
+  readonly ref: string | null
+  readonly kind: string
+  readonly name: string
+  readonly owner: string
+  readonly pool: string
+  readonly state: string
+  readonly held: boolean
+  readonly reason: string | null
+  readonly message: string | null
+  readonly exitCode: number | null
+  readonly attempts: number
+  readonly progress: number | null
+  readonly createdAt: number
+  readonly startedAt: number | null
+  readonly endedAt: number | null
+}
+
+export interface ShownFlow {
+  readonly id: string
+  readonly n: number
+  readonly dialect: string
+  readonly name: string
+  readonly owner: string
+  readonly state: string
+  readonly progress: {
+    readonly total: number
+    readonly done: number
+    readonly failed: number
+    readonly live: number
+  }
+  readonly createdAt: number
+  readonly startedAt: number | null
+  readonly endedAt: number | null
+}
+
+export interface Page<T> {
+  readonly items: T[]
+  readonly next?: string
+}
+
+/** The path of a job by whatever people have at hand: its id, its place, or dialect:ref. */
+export function jobPath(key: string): string {
+  return `/yard/v1/jobs/${encodeURIComponent(key)}`
+}
+
+export function flowPath(key: string): string {
+  return `/yard/v1/flows/${encodeURIComponent(key)}`
+}
+
+/** One JSON document on stdout, for scripts. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** A table without frames: columns that line up, and nothing that a script would have to cut away. */
+export function printColumns(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
+  }
+  const table = new Table({
+    head: [...head],
+    chars: none,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  })
+  for (const row of rows) table.push([...row])
+  const text = table.toString()
+  process.stdout.write(`${text.replace(/[ \t]+$/gm, '')}\n`)
+}
+
+/** `running`, `failed (exit 3)`, `ready, held` … */
+export function stateOf(job: ShownJob): string {
+  if (job.state === 'failed')
+    return job.reason === 'exit' ? `failed (exit ${job.exitCode ?? '?'})` : `failed (${job.reason ?? '?'})`
+  if (job.state === 'running' && job.progress !== null) return `running ${Math.round(job.progress * 100)} %`
+  return job.held ? `${job.state}, held` : job.state
+}
+
+/** An instant as local time without its date when it is today's. */
+export function timeOf(at: number | null, now: number): string {
+  if (at === null) return '-'
+  const text = new Date(at).toLocaleString('sv-SE')
+  return now - at < 86_400_000 && new Date(now).toDateString() === new Date(at).toDateString()
+    ? text.slice(11)
+    : text
+}
+
+/** How long it ran, or has run so far. */
+export function ranFor(job: { startedAt: number | null; endedAt: number | null }, now: number): string {
+  if (job.startedAt === null) return '-'
+  const ms = (job.endedAt ?? now) - job.startedAt
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  return `${Math.floor(ms / 3_600_000)} h ${Math.round((ms % 3_600_000) / 60_000)} min`
+}
+
+/** Waits for the end of a job or flow, in turns that no proxy cuts; tells each time how it stands. */
+export async function waitFor<T extends { state: string }>(
+  client: Client,
+  path: string,
+  told: (value: T) => void = () => {},
+): Promise<T> {
+  for (;;) {
+    const value = await client.json<T>('GET', `${path}?wait=1000`)
+    told(value)
+    if (['succeeded', 'failed', 'cancelled'].includes(value.state)) return value
+  }
+}
