@@ -102,7 +102,7 @@ export class RecordWalks {
     const low: Bound = range?.low ?? -Infinity
     const high: Bound = range?.high ?? pastAllText
     const start: Bound[] = down ? [high, Number.MAX_SAFE_INTEGER] : [low, 0]
-    const from = after === undefined ? start : furthest(after, start, down)
+    const from = after ?? start
     const statement = down ? this.#read.walkRangeDown : this.#read.walkRangeUp
     const rows = pieces(statement, [name.n], from, row => [row[0], row[1]], undefined, down ? low : high)
     for (const [value, seq] of rows) {
@@ -181,14 +181,6 @@ function* pieces(
 
 function* candidates(rows: Iterable<Row>): Generator<Candidate> {
   for (const row of rows) yield readCandidate(row)
-}
-
-// Where a walk goes on: at the cursor, but not before the range begins.
-function furthest(after: Key, start: readonly Bound[], down: boolean): readonly Bound[] {
-  const edge = start[0]!
-  if (typeof edge === 'object') return after
-  const ahead = compareValues(after[0]!, edge)
-  return (down ? ahead <= 0 : ahead >= 0) ? after : start
 }
 
 function readCandidate(row: Row): Candidate {

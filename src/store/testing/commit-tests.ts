@@ -77,6 +77,14 @@ export function commitTests(makeWorld: MakeWorld): void {
           limit: 5,
         })
         expect(renewed.items.map(record => record.id)).toEqual(['old'])
+        for (const collection of ['c', 'fresh']) {
+          const fresh = await bench.store.records.list({
+            collection,
+            where: [{ name: 'fresh', is: 1 }],
+            limit: 5,
+          })
+          expect(fresh.items.map(record => record.id)).toEqual(['new'])
+        }
       }))
   }
 
@@ -155,6 +163,29 @@ export function commitTests(makeWorld: MakeWorld): void {
       await bench.store.commit(aBatch({ newJobs: [before] }))
       await bench.store.commit(aBatch({ jobs: [after] }))
       expect(await bench.store.history.job({ n: 1 })).toEqual(after)
+      // The same again for a job that goes on, once from its end and once from being live.
+      for (const shift of [1, 2]) {
+        const live: Job = {
+          ...after,
+          rank: 3 + shift,
+          state: shift === 1 ? 'running' : 'delayed',
+          held: shift === 1,
+          stop: shift === 1 ? 'pause' : 'none',
+          reason: shift === 1 ? 'lost' : null,
+          message: `message ${shift}`,
+          exitCode: shift,
+          attempts: 4 + shift,
+          tries: 3 + shift,
+          readyAt: 11 + 10 * shift,
+          dueAt: 12 + 10 * shift,
+          startedAt: 13 + 10 * shift,
+          endedAt: null,
+          detail: { shift },
+          lastEvent: 15 + shift,
+        }
+        await bench.store.commit(aBatch({ jobs: [live] }))
+        expect(await bench.store.history.job({ n: 1 })).toEqual(live)
+      }
 
       const flow = aFlow({ n: 2 })
       const ended = {
@@ -340,6 +371,7 @@ function mixed(parts: Parameters<typeof aBatch>[0]): Changes {
     events: [anEvent({ seq: 2 }), ...(parts.events ?? [])],
     records: [
       aPut('c', 'new', { index: [['fresh', 1]] }),
+      aPut('fresh', 'new', { index: [['fresh', 1]] }),
       aPut('c', 'old', { body: 2, index: [['k', 2]] }),
       ...(parts.records ?? []),
     ],
@@ -363,4 +395,5 @@ async function expectUntouched(store: Parameters<Parameters<typeof inWorld>[1]>[
   const records = await store.records.list({ collection: 'c', where: [{ name: 'k', is: 1 }], limit: 9 })
   expect(records.items.map(record => [record.id, record.body])).toEqual([['old', 1]])
   expect(await store.records.count({ collection: 'c' })).toBe(1)
+  expect(await store.records.count({ collection: 'fresh' })).toBe(0)
 }
