@@ -3,12 +3,10 @@
 
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.ts'
-import type { Json } from '../core/json.ts'
 import { refuse } from '../core/refusal.ts'
 import type { WorkModule } from '../core/work.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
@@ -33,8 +31,19 @@ import { decideExposure, type Exposure } from './exposure.ts'
 import { addHealthRoutes } from './health.ts'
 import { type Metrics, makeMetrics } from './metrics.ts'
 import { removeServerFile, writeServerFile } from './server-file.ts'
+import {
+  dialectPools,
+  limitsOf,
+  namesOf,
+  originsOf,
+  poolsOf,
+  sectionOf,
+  withoutUndefined,
+} from './settings/handed-on.ts'
 import { SettingsError } from './settings/read-settings.ts'
 import type { Settings } from './settings/schema.ts'
+import { sweepBlobs } from './sweep-blobs.ts'
+import { Undo } from './undo.ts'
 import { version } from './version.ts'
 
 export interface ServerParts {
@@ -206,57 +215,6 @@ export async function startServer(parts: ServerParts): Promise<Server> {
   }
 }
 
-const sweepFirstMs = 60_000
-const sweepEveryMs = 6 * 3_600_000
-
-/** Removes bytes that nothing names (a crash between file and row leaves some), now and then; the returned stops it. */
-function sweepBlobs(store: Store, log: Logger): () => Promise<void> {
-  let isStopped = false
-  let sweeping: Promise<void> = Promise.resolve()
-  const isNamed = async (hash: string) => {
-    if (isStopped) throw new Error('the server is stopping')
-    return (await store.blobCount(hash)) > 0
-  }
-  const sweep = async () => {
-    try {
-      const { removed } = await store.blobs.sweep(isNamed)
-      if (removed > 0) log.info({ removed }, 'removed blobs that nothing names')
-    } catch (error) {
-      if (!isStopped) log.warn({ err: error }, 'blobs that nothing names could not be removed')
-    }
-    if (!isStopped) wait(sweepEveryMs)
-  }
-  let timer: NodeJS.Timeout
-  const wait = (ms: number) => {
-    timer = setTimeout(() => {
-      sweeping = sweep()
-    }, ms).unref()
-  }
-  wait(sweepFirstMs)
-  return async () => {
-    isStopped = true
-    clearTimeout(timer)
-    await sweeping
-  }
-}
-
-/** Things to undo, newest first. One that fails does not keep the others from being undone. */
-class Undo {
-  readonly #steps: (() => Promise<void>)[] = []
-
-  add(step: () => Promise<void>): void {
-    this.#steps.push(step)
-  }
-
-  async run(): Promise<void> {
-    const failures: unknown[] = []
-    for (const step of this.#steps.splice(0).reverse()) {
-      await step().catch(error => failures.push(error))
-    }
-    if (failures.length > 0) throw failures[0]
-  }
-}
-
 function enabledDialects(settings: Settings, all: readonly Dialect[]): Dialect[] {
   const names = new Set(all.map(dialect => dialect.name))
   const unknown = Object.keys(settings.dialects).filter(name => !names.has(name))
@@ -304,7 +262,7 @@ function makeEngine(
     executors: adapters.executors,
     clock: parts.clock,
     random: systemRandom,
-    pools: { ...dialectPools(parts), ...poolsOf(settings) },
+    pools: { ...dialectPools(settings, parts.dialects), ...poolsOf(settings) },
     ...(settings.retention.jobs !== undefined ? { retainMs: settings.retention.jobs } : {}),
     defer: setImmediate,
     steady: () => performance.now(),
@@ -314,6 +272,7 @@ function makeEngine(
         if (state === 'up') log.info('the store takes writes')
         else log.error({ why }, 'the store failed; nothing is accepted until it works again')
       },
+      trouble: error => log.warn({ err: error }, 'something in the background failed and is tried again'),
     },
   })
 }
@@ -334,7 +293,6 @@ async function makeKit(
 ): Promise<Kit> {
   const folder = join(dir.dialects, dialect.name)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const { enabled: _, access: __, ...own } = parts.settings.dialects[dialect.name] ?? {}
   const { publicUrl } = parts.settings.server
   return {
     engine,
@@ -344,7 +302,7 @@ async function makeKit(
     random: systemRandom,
     log: parts.log.child({ dialect: dialect.name }),
     metrics: metrics.registry,
-    settings: own as Json,
+    settings: sectionOf(parts.settings, dialect.name),
     access,
     dir: folder,
     publicUrl: (request?: FastifyRequest) =>
@@ -357,59 +315,4 @@ async function makeKit(
 
 function workOf(dialects: readonly Dialect[]): Record<string, WorkModule> {
   return Object.assign({}, ...dialects.map(dialect => dialect.work ?? {}))
-}
-
-/** Pools that dialects bring for their own jobs. */
-function dialectPools({ dialects, settings }: ServerParts) {
-  return Object.assign(
-    {},
-    ...dialects.map(({ name, pools }) => pools?.((settings.dialects[name] ?? {}) as Json) ?? {}),
-  )
-}
-
-function poolsOf(settings: Settings) {
-  // Jobs are programs more often than not: without a word from the operator, as many at a time as there are processors.
-  const pools: Settings['pools'] = {
-    ...settings.pools,
-    default: settings.pools['default'] ?? { slots: availableParallelism(), fair: false },
-  }
-  return Object.fromEntries(
-    Object.entries(pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
-      const resources = withoutUndefined({ cpus, memoryBytes: memory, diskBytes: disk })
-      return [
-        name,
-        { ...withoutUndefined({ slots }), fair, ...(Object.keys(resources).length > 0 ? { resources } : {}) },
-      ]
-    }),
-  )
-}
-
-function limitsOf({ server }: Settings) {
-  return {
-    bodyBytes: server.bodyLimit,
-    headerBytes: server.headerLimit,
-    connections: server.connections,
-    headersMs: server.headersTimeout,
-    requestMs: server.requestTimeout,
-    silenceMs: server.silenceTimeout,
-    keepAliveMs: server.keepAlive,
-    drainMs: server.drain,
-  }
-}
-
-function namesOf(url: string | undefined): string[] {
-  return url === undefined ? [] : [new URL(url).hostname]
-}
-
-function originsOf(url: string | undefined): string[] {
-  return url === undefined ? [] : [new URL(url).origin]
-}
-
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
-}
-
-/** An object without the members that are undefined: absent and undefined are different things to our types. */
-function withoutUndefined<T extends object>(object: T): Defined<T> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>
 }
