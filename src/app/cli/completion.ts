@@ -38,22 +38,18 @@ function wordsOf(command: Command, path = ''): Map<string, string[]> {
 const scripts: Readonly<Record<'bash' | 'zsh' | 'fish', (words: Words) => string>> = {
   bash: words => `# bash completion of switchyard
 _switchyard() {
-  local word=\${COMP_WORDS[COMP_CWORD]} path= at
-  for ((at = 1; at < COMP_CWORD; at++)); do
-    case \${COMP_WORDS[at]} in -*) ;; *) path="\${path:+$path }\${COMP_WORDS[at]}" ;; esac
-  done
-  local words
-  while :; do
-    case $path in
-${[...words].map(([path, list]) => `      "${path}") words="${list.join(' ')}" ;;`).join('\n')}
-      *) path=\${path% *}; [ "$path" = "\${path#* }" ] && [ -z "$words" ] && case $path in ${topLevel(words)}) continue ;; *) path= ;; esac; continue ;;
-    esac
-    break
-  done
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-  [ \${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  local first=\${COMP_WORDS[1]} second=\${COMP_WORDS[2]} words
+  [ "$COMP_CWORD" -gt 1 ] || first=
+  [ "$COMP_CWORD" -gt 2 ] || second=
+  case "$first $second" in
+${cases(words, path => path.includes(' '))}
+    *) case "$first" in
+${cases(words, path => !path.includes(' '))}
+    esac ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}")
 }
-complete -F _switchyard switchyard
+complete -o default -F _switchyard switchyard
 `,
   zsh: words => `#compdef switchyard
 autoload -U +X bashcompinit && bashcompinit
@@ -72,6 +68,7 @@ ${scripts.bash(words)}`,
       .concat('\n'),
 }
 
-function topLevel(words: Words): string {
-  return [...words.keys()].filter(path => path !== '' && !path.includes(' ')).join('|')
+function cases(words: Words, wanted: (path: string) => boolean): string {
+  const rows = [...words].filter(([path]) => wanted(path))
+  return rows.map(([path, list]) => `    "${path}") words="${list.join(' ')}" ;;`).join('\n')
 }

@@ -2,11 +2,11 @@
 
 import type { Command } from 'commander'
 import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
+import { printTable } from './data-dir-option.ts'
 import {
   flowPath,
   jobPath,
   type Page,
-  printColumns,
   printJson,
   ranFor,
   type ShownFlow,
@@ -62,7 +62,7 @@ async function list(options: ListOptions): Promise<void> {
   if (options.flows === true) {
     const page = await client.json<Page<ShownFlow>>('GET', `/yard/v1/flows?${query}`)
     if (options.json === true) return printJson(page.items)
-    return printColumns(
+    return printTable(
       ['N', 'ID', 'DIALECT', 'NAME', 'STATE', 'DONE', 'STARTED', 'RAN'],
       page.items.map(flow => [
         String(flow.n),
@@ -78,7 +78,7 @@ async function list(options: ListOptions): Promise<void> {
   }
   const page = await client.json<Page<ShownJob>>('GET', `/yard/v1/jobs?${query}`)
   if (options.json === true) return printJson(page.items)
-  printColumns(
+  printTable(
     ['N', 'ID', 'DIALECT', 'REF', 'KIND', 'NAME', 'STATE', 'STARTED', 'RAN'],
     page.items.map(job => [
       String(job.n),
@@ -113,7 +113,7 @@ async function showFlow(client: Client, id: string, asJson: boolean): Promise<vo
   if (asJson) return printJson({ ...flow, nodes: nodes.items })
   printFacts(flow)
   process.stdout.write('\n')
-  printColumns(
+  printTable(
     ['NODE', 'STATE', 'JOB', 'RUNS'],
     nodes.items.map(node => [
       node.key,
@@ -129,7 +129,7 @@ function printFacts(facts: Record<string, unknown>): void {
   const rows = Object.entries(facts)
     .filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
     .map(([name, value]) => [name, shown(name, value)])
-  printColumns(['FACT', 'VALUE'], rows)
+  printTable(['FACT', 'VALUE'], rows)
 }
 
 function shown(name: string, value: unknown): string {

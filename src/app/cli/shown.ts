@@ -1,6 +1,5 @@
 // What the native API shows, as far as the commands read it, and how people like to see it.
 
-import Table from 'cli-table3'
 import type { Client } from './client.ts'
 
 export interface ShownJob {
@@ -59,35 +58,6 @@ export function flowPath(key: string): string {
 /** One JSON document on stdout, for scripts. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
-}
-
-/** A table without frames: columns that line up, and nothing that a script would have to cut away. */
-export function printColumns(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const none = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: '  ',
-  }
-  const table = new Table({
-    head: [...head],
-    chars: none,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  })
-  for (const row of rows) table.push([...row])
-  const text = table.toString()
-  process.stdout.write(`${text.replace(/[ \t]+$/gm, '')}\n`)
 }
 
 /** `running`, `failed (exit 3)`, `ready, held` … */

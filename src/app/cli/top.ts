@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
-import { type Page, printColumns, printJson, ranFor, type ShownJob, stateOf } from './shown.ts'
+import { printTable } from './data-dir-option.ts'
+import { type Page, printJson, ranFor, type ShownJob, stateOf } from './shown.ts'
 
 interface ShownPool {
   readonly name: string
@@ -62,7 +63,7 @@ async function look(client: Client) {
 
 function print({ pools, live }: Awaited<ReturnType<typeof look>>): void {
   const now = Date.now()
-  printColumns(
+  printTable(
     ['POOL', 'LIVE', 'SLOTS', 'WAITING', 'CPUS', 'MEMORY'],
     pools.map(pool => [
       pool.name,
@@ -74,7 +75,7 @@ function print({ pools, live }: Awaited<ReturnType<typeof look>>): void {
     ]),
   )
   process.stdout.write('\n')
-  printColumns(
+  printTable(
     ['N', 'DIALECT', 'KIND', 'NAME', 'OWNER', 'STATE', 'RAN'],
     live.map(job => [
       String(job.n),
