@@ -88,7 +88,11 @@ export async function giveTo(folder: AttemptFolder, user: { uid: number; gid: nu
       else await chown(inside, user.uid, user.gid)
     }
   }
-  for (const dir of [folder.scratchDir, folder.tmpDir, folder.sharedDir]) await give(dir)
+  for (const dir of [folder.scratchDir, folder.tmpDir, folder.sharedDir]) {
+    await give(dir)
+    // A task may run as yet another user; nobody else gets here, since the folder above is closed.
+    await chmod(dir, 0o777)
+  }
 }
 
 /** Writes the files of a task; all of them are for our own user's eyes only. */

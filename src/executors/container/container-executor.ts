@@ -1,6 +1,6 @@
 // Runs container jobs. Each attempt is one process of ours, the runner (run-tasks.sh), kept by the process room's
 // spawner; so attempts go on without us, and what they left in their folder is all that is needed to report them.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AttemptId } from '../../core/ids.ts'
@@ -98,6 +98,7 @@ export class ContainerExecutor implements Executor {
     this.#cgroups =
       this.#options.cgroups === undefined ? await probeCgroups() : (this.#options.cgroups ?? undefined)
     await this.#spawner.open()
+    await this.#sweep()
   }
 
   check(spec: Json): string | undefined {
@@ -173,6 +174,7 @@ export class ContainerExecutor implements Executor {
   async #prepare(order: StartOrder): Promise<void> {
     const { id } = order
     let outcome: Outcome | undefined
+    const startedAt = Date.now()
     try {
       outcome = (await this.#spawn(order)) ?? undefined
     } catch (error) {
@@ -186,6 +188,8 @@ export class ContainerExecutor implements Executor {
     }
     this.#preparing.delete(id)
     if (outcome === undefined) return
+    // Bringing files and images in is part of the run, also when it goes no further.
+    if (outcome.result === 'failed') outcome = { startedAt, endedAt: Date.now(), ...outcome }
     if (isFileKey(id)) await this.#clear(id).catch(() => undefined) // forget tries again
     this.#tell([{ id, type: 'ended', outcome }])
   }
@@ -314,6 +318,14 @@ export class ContainerExecutor implements Executor {
     ])
     await done
     this.#reaping.delete(key)
+  }
+
+  /** Clears the attempts that the spawner knows nothing of: a crash came before their start, or while they were cleared. */
+  async #sweep(): Promise<void> {
+    const known = new Set(this.#spawner.keys())
+    for (const id of await readdir(join(this.#folder, 'attempts'))) {
+      if (!known.has(id)) await this.#clear(id)
+    }
   }
 
   /** Gives back what an attempt holds and removes its folder. */

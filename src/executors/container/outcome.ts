@@ -58,10 +58,12 @@ async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
   const detail = { tasks: records as unknown as Json[] }
   if (ending === undefined) return { result: 'lost', reason: 'lost', message: attempt.lostMessage, detail }
   const memoryBytes = note?.memoryBytes ?? undefined
-  const outcome = outcomeOf(
-    { ...ending, outOfMemory: ending.outOfMemory || isOutOfMemory },
-    memoryBytes === undefined ? {} : { memoryBytes },
-  )
+  const told = outcomeOf(ending, memoryBytes === undefined ? {} : { memoryBytes })
+  const message = `it used more memory than its limit${memoryBytes === undefined ? '' : ` of ${memoryBytes} bytes`}`
+  const outcome: Outcome =
+    isOutOfMemory && told.result === 'failed' && told.reason === 'exit'
+      ? { ...told, reason: 'memory', message }
+      : told
   return { ...outcome, ...(await judge(attempt, outcome, records)), ...usageOf(outcome, records), detail }
 }
 

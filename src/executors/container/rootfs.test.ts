@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Json } from '../../core/json.ts'
-import { listHolds } from './images/index.ts'
+import { holdImage, listHolds } from './images/index.ts'
 import type { TaskRecord } from './task-records.ts'
 import { addBox, missingForRootfs, openYard, type Yard } from './testing/yard.ts'
 
@@ -314,6 +314,16 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
     assert.equal(await yard.text(id, 'out'), 'up\nbye\n')
   })
 
+  test('a stop between tasks is no success, even when the task that ran ended well', async () => {
+    const id = nextId()
+    const first = sh('trap "exit 0" TERM; echo up; while :; do sleep 0.05; done')
+    yard.start(id, { tasks: [first, sh('echo never')] })
+    await yard.until(id, 'up')
+    yard.executor.stop(id, 'ask', 'cancel')
+    assert.equal((await yard.end(id)).result, 'stopped')
+    assert.equal(await yard.text(id, 'out'), 'up\n')
+  })
+
   test('a kill ends everything, also what hid in sessions of its own', async () => {
     const id = nextId()
     const mark = `3599${count}`
@@ -429,6 +439,26 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
     }
     assert.equal(await yard.executor.read(id, 'out', 0, 10), undefined)
     assert.deepEqual(await yard.executor.look([id]), [{ id, type: 'unknown' }])
+  })
+
+  test('what a crash left of attempts that were never started is cleared when the executor opens', async () => {
+    const dir = join(yard.dir, 'container/attempts/crashed.1')
+    await mkdir(join(dir, 'scratch'), { recursive: true })
+    const note = {
+      driver: 'rootfs',
+      taskCount: 1,
+      digests: [digest],
+      cgroups: [],
+      succeedOnTaskFailure: false,
+      memoryBytes: null,
+    }
+    await writeFile(join(dir, 'attempt.json'), JSON.stringify(note))
+    await holdImage(yard.images, digest, 'crashed.1')
+    const { id } = await run({ tasks: [sh('true')] })
+    await yard.restart()
+    const left = await readdir(join(yard.dir, 'container/attempts'))
+    assert.deepEqual([left.includes('crashed.1'), left.includes(id)], [false, true])
+    assert.ok(!(await listHolds(yard.images)).some(hold => hold.holder === 'crashed.1'))
   })
 
   test('sixteen jobs at once all run', async () => {

@@ -51,8 +51,8 @@ while [ "$n" -le "$tasks" ] && [ -z "$stopping" ]; do
     break
   fi
   try=0
-  while :; do
-    [ -z "$stopping" ] || break
+  code=143
+  while [ -z "$stopping" ]; do
     : >"$where/begin.$try"
     setsid /bin/sh "$where/run.sh" "$try" &
     current=$!
@@ -74,6 +74,9 @@ while [ "$n" -le "$tasks" ] && [ -z "$stopping" ]; do
   fi
   n=$((n + 1))
 done
+
+# Asked to stop between two tasks, or by a task that then ended well: not everything was done, so it is no success.
+[ "$n" -gt "$tasks" ] || [ "$failed" -ne 0 ] || failed=143
 
 for each in $beside; do kill -TERM "$each" 2>/dev/null; done
 for stop in sidecars/*/stop.sh; do [ ! -f "$stop" ] || /bin/sh "$stop"; done

@@ -15,6 +15,7 @@ export function canonicalName(name: string): string {
   const colon = name.indexOf(':', slash + 1)
   const repository = colon === -1 ? name : name.slice(0, colon)
   const tag = colon === -1 ? 'latest' : name.slice(colon + 1)
+  if (repository === 'sha256') throw bad('it would be taken for a digest')
   if (!nameShape.test(repository))
     throw bad('it must look like NAME or NAME:TAG, of letters, digits, ". _ - /"')
   if (!tagShape.test(tag)) throw bad('the tag may hold letters, digits, ". _ -"')

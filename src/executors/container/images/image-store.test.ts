@@ -52,6 +52,8 @@ test('an image is found by name, by short name, by digest and by its first digit
   }
   assert.equal((await findImage(world.store, `box@${image.manifestDigest}`))?.digest, image.digest)
   assert.equal(await findImage(world.store, 'box:other'), undefined)
+  const hexNamed = await anImage(image.digest.slice(7, 23), 'other')
+  assert.equal((await findImage(world.store, image.digest.slice(7, 23)))?.digest, hexNamed.image.digest)
   assert.equal(await findImage(world.store, `box@sha256:${'0'.repeat(64)}`), undefined)
 })
 

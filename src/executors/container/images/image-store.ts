@@ -123,8 +123,9 @@ export async function removeImage(
   const digest = await findDigest(store, reference)
   if (digest === undefined) throw new ImageError('unknown', `there is no image ${quote(reference)}`)
   const all = (await readNames(store)).filter(each => each.digest === digest)
-  const isByDigest = isDigestLike(reference)
-  const mine = isByDigest ? all : all.filter(each => each.name === canonicalName(reference))
+  const named = all.filter(each => each.name === nameIn(reference))
+  // By its digest, all names go.
+  const mine = named.length > 0 ? named : all
   const isLast = mine.length === all.length
   if (isLast && !options.force) await refuseHeld(store, reference, digest)
   for (const { name } of mine) await unlink(join(store.dir, 'names', nameFile(name))).catch(ignoreAbsent)
@@ -267,24 +268,30 @@ async function readName(
   return text === undefined ? undefined : nameShape.parse(JSON.parse(text))
 }
 
-/** NAME[:TAG], NAME@sha256:…, sha256:…, or at least twelve digits of it. */
+/** NAME[:TAG], NAME@sha256:…, sha256:…, or at least twelve digits of it where no image has them as its name. */
 async function findDigest(store: ImageStore, reference: string): Promise<string | undefined> {
-  const pinned = reference.split('@')[1]
-  if (isDigestLike(pinned ?? reference)) {
-    const digits = (pinned ?? reference).replace(/^sha256:/, '')
-    for (const hex of await readdir(join(store.dir, 'roots'))) {
-      if (hex.startsWith(digits)) return `sha256:${hex}`
-      // A pinned name speaks of the manifest, as registries do.
-      if (
-        digits.length === 64 &&
-        (await readImage(store, `sha256:${hex}`))?.manifestDigest === `sha256:${digits}`
-      ) {
-        return `sha256:${hex}`
-      }
+  const name = nameIn(reference)
+  const named = name === undefined ? undefined : await readName(store, nameFile(name))
+  if (named !== undefined) return named.digest
+  const pinned = reference.split('@')[1] ?? reference
+  if (!isDigestLike(pinned)) return undefined
+  const digits = pinned.replace(/^sha256:/, '')
+  for (const hex of await readdir(join(store.dir, 'roots'))) {
+    if (hex.startsWith(digits)) return `sha256:${hex}`
+    // A pinned name speaks of the manifest, as registries do.
+    if (
+      digits.length === 64 &&
+      (await readImage(store, `sha256:${hex}`))?.manifestDigest === `sha256:${digits}`
+    ) {
+      return `sha256:${hex}`
     }
-    return undefined
   }
-  return (await readName(store, nameFile(canonicalName(reference))))?.digest
+  return undefined
+}
+
+/** The name that a reference is, unless it speaks of a digest. */
+function nameIn(reference: string): string | undefined {
+  return reference.includes('@') || reference.startsWith('sha256:') ? undefined : canonicalName(reference)
 }
 
 function isDigestLike(reference: string): boolean {
