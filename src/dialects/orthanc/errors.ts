@@ -21,6 +21,7 @@ export const codes = {
   unavailable: 36,
   badRange: 41,
   revision: 43,
+  onlyTexts: 2019,
   inherited: 2020,
   pixelsInTags: 2021,
   contentForm: 2023,

@@ -45,7 +45,7 @@ async function createOld(house: House, call: Call, body: Record<string, unknown>
   const given: Record<string, string> = {}
   let content: string | undefined
   for (const [name, value] of Object.entries(body)) {
-    if (typeof value !== 'string') fail(codes.badRequest)
+    if (typeof value !== 'string') fail(codes.onlyTexts)
     if (house.dictionary.readTag(name) === tags.PixelData) content = value
     else given[name] = value
   }

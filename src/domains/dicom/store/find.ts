@@ -33,7 +33,7 @@ interface Condition {
 const wildcardVrs = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'UC', 'UR', 'UT'])
 const rangeVrs = new Set(['DA', 'DT', 'TM'])
 
-/** The resources that a search finds, in order of their ids. */
+/** The resources that a search finds: instances in order of arrival, others in order of their ids, as in the original. */
 export async function* findResources(
   browse: Browse,
   search: Search,
@@ -60,15 +60,16 @@ async function* candidates(
     .filter(({ level: at, key }) => levels.indexOf(at!) <= depth && isIndexed(at!, key))
     .sort((a, b) => levels.indexOf(b.level!) - levels.indexOf(a.level!))[0]
   if (!exact) {
-    yield* browse.byId(level)
+    yield* level === 'instance' ? browse.all(level) : browse.byId(level)
     return
   }
   const found = new Map<string, Resource>()
   for await (const top of browse.having(exact.level!, exact.key, exact.exact!)) {
     for await (const resource of browse.descendants(top, level)) found.set(resource.id, resource)
   }
-  const ids = [...found.keys()].sort()
-  for (const id of ids) yield found.get(id)!
+  const byArrival = (a: Resource, b: Resource): number => a.seq - b.seq
+  const byId = (a: Resource, b: Resource): number => (a.id < b.id ? -1 : 1)
+  yield* [...found.values()].sort(level === 'instance' ? byArrival : byId)
 }
 
 function makeJudge(browse: Browse, level: Level, conditions: readonly Condition[], readTags: TagReader) {

@@ -21,7 +21,6 @@ export class Totals {
       series: 0,
       instance: 0,
       bytes: 0,
-      lastChange: 0,
       ...(record?.body as object),
     }
   }
