@@ -41,8 +41,8 @@ export async function sendAnswer(
   allowAnyPage(reply)
   reply.code(answer.status)
   if (answer.location !== undefined) reply.header('location', answer.location)
-  if (answer.status === 204) return reply.send()
   reply.header('content-type', answer.contentType ?? 'application/json')
+  if (answer.status === 204) return reply.send()
   if (answer.text !== undefined) return sendText(reply, answer.text, call)
   const filter = call.query.get('filter')
   if (answer.chunks !== undefined && !filter) {

@@ -1,7 +1,7 @@
 // Trees → definition text that loads again to the same trees; with states in comments when asked for.
 
 import type { Attributes, Aviso, Event, Mirror } from '../tree/attribute.ts'
-import { depthOf, type Node } from '../tree/node.ts'
+import type { Node } from '../tree/node.ts'
 import { writeNodeState, writeRepeatState, writeTimeState } from './persisted-state.ts'
 import {
   showClock,
@@ -21,10 +21,10 @@ interface Printer {
   readonly withState: boolean
 }
 
-/** The definition of a node and what is below it, indented as in the whole suite. No state, no aliases. */
+/** The definition of a node and what is below it; all but suites are indented by one level. No state, no aliases. */
 export function printDefinition(node: Node): string {
   const printer: Printer = { lines: [], withState: false }
-  printNode(printer, node, depthOf(node))
+  printNode(printer, node, node.kind === 'suite' ? 0 : 1)
   printer.lines.push('')
   return printer.lines.join('\n')
 }

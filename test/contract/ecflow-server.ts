@@ -1,0 +1,128 @@
+// A whole server for the ecFlow tests: memory store, real processes, and the tokens that the recordings use.
+
+import { createHmac, pbkdf2Sync } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { systemClock } from '../../src/app/clocks.ts'
+import { type Server, startServer } from '../../src/app/server.ts'
+import { settingsSchema } from '../../src/app/settings/schema.ts'
+import { ecflow } from '../../src/dialects/ecflow/index.ts'
+import { ProcessExecutor } from '../../src/executors/process/process-executor.ts'
+import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
+import { MemoryDisk } from '../../src/store/memory/disk.ts'
+import { MemoryStore } from '../../src/store/memory/memory-store.ts'
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Record<string, string | string[] | number | undefined>
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+  readonly json: any
+  readonly bytes: Buffer
+}
+
+export interface EcflowServer {
+  readonly server: Server
+  readonly home: string
+  readonly machine: string
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
+  /** The password of a task's current run. */
+  password(path: string): Promise<string>
+  close(): Promise<void>
+}
+
+/** The header that every change is allowed by. */
+export const token = { authorization: 'Bearer tok-sha' }
+
+function sha(text: string): string {
+  return `sha256$salt$${createHmac('sha256', 'salt').update(text).digest('hex')}`
+}
+
+function stretched(text: string, iterations: number, name: string): string {
+  return `${name}$salt$${pbkdf2Sync(text, 'salt', iterations, 32, 'sha256').toString('hex')}`
+}
+
+const tokens = [
+  { hash: sha('tok-sha'), description: 'everyday' },
+  { hash: stretched('tok-pb', 1000, 'pbkdf2:sha256:1000'), description: 'stretched' },
+  { hash: stretched('tok-pbdef', 260_000, 'pbkdf2:sha256'), description: 'stretched as usual' },
+  { hash: sha('tok-expired'), expires_at: '2020-01-01T00:00:00Z' },
+  { hash: sha('tok-revoked'), revoked_at: '2020-01-01T00:00:00Z' },
+  { hash: sha('tok-future-revoke'), revoked_at: '2999-01-01T00:00:00Z', expires_at: '' },
+  { hash: sha('tok-bound'), paths: ['/bound'] },
+  { hash: 'nonsense' },
+  'not an entry',
+]
+
+/** Starts a server; with the same `disk` and `dir` it goes on where another one stopped. */
+export async function startEcflow(
+  options: { dialect?: Record<string, unknown>; disk?: MemoryDisk; dir?: string } = {},
+): Promise<EcflowServer & { disk: MemoryDisk; dir: string }> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-ecflow-')))
+  const home = join(dir, 'home')
+  await mkdir(home, { recursive: true })
+  await writeFile(join(home, 'api-tokens.json'), JSON.stringify(tokens))
+  const disk = options.disk ?? new MemoryDisk()
+  const server = await startServer({
+    settings: settingsSchema.parse({
+      store: 'memory',
+      server: { port: 0 },
+      dialects: { ecflow: { home, no_ssl: true, ecflow_port: '3142', ...options.dialect } },
+    }),
+    dataPath: join(dir, 'data'),
+    env: {},
+    noAuth: false,
+    log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
+    clock: systemClock(),
+    dialects: [ecflow],
+    tell: () => {},
+    adapters: async ({ dir: data }) => ({
+      store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),
+      executors: [new ProcessExecutor({ folder: join(data.executors, 'process') })],
+    }),
+  })
+  const ask: EcflowServer['ask'] = async (method, path, body, headers = {}) => {
+    const answer = await server.host.root.inject({
+      method: method as 'GET',
+      url: path,
+      headers: { host: new URL(server.url).host, ...headers },
+      ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const isJson = !answer.headers['content-encoding'] && answer.payload !== ''
+    return {
+      status: answer.statusCode,
+      headers: answer.headers as Answered['headers'],
+      text: answer.payload,
+      json: isJson ? readJson(answer.payload) : null,
+      bytes: answer.rawPayload,
+    }
+  }
+  const machine = (await ask('GET', '/v1/server/status?filter=host')).json as string
+  return {
+    server,
+    home,
+    machine,
+    disk,
+    dir,
+    ask,
+    async password(path) {
+      const { json } = await ask('GET', `/v1/suites${path}/attributes`, undefined, token)
+      return json.variables.find((it: { name: string }) => it.name === 'ECF_PASS').value
+    },
+    async close() {
+      await server.close()
+      if (options.dir === undefined && options.disk === undefined)
+        await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text // Not JSON: tests that care look at the text.
+  }
+}
