@@ -88,6 +88,29 @@ export function commitTests(makeWorld: MakeWorld): void {
       }))
   }
 
+  test('what a failed batch brought for the first time can be brought again, and is there after opening', () =>
+    inWorld(makeWorld, async bench => {
+      const records = [aPut('c', 'x', { body: 1, index: [['k', 1]] }), aPut('d', 'y', { index: [['k', 2]] })]
+      await expect(bench.store.commit(aBatch({ records, jobs: [aJob({ n: 99 })] }))).rejects.toThrow(
+        StoreFailed,
+      )
+      const failing = [...records, aPut('c', 'z', { index: [['k', Number.NaN]] })]
+      await expect(bench.store.commit(aBatch({ records: failing }))).rejects.toThrow(StoreFailed)
+      // Other things take the places that were lost.
+      await bench.store.commit(aBatch({ records: [aPut('e', 'z', { index: [['other', 3]] })] }))
+      await bench.store.commit(aBatch({ records: records.toReversed() }))
+      await bench.reopen()
+      expect((await bench.store.records.get('d', 'y'))!.seq).toBe(2)
+      expect((await bench.store.records.get('c', 'x'))!.seq).toBe(3)
+      for (const [collection, is] of [
+        ['c', 1],
+        ['d', 2],
+      ] as const) {
+        expect(await bench.store.records.count({ collection })).toBe(1)
+        expect(await bench.store.records.count({ collection, where: [{ name: 'k', is }] })).toBe(1)
+      }
+    }))
+
   test('what the caller changes after handing over a batch does not matter', () =>
     inWorld(makeWorld, async bench => {
       const job = aJob({ n: 1, detail: { steps: [1] } })

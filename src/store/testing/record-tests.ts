@@ -235,6 +235,27 @@ export function recordTests(makeWorld: MakeWorld): void {
       }
     }))
 
+  test('a place by the lowest value holds in long lists too, where the condition is met by another value', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const count = 1500
+      const puts = Array.from({ length: count }, (_, at) => {
+        const value = (at * 7) % count
+        return aPut('c', `${value}`, {
+          index: [
+            ['k', value],
+            ['k', 10_000 + value],
+          ],
+        })
+      })
+      await store.commit(aBatch({ records: puts }))
+      const ask = (where: IndexCondition[], down: boolean) =>
+        idsOf(store, { collection: 'c', where, order: { index: 'k', down } }, 700)
+      const up = Array.from({ length: count }, (_, at) => `${at}`)
+      expect(await ask([{ name: 'k', from: 10_000 }], false)).toEqual(up)
+      expect(await ask([{ name: 'k', to: 9999 }], true)).toEqual(up.toReversed())
+      expect(await store.records.count({ collection: 'c', where: [{ name: 'k', from: 0 }] })).toBe(count)
+    }))
+
   test('names and collections that were never used find nothing', () =>
     inWorld(makeWorld, async ({ store }) => {
       await store.commit(aBatch({ records: [aPut('c', 'x', { index: [['k', 1]] })] }))
