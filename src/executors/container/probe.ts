@@ -4,7 +4,7 @@ import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cliDriver } from './cli-driver.ts'
 import type { Driver, DriverName } from './driver.ts'
-import { rootfsDriver } from './rootfs-driver.ts'
+import { dropRights, rootfsDriver } from './rootfs-driver.ts'
 
 /** What was found out about one driver. */
 export interface ProbeResult {
@@ -34,14 +34,15 @@ async function probeRootfs(): Promise<ProbeResult> {
   const name = 'rootfs'
   const bwrap = await findProgram('bwrap')
   if (bwrap === undefined) return { name, driver: null, text: 'bwrap is not installed (Debian: bubblewrap)' }
-  const trial = ['--dev-bind', '/', '/', '--unshare-pid', '--proc', '/proc', '--die-with-parent']
-  // Both levels, since a machine may allow the one and forbid the other.
-  const inner = [bwrap, '--unshare-user', '--ro-bind', '/', '/', '--proc', '/proc', '--', '/bin/true']
-  const problem = (await run(bwrap, [...trial, ...inner], {})).problem
-  if (problem !== undefined) return { name, driver: null, text: `bwrap does not work here: ${problem}` }
   const setpriv = process.getuid?.() === 0 ? await findProgram('setpriv') : null
   if (setpriv === undefined)
     return { name, driver: null, text: 'setpriv is not installed (Debian: util-linux)' }
+  const outer = ['--dev-bind', '/', '/', '--unshare-pid', '--proc', '/proc', '--die-with-parent']
+  // Both levels and the change of user, since a machine may allow the one and forbid the other.
+  const drop = setpriv === null ? [] : dropRights(setpriv)
+  const inner = [bwrap, '--unshare-user', '--ro-bind', '/', '/', '--proc', '/proc', '--', '/bin/true']
+  const { problem } = await run(bwrap, [...outer, ...drop, ...inner], {})
+  if (problem !== undefined) return { name, driver: null, text: `bwrap does not work here: ${problem}` }
   const time = await findGnuTime()
   const resolverFiles: string[] = []
   for (const path of ['/etc/resolv.conf', '/etc/hosts']) if (await isThere(path)) resolverFiles.push(path)

@@ -40,6 +40,12 @@ export const TASK_OWNER: Owner = { uid: 1_900_000_000, gid: 1_900_000_000 }
  */
 const SOURCES = '/sys'
 
+/** The words in front of a command that make it one of TASK_OWNER's. */
+export function dropRights(setpriv: string): string[] {
+  const { uid, gid } = TASK_OWNER
+  return [setpriv, `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--no-new-privs']
+}
+
 /** Makes the driver. */
 export function rootfsDriver(tools: RootfsTools): Driver {
   return {
@@ -102,11 +108,7 @@ function runScript({
   for (const file of plan.cgroup?.procsFiles ?? []) lines.push(`echo $$ >${shellWord(file)} || exit 122`)
   lines.push(`exec 9<${shellWord(`${plan.dir}/args`)} || exit 122`)
   const outer = [tools.bwrap, '--dev-bind', '/', '/', '--unshare-pid', '--proc', '/proc', '--die-with-parent']
-  const { uid, gid } = TASK_OWNER
-  const drop =
-    tools.setpriv === null
-      ? []
-      : [tools.setpriv, `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--no-new-privs']
+  const drop = tools.setpriv === null ? [] : dropRights(tools.setpriv)
   const inner = shellLine([...drop, tools.bwrap, '--args', '9', '--', ...commandOf(plan)])
   if (tools.time === null) {
     lines.push(`exec ${shellLine([...outer, ...sources])} ${inner}`)

@@ -1,9 +1,10 @@
 // Images made to do harm. Each is refused with a sentence, and afterwards nothing of it is anywhere.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { afterEach, test } from 'vitest'
 import {
   dockerItems,
@@ -15,9 +16,12 @@ import {
   treeOf,
   type World,
 } from './archive-fixture.ts'
+import { sourceFromChunks } from './byte-source.ts'
 import { ImageError, type ImageErrorCode } from './image-error.ts'
 import { importImage } from './import-image.ts'
-import type { ImageLimits } from './limits.ts'
+import { defaultLimits, type ImageLimits, openBudget } from './limits.ts'
+import { openRootWriter } from './root-writer.ts'
+import { readTar } from './tar-reader.ts'
 
 let world: World
 afterEach(() => world.close())
@@ -385,3 +389,48 @@ test.for(['', '../x', '/x', 'a b', 'a:b:c', 'x'.repeat(300), 'a//b', '.hidden', 
     await assert.rejects(importImage(world.store, { file: '/does/not/exist', name }), /is no image name/)
   },
 )
+
+test('any sequence of entries is unpacked or refused, and never touches what lies beside the root', async () => {
+  world = await openWorld()
+  const name = fc.constantFrom('a', 'b', 'c', '.wh.a', '.wh.b', '.wh..wh..opq', '..', '.', 'canary')
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map(names => names.join('/'))
+  const target = fc.oneof(
+    path,
+    fc.constantFrom('/', '/a', '..', '../../canary', '../../../../../../tmp', '/a/b/../..'),
+  )
+  const item = fc.oneof(
+    path.map((at): Item => [at, 'text']),
+    path.map((at): Item => [`${at}/`, {}]),
+    fc.tuple(path, target).map(([at, to]): Item => [at, symbolic(to)]),
+    fc.tuple(path, target).map(([at, to]): Item => [at, link(to)]),
+  )
+  const layers = fc.array(fc.array(item, { maxLength: 12 }), { minLength: 1, maxLength: 3 })
+  let round = 0
+  let unpackedCount = 0
+  await fc.assert(
+    fc.asyncProperty(layers, async items => {
+      const dir = join(world.dir, `round${++round}`)
+      await mkdir(join(dir, 'root'), { recursive: true })
+      await writeFile(join(dir, 'canary'), 'alive')
+      const budget = openBudget(defaultLimits)
+      const writer = openRootWriter(join(dir, 'root'), { budget, keepOwners: false })
+      try {
+        for (const each of items) {
+          const bytes = await tarOf(each)
+          const chunks = (async function* () {
+            yield bytes
+          })()
+          await writer.addLayer(readTar(sourceFromChunks(chunks), { limits: defaultLimits }))
+        }
+        await writer.finish()
+        unpackedCount += 1
+      } catch (error) {
+        assert.ok(error instanceof ImageError, String(error))
+      }
+      assert.deepEqual(await readdir(dir), ['canary', 'root'])
+      assert.equal(await readFile(join(dir, 'canary'), 'utf8'), 'alive')
+    }),
+    { seed: 5, numRuns: 250 },
+  )
+  assert.ok(unpackedCount > 20, `only ${unpackedCount} of ${round} were unpacked`)
+})
