@@ -17,10 +17,12 @@ export interface Ending {
   /** How it was asked to end before it did, if it was. */
   readonly stop: 'ask' | 'kill' | undefined
   readonly why: StopRequest | undefined
-  /** The kernel ended something of it for using too much memory. */
+  /** The kernel ended something of it for using too much memory, or it came near an address space limit. */
   readonly outOfMemory: boolean
-  /** The stream that grew over its limit, for which it was ended. */
-  readonly fullStream: 'out' | 'err' | undefined
+  /** Other limits that it ran into. */
+  readonly over: readonly ('cpu' | 'file' | 'out' | 'err')[]
+  /** Its streams could not be written to disk. */
+  readonly unkept: boolean
   /** Why the program could not be started at all. */
   readonly launchProblem: string | undefined
 }
@@ -43,13 +45,21 @@ export function readEnding(text: string): Ending {
     errBytes: errBytes!,
     stop: stop === 'ask' || stop === 'kill' ? stop : undefined,
     why: why === '-' ? undefined : (why as StopRequest),
-    outOfMemory: flags.includes('oom'),
-    fullStream: flags.includes('full-out') ? 'out' : flags.includes('full-err') ? 'err' : undefined,
+    outOfMemory: flags.includes('memory'),
+    over: limitFlags.filter(([flag]) => flags.includes(flag)).map(([, limit]) => limit),
+    unkept: flags.includes('unkept'),
     launchProblem: flags.includes('launch') ? launchText : undefined,
   }
 }
 
-/** What was limited, for telling the limits that a signal stands for. */
+const limitFlags = [
+  ['cpu', 'cpu'],
+  ['file', 'file'],
+  ['full-out', 'out'],
+  ['full-err', 'err'],
+] as const
+
+/** What was limited, for the sentence that tells which limit it was. */
 export interface LimitsInForce {
   readonly memoryBytes?: number
   readonly cpuSeconds?: number
@@ -79,59 +89,51 @@ const signalNames: Readonly<Record<number, string>> = {
 
 /** The engine's view of an exit record. A success counts even when a stop was asked: the first final fact wins. */
 export function outcomeOf(ending: Ending, limits: LimitsInForce = {}): Outcome {
-  const { exitCode, signal, startedAt, endedAt } = ending
+  const { exitCode, signal, startedAt, endedAt, over } = ending
+  if (ending.launchProblem !== undefined)
+    return { result: 'failed', reason: 'launch', message: ending.launchProblem, startedAt, endedAt }
+  const wallMs = Math.max(0, endedAt - startedAt)
   const facts = {
     startedAt,
     endedAt,
-    usage: { wallMs: endedAt - startedAt, cpuMs: ending.cpuMs, maxRssBytes: ending.maxRssBytes },
+    usage: { wallMs, cpuMs: ending.cpuMs, maxRssBytes: ending.maxRssBytes },
   }
-  if (ending.launchProblem !== undefined)
-    return { result: 'failed', reason: 'launch', message: ending.launchProblem, startedAt, endedAt }
-  if (signal === 0 && exitCode === 0 && !ending.fullStream) return { result: 'succeeded', exitCode, ...facts }
+  const full = over.find(limit => limit === 'out' || limit === 'err')
+  if (signal === 0 && exitCode === 0 && !full && !ending.unkept)
+    return { result: 'succeeded', exitCode, ...facts }
   // Shells tell a signal as 128 + its number; so do we where one number must hold both.
-  const code = signal === 0 ? exitCode : 128 + signal
-  const failed = { result: 'failed', exitCode: code, ...facts } as const
-  if (ending.outOfMemory || nearMemoryLimit(ending, limits))
+  const failed = { result: 'failed', exitCode: signal === 0 ? exitCode : 128 + signal, ...facts } as const
+  const of = (limit: number | undefined, unit: string) => (limit === undefined ? '' : ` of ${limit} ${unit}`)
+  if (ending.outOfMemory)
     return {
       ...failed,
       reason: 'memory',
-      message: `it used more memory than its limit of ${limits.memoryBytes} bytes`,
+      message: `it used more memory than its limit${of(limits.memoryBytes, 'bytes')}`,
     }
-  if (ending.fullStream) {
-    const limit = limits.streamBytes === undefined ? '' : ` of ${limits.streamBytes} bytes`
+  if (full)
     return {
       ...failed,
       reason: 'exit',
-      message: `its stream ${ending.fullStream} grew over the limit${limit}`,
+      message: `its stream ${full} grew over the limit${of(limits.streamBytes, 'bytes')}`,
     }
-  }
+  const ended = `it ended ${describe(exitCode, signal)}`
   if (ending.stop) {
     const reason = ending.why === 'expire' ? 'timeout' : 'user'
+    return { ...failed, result: 'stopped', reason, message: `stopped; ${ended}` }
+  }
+  if (over.includes('cpu'))
+    return { ...failed, reason: 'timeout', message: `it used up its CPU time${of(limits.cpuSeconds, 's')}` }
+  if (over.includes('file'))
     return {
       ...failed,
-      result: 'stopped',
-      reason,
-      message: `stopped; it ended ${describe(exitCode, signal)}`,
+      reason: 'exit',
+      message: `it wrote a file larger than its limit${of(limits.fileBytes, 'bytes')}`,
     }
-  }
-  if (
-    limits.cpuSeconds !== undefined &&
-    (signal === 24 || (signal === 9 && ending.cpuMs >= limits.cpuSeconds * 1000))
-  )
-    return { ...failed, reason: 'timeout', message: `it used its ${limits.cpuSeconds} s of CPU time` }
-  if (limits.fileBytes !== undefined && signal === 25)
-    return { ...failed, reason: 'exit', message: `it wrote a file larger than ${limits.fileBytes} bytes` }
-  return { ...failed, reason: 'exit', message: `it ended ${describe(exitCode, signal)}` }
+  if (ending.unkept)
+    return { ...failed, reason: 'stage-out', message: `its streams could not be written to disk; ${ended}` }
+  return { ...failed, reason: 'exit', message: ended }
 }
 
 function describe(exitCode: number, signal: number): string {
   return signal === 0 ? `with exit code ${exitCode}` : `by ${signalNames[signal] ?? `signal ${signal}`}`
-}
-
-/**
- * Without a memory cgroup a program only sees failing allocations, and no record tells. That it came near its limit
- * before it failed is the best sign there is.
- */
-function nearMemoryLimit(ending: Ending, { memoryBytes }: LimitsInForce): boolean {
-  return memoryBytes !== undefined && !ending.stop && ending.maxRssBytes >= 0.8 * memoryBytes
 }

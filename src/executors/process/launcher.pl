@@ -30,7 +30,7 @@ my ($sys_fdatasync, $sys_prctl, $sys_clock_gettime, $sys_waitid, $sys_pipe2, $sy
 
 use constant {
   PR_SET_PDEATHSIG => 1, PR_SET_CHILD_SUBREAPER => 36,
-  CLOCK_REALTIME => 0, CLOCK_BOOTTIME => 7,
+  CLOCK_REALTIME => 0, CLOCK_MONOTONIC => 1, CLOCK_BOOTTIME => 7,
   RLIMIT_CPU => 0, RLIMIT_FSIZE => 1, RLIMIT_AS => 9,
   WNOHANG => 1, WEXITED => 4, WNOWAIT => 0x01000000, P_PID => 1,
   O_CLOEXEC => 02000000, F_DUPFD_CLOEXEC => 1030, F_SETFD => 2, FD_CLOEXEC => 1,
@@ -55,12 +55,17 @@ my @streams;    # a keeper's descriptors of its program's out and err
 
 sub fail { syswrite(STDOUT, "failed $_[0]\n"); POSIX::_exit(1) }
 
-sub now_ms {
+sub clock_ms {
+  my ($clock) = @_;
   my $time = "\0" x 16;
-  syscall($sys_clock_gettime, CLOCK_REALTIME, $time);
+  syscall($sys_clock_gettime, $clock, $time);
   my ($seconds, $nanos) = unpack('q2', $time);
   return $seconds * 1000 + int($nanos / 1_000_000);
 }
+
+# The time of day, for records; and one that nobody can set, for waiting.
+sub now_ms    { return clock_ms(CLOCK_REALTIME) }
+sub passed_ms { return clock_ms(CLOCK_MONOTONIC) }
 
 sub set_timer {
   my ($ms) = @_;
@@ -78,9 +83,9 @@ sysopen(my $lock, $lock_path, O_RDWR | O_CREAT, 0600) or fail("cannot open $lock
 # A keeper holds the lock, too, until its claim is in the table. So who has it alone knows that every start of an
 # earlier launcher is either in the table or will never happen.
 {
-  my $until = now_ms() + $lock_wait_ms;
+  my $until = passed_ms() + $lock_wait_ms;
   until (flock($lock, LOCK_EX | LOCK_NB)) {
-    fail("another server holds $lock_path") if now_ms() > $until;
+    fail("another server holds $lock_path") if passed_ms() > $until;
     select(undef, undef, undef, 0.01);
   }
 }
@@ -179,10 +184,7 @@ sub keep {
 # started before it, any later process with its number is started after it.
 sub claim {
   my ($order, $pid, $at) = @_;
-  my $time = "\0" x 16;
-  syscall($sys_clock_gettime, CLOCK_BOOTTIME, $time);
-  my ($seconds, $nanos) = unpack('q2', $time);
-  $ticks = $seconds * 100 + int($nanos / 10_000_000);
+  $ticks = int(clock_ms(CLOCK_BOOTTIME) / 10);
   my $slot = sprintf("%-255s\n%256s", "S $order->[KEY] $pid $ticks $at", '');
   return syscall($sys_pwrite64, $table_fd, $slot, SLOT_BYTES, $order->[SLOT] * SLOT_BYTES) == SLOT_BYTES;
 }
@@ -328,7 +330,7 @@ sub wait_for {
   my $kill_at;    # when the grace time is over
   my $poll_ms = 100;
   my $poll_at;    # when to look at the size of the streams
-  if ($order->[STREAM_BYTES]) { $poll_at = now_ms() + $poll_ms; set_timer($poll_ms) }
+  if ($order->[STREAM_BYTES]) { $poll_at = passed_ms() + $poll_ms; set_timer($poll_ms) }
   while (1) {
     substr($info, 0, 4) = "\0\0\0\0";
     my $result = syscall($sys_waitid, P_PID, $child, $info, WNOHANG | WEXITED | WNOWAIT, 0);
@@ -338,16 +340,17 @@ sub wait_for {
       my $hard = $number && ($number - STOP_BASE) % 2;
       $end->{stop} ||= $hard ? 'kill' : 'ask';
       $end->{why} ||= $number ? $whys[int(($number - STOP_BASE) / 2)] : 'kill';
-      if ($hard) { $kill_at = now_ms() }
+      if ($hard) { $kill_at = passed_ms() }
       elsif (!defined $kill_at) {
-        $kill_at = now_ms() + $order->[GRACE_MS];
+        $kill_at = passed_ms() + $order->[GRACE_MS];
         kill('TERM', -$child) or kill('TERM', $child);
+        kill('CONT', -$child);    # one that is halted could not hear it
       }
       $alarmed = 1;
     }
     if ($alarmed) {
       $alarmed = 0;
-      my $now = now_ms();
+      my $now = passed_ms();
       if (defined $poll_at && $now >= $poll_at) {
         for my $index (0, 1) {
           next if $end->{full} || stream_size($index) <= $order->[STREAM_BYTES];
@@ -395,7 +398,7 @@ sub end_leftovers {
     my $result = syscall($sys_wait4, -1, $status, WNOHANG, 0);
     return if $result == -1;    # no children are left
     next if $result > 0;
-    my $now = now_ms();
+    my $now = passed_ms();
     $until ||= $now + 10_000;
     return if $now > $until;
     kill('KILL', $_) for children();
@@ -457,12 +460,12 @@ sub report_end {
   my @sizes = (0, 0);
   for my $index (0 .. $#streams) {
     if (($end->{full} || '') eq ('out', 'err')[$index]) { truncate_stream($order, $index) }
-    if ($sizes[$index] = stream_size($index)) { syscall($sys_fdatasync, $streams[$index]) }
-    else                                      { put_stream_aside($order, OUT + $index) }
+    $sizes[$index] = stream_size($index);
+    if (!$sizes[$index]) { put_stream_aside($order, OUT + $index) }
+    elsif (syscall($sys_fdatasync, $streams[$index]) != 0) { $end->{unkept} = 1 }
   }
   my $status = $end->{status} || 0;
-  my $flags = join(',', $end->{oom} ? 'oom' : (), $end->{full} ? "full-$end->{full}" : (),
-    defined $end->{launch} ? 'launch' : ());
+  my $flags = join(',', flags($order, $end, $status & 127));
   my $line = join(' ', 'E', $status >> 8 & 255, $status & 127, $end->{at}, now_ms(),
     $end->{user_us} || 0, $end->{system_us} || 0, $end->{max_rss_kb} || 0, @sizes,
     $end->{stop} || '-', $end->{why} || '-', $flags || '-', defined $end->{launch} ? $end->{launch} : '');
@@ -470,6 +473,24 @@ sub report_end {
   my $half = sprintf("%-255.255s\n", $line);
   syscall($sys_pwrite64, $table_fd, $half, HALF_BYTES, $order->[SLOT] * SLOT_BYTES + HALF_BYTES);
   syswrite(STDOUT, "E $order->[KEY] " . substr($line, 2, 253) . "\n");
+}
+
+# What stands behind the end besides its code; said here, because here the limits are known.
+sub flags {
+  my ($order, $end, $signal) = @_;
+  my @flags;
+  push @flags, 'launch' if defined $end->{launch};
+  push @flags, "full-$end->{full}" if $end->{full};
+  push @flags, 'unkept' if $end->{unkept};
+  # Without a cgroup a program only sees failing allocations, and nothing tells. That it came near its limit before it
+  # failed is the best sign there is.
+  my $near = $order->[MEMORY_HOW] eq 'rlimit' && ($end->{max_rss_kb} || 0) * 1024 >= 0.8 * $order->[MEMORY_BYTES];
+  push @flags, 'memory' if $end->{oom} || $near && !$end->{stop};
+  my $cpu_ms = (($end->{user_us} || 0) + ($end->{system_us} || 0)) / 1000;
+  push @flags, 'cpu'
+    if $order->[CPU_SECONDS] && ($signal == 24 || $signal == 9 && $cpu_ms >= $order->[CPU_SECONDS] * 1000);
+  push @flags, 'file' if $order->[FILE_BYTES] && $signal == 25;
+  return @flags;
 }
 
 sub truncate_stream {

@@ -217,7 +217,7 @@ test('a file larger than the limit ends the program that writes it', async () =>
   expect(await yard.end(id)).toMatchObject({
     result: 'failed',
     reason: 'exit',
-    message: 'it wrote a file larger than 50000 bytes',
+    message: 'it wrote a file larger than its limit of 50000 bytes',
   })
   expect(readFileSync(path).length).toBe(50_000)
 })
@@ -228,7 +228,7 @@ test('CPU time that runs out is a time-out', async () => {
   expect(await yard.end(id)).toMatchObject({
     result: 'failed',
     reason: 'timeout',
-    message: 'it used its 1 s of CPU time',
+    message: 'it used up its CPU time of 1 s',
   })
 })
 
@@ -290,6 +290,88 @@ test('orders that a killed helper had not read are run by the next, once each', 
   process.kill(yard.executor.helperPid!, 'SIGKILL')
   for (const id of ids) expect((await yard.end(id)).result).toBe('succeeded')
   expect(lines(readFileSync(path, 'utf8'))).toHaveLength(60)
+})
+
+test('one that was adopted and then loses its keeper is lost, too', async () => {
+  const first = await aProcessYard()
+  const id = first.submit({ argv: ['sleep', '300'] })
+  await first.begin(id)
+  await first.executor.close()
+  await using yard = await aProcessYard({}, first.folder)
+  expect(await yard.executor.look([id])).toMatchObject([{ type: 'began' }])
+  process.kill(keeperOf(yard.folder, id), 'SIGKILL')
+  expect(await yard.end(id)).toMatchObject({ result: 'failed', reason: 'lost' })
+})
+
+test('what lost its keeper while no server was there is lost at once, and nothing of it runs', async () => {
+  const first = await aProcessYard()
+  const id = first.submit(sh('setsid sleep 300 & echo $!; sleep 300'))
+  await eventually(async () => expect(lines(await first.text(id))[0]).not.toBe(''))
+  const pid = Number(await first.text(id))
+  await first.executor.close()
+  process.kill(keeperOf(first.folder, id), 'SIGKILL')
+  await using yard = await aProcessYard({}, first.folder)
+  expect(await yard.executor.look([id])).toMatchObject([{ type: 'ended', outcome: { reason: 'lost' } }])
+  await eventually(() => expect(isAlive(pid)).toBe(false))
+})
+
+test('a server waits for the starts of the one before it, and starts none of them again', async () => {
+  const first = await aProcessYard()
+  const path = join(first.folder, 'marks')
+  const helper = first.executor.helperPid!
+  process.kill(helper, 'SIGSTOP') // its orders lie in the pipe when the next server comes
+  const specs = Array.from({ length: 20 }, () => sh(`echo ran >>${path}`))
+  const ids = specs.map(spec => first.submit(spec))
+  await sleep(50)
+  const closed = first.executor.close()
+  const opened = aProcessYard({}, first.folder)
+  await sleep(100)
+  process.kill(helper, 'SIGCONT')
+  await closed
+  await using yard = await opened
+  const seen = await yard.executor.look(ids)
+  expect(seen.filter(({ type }) => type === 'unknown')).toEqual([])
+  yard.start(ids.map((id, index) => [id, specs[index]!]))
+  await eventually(() => expect(lines(readFileSync(path, 'utf8'))).toHaveLength(20))
+  await sleep(200)
+  expect(lines(readFileSync(path, 'utf8'))).toHaveLength(20)
+})
+
+test('a stop that is asked of an attempt before it was looked for is told when it ends', async () => {
+  const first = await aProcessYard()
+  const id = first.submit({ argv: ['sleep', '300'] })
+  await first.begin(id)
+  await first.executor.close()
+  await using yard = await aProcessYard({}, first.folder)
+  yard.executor.stop(id, 'ask', 'expire')
+  expect(await yard.end(id)).toMatchObject({ result: 'stopped', reason: 'timeout' })
+})
+
+test('limits that were run into are told as such also after a restart', async () => {
+  const first = await aProcessYard()
+  const id = first.submit({
+    ...sh('sleep 0.3; exec dd if=/dev/zero of=large bs=1000 count=100'),
+    cwd: first.folder,
+    limits: { fileBytes: 50_000 },
+  })
+  await first.begin(id)
+  await first.executor.close()
+  await using yard = await aProcessYard({}, first.folder)
+  yard.start([[id, sh('exit 99')]])
+  expect(await yard.end(id)).toMatchObject({
+    reason: 'exit',
+    message: 'it wrote a file larger than its limit',
+  })
+})
+
+test('the input of an attempt that runs is not written anew when it is started again', async () => {
+  await using yard = await aProcessYard()
+  const spec = { ...sh('sleep 0.2; cat'), stdin: 'the input\n' }
+  const id = yard.submit(spec)
+  await yard.begin(id)
+  yard.start([[id, { ...spec, stdin: 'another' }]])
+  await yard.end(id)
+  expect(await yard.text(id)).toBe('the input\n')
 })
 
 test('after a restart of the machine, what ran then is lost, and what had ended is not', async () => {

@@ -4,12 +4,13 @@ import { mkdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { AttemptId } from '../../core/ids.ts'
+import type { Outcome } from '../../core/job.ts'
 import type { StopRequest } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import { streamPath } from '../stream-files.ts'
 import { type LimitsInForce, outcomeOf } from './ending.ts'
-import { Spawner, type SpawnerOptions, type SpawnNews, type SpawnOrder } from './spawner.ts'
+import { isSpawnKey, Spawner, type SpawnerOptions, type SpawnNews, type SpawnOrder } from './spawner.ts'
 import { type ProcessSpec, readProcessSpec } from './spec.ts'
 
 export interface ProcessExecutorOptions
@@ -31,6 +32,8 @@ export class ProcessExecutor implements Executor {
   readonly #limits = new Map<AttemptId, LimitsInForce>()
   /** Attempts whose stdin is being written: they have not reached the spawner yet. */
   readonly #preparing = new Map<AttemptId, { stop: { how: 'ask' | 'kill'; why: StopRequest } | undefined }>()
+  /** What ended without ever reaching the spawner. */
+  readonly #unspawned = new Map<AttemptId, Outcome>()
   #report: ((reports: readonly Report[]) => void) | undefined
 
   constructor(options: ProcessExecutorOptions) {
@@ -61,29 +64,29 @@ export class ProcessExecutor implements Executor {
 
   start(orders: readonly StartOrder[]): void {
     const ready: SpawnOrder[] = []
-    const refused: Report[] = []
     for (const { id, spec } of orders) {
-      if (this.#preparing.has(id)) continue
-      const read = readProcessSpec(spec)
+      if (this.#preparing.has(id) || this.#unspawned.has(id)) continue
+      const read = isSpawnKey(id)
+        ? readProcessSpec(spec)
+        : { problem: `${JSON.stringify(id)} cannot name an attempt` }
       if ('problem' in read) {
-        refused.push({
-          id,
-          type: 'ended',
-          outcome: { result: 'failed', reason: 'launch', message: read.problem },
-        })
+        this.#endUnspawned(id, { result: 'failed', reason: 'launch', message: read.problem })
         continue
       }
       const order = this.#spawnOrder(id, read.spec)
-      if (read.spec.stdin === undefined) ready.push(order)
+      // What is known already only wants to be told, and its input may be in use.
+      if (read.spec.stdin === undefined || this.#spawner.has(id)) ready.push(order)
       else void this.#prepare(order, read.spec.stdin)
     }
     this.#spawner.spawn(ready)
-    if (refused.length > 0) setImmediate(() => this.#report?.(refused))
   }
 
   look(ids: readonly AttemptId[]): Promise<Report[]> {
     return Promise.resolve(
       ids.map(id => {
+        const outcome = this.#unspawned.get(id)
+        if (outcome) return { id, type: 'ended', outcome }
+        if (this.#preparing.has(id)) return { id, type: 'began', at: Date.now() }
         const news = this.#spawner.look(id)
         return news ? this.#showNews(news) : { id, type: 'unknown' }
       }),
@@ -101,7 +104,10 @@ export class ProcessExecutor implements Executor {
   }
 
   forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
-    for (const id of ids) this.#limits.delete(id)
+    for (const id of ids) {
+      this.#limits.delete(id)
+      this.#unspawned.delete(id)
+    }
     this.#spawner.forget(ids, what)
   }
 
@@ -122,16 +128,17 @@ export class ProcessExecutor implements Executor {
       problem = (error as Error).message
     }
     this.#preparing.delete(order.key)
-    const ended = (outcome: Extract<Report, { type: 'ended' }>['outcome']) =>
-      this.#report?.([{ id: order.key, type: 'ended', outcome }])
-    if (problem !== undefined) ended({ result: 'failed', reason: 'launch', message: problem })
-    else if (state.stop)
-      ended({
-        result: 'stopped',
-        reason: state.stop.why === 'expire' ? 'timeout' : 'user',
-        message: 'stopped before it began',
-      })
-    else this.#spawner.spawn([order])
+    if (problem !== undefined)
+      this.#endUnspawned(order.key, { result: 'failed', reason: 'launch', message: problem })
+    else if (state.stop) {
+      const reason = state.stop.why === 'expire' ? 'timeout' : 'user'
+      this.#endUnspawned(order.key, { result: 'stopped', reason, message: 'stopped before it began' })
+    } else this.#spawner.spawn([order])
+  }
+
+  #endUnspawned(id: AttemptId, outcome: Outcome): void {
+    this.#unspawned.set(id, outcome)
+    setImmediate(() => this.#report?.([{ id, type: 'ended', outcome }]))
   }
 
   #spawnOrder(id: AttemptId, spec: ProcessSpec): SpawnOrder {

@@ -25,7 +25,8 @@ export function isStillAlive(pid: number, ticks: number): boolean {
 /** Kills every process with the mark of one of these attempts. Reads the whole of /proc: only for what was lost. */
 export async function killMarked(keys: ReadonlySet<string>): Promise<number> {
   let count = 0
-  for (const name of await readdir('/proc')) {
+  // Without /proc nobody can be found, and nothing more can be done.
+  for (const name of await readdir('/proc').catch(() => [])) {
     const pid = Number(name)
     if (!Number.isSafeInteger(pid) || pid === process.pid) continue
     const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') // gone, or not ours

@@ -76,15 +76,19 @@ interface Entry {
   /** Its keeper cannot tell us: the table is read from time to time. */
   polled: boolean
   frame: Buffer | undefined
-  /** A stop that was asked before its keeper was known. */
-  stopSignal: number | undefined
+  /** Stops that were asked before its keeper was known. */
+  readonly stopSignals: number[]
 }
 
 const graceMsDefault = 10_000
 const whys: readonly StopRequest[] = ['cancel', 'pause', 'kill', 'expire']
 const pollMs = 100
 const livenessMs = 2000
+const checkedAtOnceMax = 500
 const launcherTriesMax = 3
+/** A launcher that did not live longer is replaced with less haste. */
+const launcherLifeMsMin = 1000
+const keptMsMax = 30 * 24 * 3600 * 1000
 
 export class Spawner {
   readonly #options: SpawnerOptions
@@ -95,6 +99,9 @@ export class Spawner {
   #state: 'closed' | 'open' | 'starting' = 'closed'
   #pollTimer: NodeJS.Timeout | undefined
   #livenessTimer: NodeJS.Timeout | undefined
+  #checkedCount = 0
+  #sweeping = false
+  #launchedAt = 0
 
   constructor(options: SpawnerOptions) {
     this.#options = options
@@ -113,8 +120,22 @@ export class Spawner {
       throw error
     }
     const { entries, sameBoot } = this.#table.open()
-    for (const entry of entries) this.#entries.set(entry.key, foundEntry(entry, sameBoot))
-    this.#livenessTimer = setInterval(() => this.#checkKeepers(), livenessMs)
+    const gone = new Set<string>()
+    for (const found of entries) {
+      // Nobody asked for it in all that time: whoever would have is gone.
+      if (found.ending && found.ending.endedAt < Date.now() - keptMsMax) {
+        this.#table.free(found.slot)
+        continue
+      }
+      const entry = foundEntry(found, sameBoot)
+      this.#entries.set(entry.key, entry)
+      if (entry.state !== 'running' || isStillAlive(entry.keeperPid, entry.keeperTicks)) continue
+      this.#lose(entry)
+      gone.add(entry.key)
+    }
+    // Before anybody hears that it is lost and starts another in its place.
+    if (gone.size > 0) await killMarked(gone)
+    this.#livenessTimer = setInterval(() => void this.#checkKeepers(), livenessMs)
     this.#livenessTimer.unref()
   }
 
@@ -145,6 +166,11 @@ export class Spawner {
     if (news.length > 0) setImmediate(() => this.#tell(news))
   }
 
+  /** Whether anything is known of it. */
+  has(key: string): boolean {
+    return this.#entries.has(key)
+  }
+
   /** What became of an attempt; undefined when no trace is found. From then on its further news is told. */
   look(key: string): SpawnNews | undefined {
     const entry = this.#entries.get(key)
@@ -173,7 +199,7 @@ export class Spawner {
       return
     }
     const signal = 40 + 2 * Math.max(0, whys.indexOf(why)) + (how === 'kill' ? 1 : 0)
-    if (entry.state === 'sent') entry.stopSignal = Math.max(signal, entry.stopSignal ?? 0)
+    if (entry.state === 'sent') entry.stopSignals.push(signal)
     else this.#signal(entry, signal)
   }
 
@@ -256,7 +282,7 @@ export class Spawner {
       unasked: false,
       polled: false,
       frame,
-      stopSignal: undefined,
+      stopSignals: [],
     }
     this.#entries.set(order.key, entry)
     return entry
@@ -284,6 +310,7 @@ export class Spawner {
     // The await has let others run: it may have been closed meanwhile.
     if ((this.#state as string) === 'closed') return launcher.close()
     this.#launcher = launcher
+    this.#launchedAt = performance.now()
     this.#state = 'open'
   }
 
@@ -291,6 +318,7 @@ export class Spawner {
   #relaunch(): void {
     if (this.#state !== 'open') return
     const tryIt = (tries: number): void => {
+      if (this.#state === 'closed') return
       this.#startLauncher().then(
         () => {
           if (this.#state !== 'open') return
@@ -314,7 +342,13 @@ export class Spawner {
         },
       )
     }
-    tryIt(1)
+    const livedMs = performance.now() - this.#launchedAt
+    if (livedMs >= launcherLifeMsMin) {
+      tryIt(1)
+      return
+    }
+    this.#state = 'starting'
+    setTimeout(tryIt, launcherLifeMsMin - livedMs, 1)
   }
 
   #hear(items: readonly KeeperNews[]): void {
@@ -339,7 +373,7 @@ export class Spawner {
     entry.state = 'running'
     entry.startedAt = at
     entry.frame = undefined
-    if (entry.stopSignal !== undefined) this.#signal(entry, entry.stopSignal)
+    for (const signal of entry.stopSignals) this.#signal(entry, signal)
     return { key: entry.key, type: 'began', at }
   }
 
@@ -369,7 +403,6 @@ export class Spawner {
     if (entry.state === 'running') {
       const found = this.#table.read(entry.slot)
       if (found?.ending) this.#end(entry, found.ending)
-      else if (!isStillAlive(entry.keeperPid, entry.keeperTicks)) this.#lose(entry)
       else {
         entry.polled = true
         this.#schedulePoll()
@@ -386,19 +419,33 @@ export class Spawner {
     entry.polled = false
     entry.frame = undefined
     entry.message = 'its keeper is gone without an exit record'
-    killMarked(new Set([entry.key])).catch(() => {}) // /proc is unreadable: then there is nothing more to be done
     return currentNews(entry)
   }
 
-  /** A keeper that was killed cannot tell. Asked of the kernel now and then, a part of them each time. */
-  #checkKeepers(): void {
-    const news: SpawnNews[] = []
-    for (const entry of this.#entries.values()) {
-      if (entry.unasked || entry.keeperPid === 0 || (entry.state !== 'running' && entry.state !== 'sent'))
-        continue
-      if (!isStillAlive(entry.keeperPid, entry.keeperTicks)) news.push(this.#lose(entry))
+  /** A keeper that was killed cannot tell. The kernel is asked now and then, about some of them each time. */
+  async #checkKeepers(): Promise<void> {
+    if (this.#sweeping) return
+    const live = [...this.#entries.values()].filter(
+      ({ unasked, keeperPid, state }) =>
+        !unasked && keeperPid !== 0 && (state === 'running' || state === 'sent'),
+    )
+    if (this.#checkedCount >= live.length) this.#checkedCount = 0
+    const some = live.slice(this.#checkedCount, this.#checkedCount + checkedAtOnceMax)
+    this.#checkedCount += some.length
+    const gone = some.filter(({ keeperPid, keeperTicks }) => !isStillAlive(keeperPid, keeperTicks))
+    if (gone.length === 0) return
+    this.#sweeping = true
+    try {
+      const unrecorded = gone.filter(({ slot }) => !this.#table.read(slot)?.ending)
+      // Before anybody hears that it is lost and starts another in its place.
+      if (unrecorded.length > 0) await killMarked(new Set(unrecorded.map(({ key }) => key)))
+    } finally {
+      this.#sweeping = false
     }
-    this.#tell(news)
+    if (this.#state === 'closed') return
+    this.#tell(
+      gone.filter(({ state }) => state === 'running' || state === 'sent').map(entry => this.#lose(entry)),
+    )
   }
 
   #schedulePoll(): void {
@@ -451,7 +498,7 @@ function foundEntry(found: SlotEntry, sameBoot: boolean): Entry {
     unasked: true,
     polled: false,
     frame: undefined,
-    stopSignal: undefined,
+    stopSignals: [],
   }
 }
 
@@ -481,7 +528,8 @@ function launchEnding(problem: string): Ending {
     stop: undefined,
     why: undefined,
     outOfMemory: false,
-    fullStream: undefined,
+    over: [],
+    unkept: false,
     launchProblem: problem,
   }
 }

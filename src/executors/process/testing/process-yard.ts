@@ -45,6 +45,19 @@ export async function aProcessYard(options: Partial<ProcessExecutorOptions> = {}
       executor.start([{ id, job: id, kind: 'process', owner: '', spec, needs: null, runMsMax: null }])
       return id
     },
+    start(orders: [id: string, spec: Json][]): void {
+      executor.start(
+        orders.map(([id, spec]) => ({
+          id,
+          job: id,
+          kind: 'process',
+          owner: '',
+          spec,
+          needs: null,
+          runMsMax: null,
+        })),
+      )
+    },
     begin: (id: string) => first(id, 'began', 'ended'),
     end: async (id: string): Promise<Outcome> => (await first(id, 'ended')).outcome,
     text: async (id: string, stream = 'out') =>
