@@ -30,7 +30,12 @@ export interface Answer {
 }
 
 /** Where the contract decides otherwise than the recorded server, by the entry's name. */
-export type Ours = Readonly<Record<string, { status?: number; body?: unknown }>>
+export type Ours = Readonly<
+  Record<
+    string,
+    { status?: number; body?: unknown; events?: readonly string[]; awaits?: { path: string; has: string } }
+  >
+>
 
 export function readRecording(name: string): Recorded[] {
   return JSON.parse(
@@ -50,10 +55,12 @@ export class Replay {
 
   /** Sends a recorded request until the answer is as recorded, or patience ends. */
   async play(entry: Recorded, ours: Ours[string] | undefined): Promise<{ got: unknown; wanted: unknown }> {
+    if (ours?.awaits !== undefined) await this.#wait(ours.awaits)
     const wanted = {
       status: ours?.status ?? entry.response.status,
       body: normal(ours !== undefined && 'body' in ours ? ours.body : entry.response.body, entry),
     }
+    if (ours?.events !== undefined) (wanted.body as { events: unknown }[])[0]!.events = ours.events
     const isPatient = entry.request.method === 'GET'
     const until = Date.now() + (isPatient ? 15_000 : 0)
     for (;;) {
@@ -83,6 +90,16 @@ export class Replay {
     const text = await response.text()
     const isJson = response.headers.get('content-type') === 'application/json'
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+
+  /** Until a text shows up in an answer: for entries whose recorded predecessors took their time. */
+  async #wait({ path, has }: { path: string; has: string }): Promise<void> {
+    for (const until = Date.now() + 15_000; Date.now() < until; await sleep(50)) {
+      const response = await fetch(this.#server.url + this.#path(path), {
+        headers: { Authorization: `Bearer ${this.#tokens['alice']}` },
+      })
+      if ((await response.text()).includes(has)) return
+    }
   }
 
   #path(path: string): string {

@@ -3,7 +3,7 @@
 
 import type { Json, JsonObject } from '../../core/json.ts'
 import { splitWords } from './command-words.ts'
-import type { JobDocument, TaskDocument } from './document.ts'
+import type { JobDocument, StorageDocument, TaskDocument } from './document.ts'
 import { environmentOf } from './environment.ts'
 import { isStoredImage, isWebUrl } from './objects-needed.ts'
 import { substitute } from './parameters.ts'
@@ -27,7 +27,6 @@ export interface CompileFacts {
   readonly objects: ReadonlyMap<string, FoundObject>
   /** Folders of this machine that stand in for storage providers. */
   readonly storage: Readonly<Record<string, string>>
-  readonly fetchAllow: readonly string[]
 }
 
 /** The executor's spec for one attempt. */
@@ -44,21 +43,15 @@ export function compileJob(told: ToldJob, facts: CompileFacts): JsonObject {
       content: content.replace(/\s+/g, ''),
       executable,
     })),
-    fetch: (document.artifacts ?? []).map(artifact => fetchOf(put(artifact.url), artifact.executable, facts)),
-    fetchAllow: [...facts.fetchAllow],
-    collect: [
-      ...(document.outputFiles ?? []).map(name => ({
-        output: `outputFiles:${name}`,
-        path: put(name),
-        as: 'file',
-      })),
-      ...(document.outputDirs ?? []).map(name => ({
-        output: `outputDirs:${name}`,
-        path: put(name),
-        as: 'tgz',
-      })),
-    ],
-    volumes: volumesOf(document, facts),
+    stage: {
+      fetch: (document.artifacts ?? []).map(({ url, executable }) => fetchOf(put(url), executable, facts)),
+      collect: [
+        ...collectOf('outputFiles', document.outputFiles, put),
+        ...collectOf('outputDirs', document.outputDirs, put),
+      ],
+    },
+    ...(document.storage === undefined ? {} : { volumes: volumesOf(document.storage, facts) }),
+    inside: true,
     taskRetries: policies?.maximumTaskRetries ?? 0,
     ignoreTaskFailures: policies?.ignoreTaskFailures ?? policies?.ignoreTaskTailures ?? false,
     succeedOnTaskFailure: policies?.reportJobSuccessOnTaskFailure ?? false,
@@ -98,8 +91,6 @@ function compileTask(
   return {
     image: task.image,
     ...(stored === undefined ? {} : { imageBlob: stored.hash }),
-    ...(task.imageSha256 === undefined ? {} : { imageSha256: task.imageSha256 }),
-    ...(task.imagePullCredential === undefined ? {} : { credential: { ...task.imagePullCredential } }),
     ...(argv.length === 0 ? {} : { argv }),
     // Singularity runs what it is told, udocker hands it to the entry point: contracts/prominence.md §3.2.
     entrypoint: argv.length > 0 && task.runtime === 'singularity' ? 'none' : 'image',
@@ -148,13 +139,19 @@ function fetchOf(url: string, executable: boolean | undefined, { objects }: Comp
   return { name: baseName(url), blob: found?.hash ?? '', ...shared }
 }
 
-function volumesOf({ storage }: JobDocument, facts: CompileFacts): Json[] {
-  if (storage === undefined) return []
-  const folder = facts.storage[storage.onedata.provider]
-  if (folder === undefined)
-    throw new Error(`storage provider ${storage.onedata.provider} is not available here`)
-  const below = storage.directory ?? ''
+function collectOf(
+  member: 'outputFiles' | 'outputDirs',
+  names: readonly string[] = [],
+  put: (text: string) => string,
+): Json[] {
+  const as = member === 'outputFiles' ? 'file' : 'tgz'
+  return names.map(name => ({ output: `${member}:${name}`, path: put(name), as }))
+}
+
+function volumesOf({ onedata, directory = '', mountpoint }: StorageDocument, facts: CompileFacts): Json[] {
+  const folder = facts.storage[onedata.provider]
+  if (folder === undefined) throw new Error(`storage provider ${onedata.provider} is not available here`)
   return [
-    { folder: below === '' ? folder : `${folder}/${below}`, to: storage.mountpoint || `${home}/storage` },
+    { folder: directory === '' ? folder : `${folder}/${directory}`, to: mountpoint || `${home}/storage` },
   ]
 }

@@ -140,7 +140,7 @@ function shared(document: JobDocument, settings: Settings, freeCpus: Free) {
     kind: jobKind,
     pool: settings.pool,
     // The original starts higher priorities first; ranks go the other way.
-    rank: -(policies?.priority ?? 0),
+    rank: 0 - (policies?.priority ?? 0),
     needs: needsOf(grant),
     // It is told in the job's status, as the original tells it, instead of in an error.
     unfit: 'fail',

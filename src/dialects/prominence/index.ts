@@ -1,5 +1,6 @@
 // The PROMINENCE dialect: container jobs and workflows for scientists. README.md says what is where.
 
+import { availableParallelism, totalmem } from 'node:os'
 import type { JsonObject } from '../../core/json.ts'
 import { Serial } from '../../core/serial.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
@@ -22,6 +23,10 @@ export const prominence: Dialect = {
   // Bearer tokens only, everywhere: jobs are programs of the caller's choice.
   access: { anonymous: [] },
   work: { [noticeKind]: { url: new URL('./outside/notify.ts', import.meta.url).href } },
+  // Owners take turns, and a priority counts only among one's own jobs: contracts/prominence.md §3.2.
+  pools: () => ({
+    prominence: { fair: true, resources: { cpus: availableParallelism(), memoryBytes: totalmem() } },
+  }),
   open,
 }
 

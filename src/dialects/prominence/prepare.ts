@@ -42,7 +42,6 @@ export function jobPreparer(parts: Parts): Preparer {
       token,
       objects,
       storage: settings.storage,
-      fetchAllow: settings.fetchAllow,
     })
   }
 }

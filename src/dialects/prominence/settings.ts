@@ -26,7 +26,7 @@ const schema = z.strictObject({
   site: z.string().min(1).default('Local'),
   region: z.string().optional(),
   /** The pool that jobs compete in, and the executor that runs them. */
-  pool: z.string().min(1).default('default'),
+  pool: z.string().min(1).default('prominence'),
   executor: z.string().min(1).default('container'),
   bodyBytesMax: bytes.default(64 * 1024 * 1024),
   workflowPendingMax: z.number().int().min(0).default(20),

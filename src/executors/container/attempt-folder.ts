@@ -78,6 +78,27 @@ export async function shareDirectories(
   return shared
 }
 
+/**
+ * Makes the files that tasks' streams are merged into, and answers how they are mounted: they lie outside the scratch
+ * directory, because we write to them, and a task could put a link in the place of a mere file.
+ */
+export async function shareMergedFiles(
+  folder: AttemptFolder,
+  spec: ContainerSpec,
+): Promise<Map<string, Mount>> {
+  const merged = new Map<string, Mount>()
+  for (const { mergeInto } of spec.tasks) {
+    if (mergeInto == null || merged.has(mergeInto)) continue
+    const from = join(folder.dir, `merged.${merged.size + 1}`)
+    await writeFile(from, '', { mode: 0o644 })
+    const inside = join(folder.scratchDir, mergeInto)
+    await mkdir(dirname(inside), { recursive: true })
+    await writeFile(inside, '', { mode: 0o644 })
+    merged.set(mergeInto, { from, to: `${HOME}/${mergeInto}`, readOnly: true })
+  }
+  return merged
+}
+
 /** Gives what the tasks may write to their user; only root can, and only there is it needed. */
 export async function giveTo(folder: AttemptFolder, user: { uid: number; gid: number }): Promise<void> {
   const give = async (path: string): Promise<void> => {

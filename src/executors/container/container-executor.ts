@@ -2,6 +2,7 @@
 // spawner; so attempts go on without us, and what they left in their folder is all that is needed to report them.
 import { mkdir, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { AttemptId } from '../../core/ids.ts'
 import type { Outcome } from '../../core/job.ts'
@@ -14,13 +15,16 @@ import { isFileKey } from '../stream-files.ts'
 import { type AttemptFolder, attemptFolder, readNote, removeTree } from './attempt-folder.ts'
 import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
 import type { Driver, DriverName, Mount } from './driver.ts'
+import { ImageMissing } from './image-missing.ts'
 import { type ImageStore, releaseImage } from './images/index.ts'
+import { prepareInside } from './inside-plan.ts'
 import { Lanes } from './lanes.ts'
 import { outcomeOfAttempt } from './outcome.ts'
-import { ImageMissing, prepareAttempt } from './prepare.ts'
+import { prepareAttempt } from './prepare.ts'
 import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
-import { outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
+import { packTree } from './stage/pack-tree.ts'
+import { insideRoot, outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
 
 /** How the executor is set up. */
 export interface ContainerExecutorOptions {
@@ -65,6 +69,9 @@ export class ContainerExecutor implements Executor {
   readonly #known = new Set<AttemptId>()
   /** Waits for the removal of containers whose client is gone. */
   readonly #reaping = new Map<string, () => void>()
+  /** Commands that run beside an attempt, and who waits for their end. */
+  readonly #inside = new Map<string, (ending: Ending | undefined) => void>()
+  #insideCount = 0
   /** Attempts whose end is being put together: told once. */
   readonly #finishing = new Map<AttemptId, Promise<Outcome>>()
   #probes: readonly ProbeResult[] = []
@@ -159,6 +166,53 @@ export class ContainerExecutor implements Executor {
     await this.#spawner.close()
   }
 
+  /** Runs a command line by /bin/sh in the sandbox of an attempt; undefined when it does not run (any more). */
+  async exec(
+    id: AttemptId,
+    command: string,
+    limits: { msMax: number; bytesMax: number },
+  ): Promise<{ exitCode: number | null; output: Uint8Array } | undefined> {
+    if (this.#spawner.look(id)?.type !== 'began') return undefined
+    const folder = attemptFolder(this.#folder, id)
+    const note = await readNote(folder)
+    const driver = note === undefined ? undefined : this.#driverFor(note.driver)
+    if (driver === undefined || typeof driver === 'string') return undefined
+    const name = `inside.${++this.#insideCount}.${process.pid}`
+    const ready = await prepareInside(folder, { name, command, driver, images: this.#store })
+    if (ready === undefined) return undefined
+    const key = `${id}.${name}`
+    const ended = new Promise<Ending | undefined>(resolve => this.#inside.set(key, resolve))
+    this.#spawner.spawn([
+      {
+        key,
+        argv: ['/bin/sh', '-c', 'exec /bin/sh "$0" 0 2>&1', ready.script],
+        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+        cwd: '/',
+        limits: { streamBytes: limits.bytesMax },
+      },
+    ])
+    const timer = setTimeout(() => this.#spawner.stop(key, 'kill', 'kill'), limits.msMax)
+    try {
+      const ending = await ended
+      const chunk = await this.#spawner.read(key, 'out', 0, limits.bytesMax)
+      return {
+        exitCode: ending?.stop === undefined ? (ending?.exitCode ?? null) : null,
+        output: chunk?.bytes ?? new Uint8Array(),
+      }
+    } finally {
+      clearTimeout(timer)
+      this.#inside.delete(key)
+      this.#spawner.forget([key], { streams: true })
+      await removeTree(ready.dir).catch(() => undefined) // goes with the attempt's folder
+    }
+  }
+
+  /** A gzipped tar of a path in the scratch directory of an attempt; undefined when there is no such thing. */
+  async pack(id: AttemptId, path: string): Promise<Readable | undefined> {
+    if (this.#spawner.look(id)?.type !== 'began') return undefined
+    return packTree(await insideRoot(attemptFolder(this.#folder, id)), path)
+  }
+
   get #store(): ImageStore {
     if (this.#images === undefined) throw new Error('the container executor is not open')
     return this.#images
@@ -205,7 +259,7 @@ export class ContainerExecutor implements Executor {
     const folder = attemptFolder(this.#folder, id)
     await prepareAttempt({
       order,
-      spec: read.spec,
+      spec: (await this.#stage?.bringImages(read.spec, this.#store)) ?? read.spec,
       driver,
       folder,
       images: this.#store,
@@ -258,7 +312,10 @@ export class ContainerExecutor implements Executor {
   #hear(news: readonly SpawnNews[]): void {
     for (const item of news) {
       const id = item.key
-      if (id.endsWith(REAP_SUFFIX)) {
+      const inside = this.#inside.get(id)
+      if (inside !== undefined) {
+        if (item.type !== 'began') inside(item.type === 'ended' ? item.ending : undefined)
+      } else if (id.endsWith(REAP_SUFFIX)) {
         if (item.type !== 'began') this.#reaping.get(id)?.()
       } else if (item.type === 'began') this.#tell([{ id, type: 'began', at: item.at }])
       else {

@@ -8,12 +8,15 @@ import {
   makeFolder,
   placeFiles,
   shareDirectories,
+  shareMergedFiles,
   writeNote,
   writeTaskFiles,
 } from './attempt-folder.ts'
 import { type CgroupRoot, openCgroup } from './cgroup.ts'
 import { type Driver, HOME, type Limits, type Mount, type TaskPlan } from './driver.ts'
+import { ImageMissing } from './image-missing.ts'
 import { findImage, holdImage, type Image, type ImageStore } from './images/index.ts'
+import { writeInsidePlan } from './inside-plan.ts'
 import type { ContainerSpec, TaskSpec } from './spec.ts'
 
 /** What is needed to prepare an attempt. */
@@ -29,9 +32,6 @@ export interface Preparation {
   /** Brings in what the job wants, before anything of it runs. */
   readonly bringIn?: ((folder: AttemptFolder) => Promise<void>) | undefined
 }
-
-/** An image that the store does not have. */
-export class ImageMissing extends Error {}
 
 /** Prepares an attempt. What it holds is noted before it is taken, so that a crash in between can be cleared. */
 export async function prepareAttempt(preparation: Preparation): Promise<void> {
@@ -55,6 +55,7 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
   await placeFiles(folder, spec)
   await preparation.bringIn?.(folder)
   const shared = await shareDirectories(folder, spec)
+  const merged = await shareMergedFiles(folder, spec)
   if (driver.owner !== null) await giveTo(folder, driver.owner)
 
   const limits: Limits = { cpus: order.needs?.cpus ?? null, memoryBytes: order.needs?.memoryBytes ?? null }
@@ -81,12 +82,15 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
       scratchDir: folder.scratchDir,
       tmpDir: folder.tmpDir,
       env: environmentOf(spec, task),
-      mounts: [...preparation.mounts, ...mountsOf(task, shared)],
+      mounts: [...preparation.mounts, ...mountsOf(task, shared), ...merged.values()],
       limits,
       cgroup,
       image: found.get(task.image)?.image ?? null,
     }
     await writeTaskFiles(dir, await driver.files(plan))
+    const mergedFile = merged.get(task.mergeInto ?? '')?.from
+    if (mergedFile !== undefined) await writeFile(join(dir, 'merge'), mergedFile, { mode: 0o600 })
+    if (spec.inside && !task.sidecar && n === 1) await writeInsidePlan(folder, plan)
     const facts = found.get(task.image)
     if (facts !== undefined && !task.sidecar) {
       const status = seen.has(task.image) ? 'cached' : 'completed'

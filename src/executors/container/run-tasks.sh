@@ -54,7 +54,16 @@ while [ "$n" -le "$tasks" ] && [ -z "$stopping" ]; do
   code=143
   while [ -z "$stopping" ]; do
     : >"$where/begin.$try"
-    setsid /bin/sh "$where/run.sh" "$try" &
+    copier=''
+    if [ -f "$where/merge" ]; then
+      rm -f "$where/pipe"
+      mkfifo -m 600 "$where/pipe" || exit 121
+      tee -a "$(cat "$where/merge")" <"$where/pipe" &
+      copier=$!
+      setsid /bin/sh "$where/run.sh" "$try" >"$where/pipe" 2>&1 &
+    else
+      setsid /bin/sh "$where/run.sh" "$try" &
+    fi
     current=$!
     # A signal ends the wait early: wait again until the task is really gone.
     wait "$current"
@@ -63,6 +72,7 @@ while [ "$n" -le "$tasks" ] && [ -z "$stopping" ]; do
       wait "$current"
       code=$?
     done
+    [ -z "$copier" ] || wait "$copier"
     current=''
     echo "$code" >"$where/code.$try"
     if [ "$code" -eq 0 ] || [ -n "$stopping" ] || [ "$try" -ge "$retries" ]; then break; fi

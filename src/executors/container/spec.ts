@@ -45,6 +45,13 @@ const taskShape = z.strictObject({
       gid: z.int().min(0).max(0xffff_fffe),
     })
     .nullish(),
+  /** A stored blob with the image, in place of one by name. */
+  imageBlob: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'is no SHA-256')
+    .nullish(),
+  /** A file of the scratch directory: both streams go to it as well, and stderr to stdout. */
+  mergeInto: inner.nullish(),
   /** Runs in the background beside the ordinary tasks, and ends with the last of them. */
   sidecar: z.boolean().default(false),
 })
@@ -70,6 +77,8 @@ const specShape = z
       .default([]),
     /** What is brought in before the first task, and taken out after the last one. */
     stage: stageShape.prefault({}),
+    /** Commands may be run beside the tasks while they run. */
+    inside: z.boolean().default(false),
     /** From the gentle stop to the end by force. */
     graceMs: z.int().min(0).max(3_600_000).default(10_000),
     /** How often a failing task is run again. */

@@ -3,8 +3,8 @@
 
 import type { Json } from '../../../core/json.ts'
 import type { WorkTools } from '../../../core/work.ts'
-import { addressRules } from './address-rules.ts'
-import { openUrl } from './open-url.ts'
+import { addressRules } from '../../../http/outgoing/address-rules.ts'
+import { openUrl } from '../../../http/outgoing/open-url.ts'
 import { type MailServer, sendMail } from './smtp.ts'
 
 export interface Notice {

@@ -10,7 +10,7 @@ export interface InsideRoot {
   readonly dir: string
   /** Absolute links below this path lead into the directory. */
   readonly seenAt: string
-  /** Names of the directory that really lie elsewhere: their place there. */
+  /** Paths of the directory that really lie elsewhere: their place there. */
   readonly elsewhere?: ReadonlyMap<string, string>
 }
 
@@ -31,7 +31,9 @@ export function pathOf(handle: FileHandle): string {
  */
 export async function openInside(root: InsideRoot, path: string): Promise<FileHandle | undefined> {
   const ahead = partsOf(path)
-  const trail: FileHandle[] = [await open(root.dir, constants.O_RDONLY | constants.O_DIRECTORY)]
+  const away = takeElsewhere(root, ahead)
+  if (away !== undefined && ahead.length === 0) return open(away, fileFlags).catch(() => undefined)
+  const trail: FileHandle[] = [await open(away ?? root.dir, constants.O_RDONLY | constants.O_DIRECTORY)]
   let links = 0
   try {
     while (ahead.length > 0) {
@@ -43,7 +45,7 @@ export async function openInside(root: InsideRoot, path: string): Promise<FileHa
         continue
       }
       if (trail.length > depthMax) return undefined
-      const next = await openPart(root, { here, part, isTop: trail.length === 1, isLast: ahead.length === 0 })
+      const next = await openPart({ here, part, isLast: ahead.length === 0 })
       if (next === undefined) return undefined
       if (typeof next !== 'string') {
         trail.push(next)
@@ -65,13 +67,28 @@ export async function openInside(root: InsideRoot, path: string): Promise<FileHa
   }
 }
 
+/** The place of a path that lies elsewhere; the parts that lead to it are taken off. */
+function takeElsewhere({ elsewhere }: InsideRoot, ahead: string[]): string | undefined {
+  for (let count = ahead.length; count > 0; count--) {
+    const place = elsewhere?.get(ahead.slice(0, count).join('/'))
+    if (place === undefined) continue
+    ahead.splice(0, count)
+    return place
+  }
+  return undefined
+}
+
 /** A handle; a text where the part is a link; undefined when there is nothing. */
-async function openPart(
-  root: InsideRoot,
-  { here, part, isTop, isLast }: { here: FileHandle; part: string; isTop: boolean; isLast: boolean },
-): Promise<FileHandle | string | undefined> {
-  const elsewhere = isTop ? root.elsewhere?.get(part) : undefined
-  const at = elsewhere ?? `${pathOf(here)}/${part}`
+async function openPart({
+  here,
+  part,
+  isLast,
+}: {
+  here: FileHandle
+  part: string
+  isLast: boolean
+}): Promise<FileHandle | string | undefined> {
+  const at = `${pathOf(here)}/${part}`
   try {
     return await open(at, isLast ? fileFlags : directoryFlags)
   } catch (error) {

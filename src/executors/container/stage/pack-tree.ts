@@ -13,6 +13,8 @@ const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 const depthMax = 200
 
+type EntryHeader = Partial<tar.Header> & { name: string }
+
 /** The packed tree, its members below `path` as given; undefined when there is no such thing. */
 export async function packTree(root: InsideRoot, path: string): Promise<Readable | undefined> {
   const top = await openInside(root, path)
@@ -63,7 +65,7 @@ async function addChild(
   }
 }
 
-function entry(pack: tar.Pack, header: tar.Headers): Promise<void> {
+function entry(pack: tar.Pack, header: EntryHeader): Promise<void> {
   return new Promise((done, fail) => {
     pack.entry(header, error => (error ? fail(error) : done()))
   })
@@ -73,7 +75,7 @@ function entry(pack: tar.Pack, header: tar.Headers): Promise<void> {
 async function addFile(
   pack: tar.Pack,
   handle: FileHandle,
-  header: tar.Headers & { size: number },
+  header: EntryHeader & { size: number },
 ): Promise<void> {
   if (header.size === 0) return entry(pack, header)
   await new Promise<void>((done, fail) => {

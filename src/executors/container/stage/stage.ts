@@ -9,7 +9,9 @@ import type { Blobs } from '../../../store/blobs.ts'
 import type { AttemptFolder } from '../attempt-folder.ts'
 import { writeWhole } from '../attempt-folder.ts'
 import { HOME } from '../driver.ts'
+import type { ImageStore } from '../images/index.ts'
 import type { ContainerSpec } from '../spec.ts'
+import { bringImages } from './bring-images.ts'
 import { bringIn } from './bring-in.ts'
 import type { InsideRoot } from './inside-path.ts'
 import { StageFault } from './stage-fault.ts'
@@ -24,6 +26,8 @@ export interface StageTools {
 }
 
 interface StageNote {
+  /** Files that streams are merged into: they lie beside the scratch directory. */
+  readonly merged: readonly string[]
   readonly collect: readonly CollectItem[]
   readonly stageInMs: number
   /** Directories of the scratch directory that lie elsewhere, because tasks see them elsewhere too. */
@@ -42,17 +46,23 @@ export class Stage {
     this.#tools = tools
   }
 
+  /** Images that were uploaded, or that are fetched from the web, are imported; the tasks then name what came of it. */
+  bringImages(spec: ContainerSpec, images: ImageStore): Promise<ContainerSpec> {
+    return bringImages(spec, { ...this.#tools, images })
+  }
+
   /** Before the first task; the folder is made and nothing runs in it yet. Throws StageFault. */
   async bringIn(folder: AttemptFolder, spec: ContainerSpec, diskBytes: number | undefined): Promise<void> {
     const { fetch, collect } = spec.stage
-    if (fetch.length + collect.length === 0) return
+    const merged = [...new Set(spec.tasks.flatMap(task => (task.mergeInto == null ? [] : [task.mergeInto])))]
+    if (fetch.length + collect.length === 0 && !spec.inside) return
     const stageInMs = await bringIn(fetch, {
       ...this.#tools,
       scratchDir: folder.scratchDir,
       bytesMax: diskBytes ?? bytesMaxUsual,
     })
     const shared = [...new Set(spec.tasks.flatMap(task => task.mounts.map(({ from }) => from)))]
-    const note: StageNote = { collect, stageInMs, shared }
+    const note: StageNote = { collect, stageInMs, shared, merged }
     await writeWhole(noteFile(folder), note)
   }
 
@@ -61,7 +71,8 @@ export class Stage {
     const note = await readStageNote(folder)
     if (note === undefined) return outcome
     const detail = { ...outcome.detail, ...(note.stageInMs > 0 ? { stageInMs: note.stageInMs } : {}) }
-    const isOfUse = outcome.result === 'succeeded' || outcome.result === 'failed' || outcome.reason === 'timeout'
+    const isOfUse =
+      outcome.result === 'succeeded' || outcome.result === 'failed' || outcome.reason === 'timeout'
     if (note.collect.length === 0 || !isOfUse || outcome.reason === 'image') return { ...outcome, detail }
     const taken = await takeOut(note.collect, { root: rootOf(folder, note), blobs: this.#tools.blobs })
     this.keep(id, taken.outputs)
@@ -108,8 +119,9 @@ export async function insideRoot(folder: AttemptFolder): Promise<InsideRoot> {
   return rootOf(folder, await readStageNote(folder))
 }
 
-function rootOf({ scratchDir, sharedDir }: AttemptFolder, note: StageNote | undefined): InsideRoot {
+function rootOf({ dir, scratchDir, sharedDir }: AttemptFolder, note: StageNote | undefined): InsideRoot {
   const elsewhere = new Map((note?.shared ?? []).map(name => [name, join(sharedDir, name)]))
+  for (const [at, name] of (note?.merged ?? []).entries()) elsewhere.set(name, join(dir, `merged.${at + 1}`))
   return { dir: scratchDir, seenAt: HOME, elsewhere }
 }
 

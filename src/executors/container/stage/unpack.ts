@@ -149,7 +149,9 @@ async function unpackZip(file: string, into: string, budget: Budget): Promise<vo
 
 function openZip(file: string): Promise<yauzl.ZipFile> {
   return new Promise((done, fail) =>
-    yauzl.open(file, { lazyEntries: true, autoClose: false }, (error, zip) => (error ? fail(error) : done(zip))),
+    yauzl.open(file, { lazyEntries: true, autoClose: false }, (error, zip) =>
+      error ? fail(error) : done(zip),
+    ),
   )
 }
 
