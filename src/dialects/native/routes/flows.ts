@@ -1,6 +1,5 @@
 // Flows: submit a DAG, look at it and its nodes, cancel it, run its failed part again.
 
-import { z } from 'zod'
 import { type FlowState, flowStates, nodeStates } from '../../../core/flow.ts'
 import { must, refuse } from '../../../core/refusal.ts'
 import type { Kit } from '../../dialect.ts'

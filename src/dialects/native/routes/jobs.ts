@@ -41,6 +41,8 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
   /** A move of a job that lives; one that has ended refuses as the engine does. */
   const steer = async (call: Call, move: (n: number) => Promise<unknown>) => {
     const job = await findMine(call)
+    if (isFinal(job.state))
+      refuse('illegal-move', `job ${job.id} has ended: it ${job.state}`, { facts: { state: job.state } })
     await move(job.n)
     return { json: show((await engine.job({ n: job.n }))!) }
   }
@@ -219,7 +221,10 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       summary: 'Puts a failed or cancelled job back into its queue.',
       right: 'submit',
       answers: { 200: jobOut },
-      handle: call => steer(call, async n => must(await engine.resubmit(n))),
+      handle: async call => {
+        const job = await findMine(call)
+        return { json: show(must(await engine.resubmit(job.n))) }
+      },
     }),
     route({
       method: 'PATCH',
