@@ -149,10 +149,9 @@ export async function updateStatus(parts: Parts, call: Call, path: string): Prom
     body['action'] === undefined && typeof body['name'] === 'string' ? body['name'] : needText(body, 'action')
   const recursive = mayFlag(body, 'recursive')
   const command = readCommand(parts, { action, recursive, body, path })
-  const shown = await parts.keeper.change(living => {
-    command(living)
-    return findNode(living.root, path)?.displayState
-  })
+  await parts.keeper.change(command)
+  // The new state: what the pass made of it counts, not what the command alone did.
+  const shown = findNode(parts.keeper.living.root, path)?.displayState
   parts.count(counterOf(action))
   return {
     status: 200,
