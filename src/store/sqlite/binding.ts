@@ -42,7 +42,7 @@ export function checkVersion(version: string): void {
 }
 
 /** How long a commit waits for another program (a copy tool, a curious person) to let go of the file. */
-const busyMs = 2000
+const busyMs = 1000
 
 const settings = [
   // A commit returns when its part of the log is on the disk. It is the default, but everything rests on it.
