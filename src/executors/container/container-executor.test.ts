@@ -1,6 +1,17 @@
 // The container executor does what every executor must, over real sandboxes.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { executorConformance } from '../conformance.ts'
 import { missingForRootfs } from './testing/yard.ts'
+
+const box = mkdtempSync(join(tmpdir(), 'switchyard-box-'))
+process.env['SWITCHYARD_TEST_BOX'] = box
+afterAll(() => {
+  delete process.env['SWITCHYARD_TEST_BOX']
+  rmSync(box, { recursive: true, force: true })
+})
 
 const missing = missingForRootfs()
 const sh = (script: string, more = {}) => ({

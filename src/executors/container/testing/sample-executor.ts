@@ -22,7 +22,8 @@ export function makeExecutor(folder: string): Executor {
 }
 
 async function openBox(folder: string): Promise<ImageStore> {
-  const store = await openImageStore({ dataDir: folder, now: Date.now })
+  // One store for all tests of the suite and the servers it kills: making an image durable is slow on a busy disk.
+  const store = await openImageStore({ dataDir: process.env['SWITCHYARD_TEST_BOX'] ?? folder, now: Date.now })
   if ((await findImage(store, 'box')) === undefined) {
     const file = join(folder, `box-${process.pid}.tar`)
     await writeFile(file, await busyboxTar())
