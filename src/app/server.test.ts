@@ -7,6 +7,7 @@ import { connect } from 'node:tls'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import type { Job } from '../core/job.ts'
+import { type Store, StoreFailed } from '../store/store.ts'
 import { makeAdapters } from './adapters.ts'
 import { makeClient } from './cli/client.ts'
 import { systemClock } from './clocks.ts'
@@ -204,6 +205,35 @@ test('a server that is not ready says why, and its dialects answer 503', async (
   const { ask } = await starting
   expect((await ask('/readyz')).status).toBe(200)
   expect((await ask('/dummy/settings')).status).toBe(200)
+})
+
+test('while the store takes no writes nothing is accepted, and everything goes on once it does', async () => {
+  let isFull = false
+  const { ask } = await start({
+    noAuth: true,
+    async adapters(facts) {
+      const { store, executors } = await makeAdapters(facts)
+      const commit: Store['commit'] = async changes => {
+        if (isFull) throw new StoreFailed('full', 'no space left on the device')
+        await store.commit(changes)
+      }
+      return { executors, store: { ...store, commit } }
+    },
+  })
+  const submit = () => ask('/dummy/jobs', { method: 'POST' })
+  expect((await submit()).status).toBe(200)
+  isFull = true
+  expect((await submit()).status).toBe(503)
+  const ready = await ask('/readyz')
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { status: 'not ready', why: 'the store takes no writes' },
+  ])
+  expect((await submit()).status).toBe(503)
+  expect((await ask('/healthz')).status).toBe(200)
+  isFull = false
+  while ((await ask('/readyz')).status !== 200) await new Promise(resolve => setTimeout(resolve, 20))
+  expect(await (await submit()).json()).toMatchObject({ state: 'succeeded' })
 })
 
 test('commands on the same machine find the server, and come in with this run’s own key', async () => {
