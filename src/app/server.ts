@@ -139,7 +139,10 @@ export async function startServer(parts: ServerParts): Promise<Server> {
           refuse('unavailable', 'The server is still starting')
         }
       },
-      observe: metrics.answered,
+      observe: facts => {
+        metrics.answered(facts)
+        if (log.isLevelEnabled('debug')) log.debug(facts, 'answered')
+      },
     })
     addHealthRoutes(host.root, {
       registry: metrics.registry,

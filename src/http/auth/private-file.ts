@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { chown, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Writes a file with mode 0600 in one step; replaces one that is there. */
@@ -35,7 +35,10 @@ export async function readIfThere(file: string): Promise<string | undefined> {
 
 /** Makes a folder, and those above it, that only the owner may enter. */
 export async function makePrivateFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined || process.getuid?.() !== 0) return
+  const { uid, gid } = await stat(dirname(first))
+  for (let at = folder; at.length >= first.length; at = dirname(at)) await chown(at, uid, gid)
 }
 
 export function isErrno(error: unknown, code: string): boolean {
@@ -53,6 +56,11 @@ async function withDraft(
   const handle = await open(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
   try {
     await handle.writeFile(content)
+    // Root may work beside a server that runs as somebody else, who must be able to read it.
+    if (process.getuid?.() === 0) {
+      const { uid, gid } = await stat(dirname(file))
+      await handle.chown(uid, gid)
+    }
     await handle.sync()
     await handle.close()
     await finish(draft)
