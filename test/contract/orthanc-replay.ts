@@ -100,7 +100,8 @@ export class Replay {
     const got = readAnswer(bytes, wanted, answer)
     differences.push(...this.#compare(wanted, got, step, ours))
     // The recordings were made slowly: a job that was submitted had ended when the next request came.
-    if (isRecord(got) && typeof got['Path'] === 'string' && got['Path'].startsWith('/jobs/')) await this.#end(got['Path'])
+    if (isRecord(got) && typeof got['Path'] === 'string' && got['Path'].startsWith('/jobs/'))
+      await this.#end(got['Path'])
     for (const name of [
       'content-type',
       'content-disposition',
@@ -257,27 +258,27 @@ function readZip(bytes: Buffer, wanted: Record<string, unknown>): Record<string,
     $zip: shown,
     $length: wanted['$length'],
     ...(directory && '$dicomdir_dcmdump' in wanted
-      ? { $dicomdir_dcmdump: dumpOf(directory, wanted['$dicomdir_dcmdump'] as string) }
+      ? { $dicomdir_dcmdump: dumpOf(directory, wanted['$dicomdir_dcmdump'] as string[]) }
       : {}),
   }
 }
 
 /** What dcmdump says, without what depends on the lengths of UIDs; the recorded dump where it is not installed. */
-function dumpOf(directory: Buffer, recorded: string): string {
+function dumpOf(directory: Buffer, recorded: readonly string[]): readonly string[] {
   if (!existsSync('/usr/bin/dcmdump')) return recorded
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-dicomdir-'))
   try {
     writeFileSync(join(folder, 'DICOMDIR'), directory)
     const dump = execFileSync('dcmdump', ['-q', join(folder, 'DICOMDIR')], { encoding: 'utf8' })
-    return comparableDump(dump) === comparableDump(recorded) ? recorded : comparableDump(dump)
+    const came = comparableDump(dump.split('\n'))
+    return came.join('\n') === comparableDump(recorded).join('\n') ? recorded : came
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-function comparableDump(dump: string): string {
+function comparableDump(dump: readonly string[]): string[] {
   return dump
-    .split('\n')
     .filter(line => /^\s*\([0-9a-f]{4},/.test(line) && !/\(0002,/.test(line))
     .map(line => line.replace(/\s*#.*$/, '').trim())
     .map(line =>
@@ -287,7 +288,6 @@ function comparableDump(dump: string): string {
       ),
     )
     .map(line => line.replace(/\(Sequence with undefined length.*$/, '(Sequence)'))
-    .join('\n')
 }
 
 /** A DICOM file as the recordings show one. */

@@ -97,7 +97,7 @@ export function writeDicomDir(entries: readonly DirectoryEntry[], options: Direc
     const lower = node.children.values().next().value
     chunks.push(node.head, offsets(next.get(node) ?? 0, lower?.at ?? 0), node.body, delimiter(0xe00d))
   }
-  if (order.length > 0) chunks.push(delimiter(0xe0dd))
+  chunks.push(delimiter(0xe0dd))
   return Buffer.concat(chunks)
 }
 
@@ -198,7 +198,7 @@ function offsets(next: number, lower: number): Uint8Array {
   )
 }
 
-/** The elements of the file-set up to the records: an open sequence, or an empty one. */
+/** The elements of the file-set up to the records, which an open sequence holds. */
 function fileSet(first: number, last: number): Uint8Array {
   const chunks = writeDataSet(
     [
@@ -209,7 +209,7 @@ function fileSet(first: number, last: number): Uint8Array {
     ],
     layout,
   )
-  const sequence = writeDataSet([{ tag: 0x00041220, items: [], isOpen: first !== 0 }], layout)
+  const sequence = writeDataSet([{ tag: 0x00041220, items: [], isOpen: true }], layout)
   return Buffer.concat([...chunks, sequence[0]!])
 }
 
