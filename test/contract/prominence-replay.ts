@@ -30,12 +30,25 @@ export interface Answer {
 }
 
 /** Where the contract decides otherwise than the recorded server, by the entry's name. */
-export type Ours = Readonly<
-  Record<
-    string,
-    { status?: number; body?: unknown; events?: readonly string[]; awaits?: { path: string; has: string } }
-  >
->
+export interface Difference {
+  readonly status?: number
+  readonly body?: unknown
+  /** The members of the first entry's events. */
+  readonly events?: readonly string[]
+  /** Jobs of equal rank that run side by side end in any order. */
+  readonly anyOrder?: boolean
+  /** Whose token, where it is not the recorded one. */
+  readonly as?: string
+  /** The body, where the recording has only a placeholder. */
+  readonly sends?: unknown
+  /** Asked first until the text shows up: recorded predecessors took their time. */
+  readonly awaits?: { readonly path: string; readonly has: string }
+  /** What was done beside the recording: requests, after this entry. */
+  readonly then?: (answer: Answer, replay: Replay) => Promise<unknown>
+}
+
+/** Where we answer otherwise than the recorded server, and the contract says so; by the entry's name. */
+export type Ours = Readonly<Record<string, Difference>>
 
 export function readRecording(name: string): Recorded[] {
   return JSON.parse(
@@ -54,38 +67,42 @@ export class Replay {
   }
 
   /** Sends a recorded request until the answer is as recorded, or patience ends. */
-  async play(entry: Recorded, ours: Ours[string] | undefined): Promise<{ got: unknown; wanted: unknown }> {
-    if (ours?.awaits !== undefined) await this.#wait(ours.awaits)
+  async play(entry: Recorded, ours: Difference = {}): Promise<{ got: unknown; wanted: unknown }> {
+    if (ours.awaits !== undefined) await this.#wait(ours.awaits)
+    const order = ours.anyOrder ? byName : (body: unknown) => body
     const wanted = {
-      status: ours?.status ?? entry.response.status,
-      body: normal(ours !== undefined && 'body' in ours ? ours.body : entry.response.body, entry),
+      status: ours.status ?? entry.response.status,
+      body: order(normal('body' in ours ? ours.body : entry.response.body, entry)),
     }
-    if (ours?.events !== undefined) (wanted.body as { events: unknown }[])[0]!.events = ours.events
-    const isPatient = entry.request.method === 'GET'
-    const until = Date.now() + (isPatient ? 15_000 : 0)
+    if (ours.events !== undefined) (wanted.body as { events: unknown }[])[0]!.events = ours.events
+    const until = Date.now() + (entry.request.method === 'GET' ? 15_000 : 0)
     for (;;) {
-      const answer = await this.send(entry)
+      const answer = await this.send(entry, ours)
       this.#learn(entry, answer)
-      const got = { status: answer.status, body: normal(answer.body, entry) }
-      if (same(got, wanted) || Date.now() >= until) return { got, wanted }
-      await sleep(50)
+      const got = { status: answer.status, body: order(normal(answer.body, entry)) }
+      if (!same(got, wanted) && Date.now() < until) {
+        await sleep(50)
+        continue
+      }
+      await ours.then?.(answer, this)
+      return { got, wanted }
     }
   }
 
-  async send({ request }: Recorded): Promise<Answer> {
+  async send({ request }: Pick<Recorded, 'request'>, { as, sends }: Difference = {}): Promise<Answer> {
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(request.headers)) {
-      const filled = value
-        .replace('<TOKEN>', this.#tokens['alice']!)
-        .replace('<BOB_TOKEN>', this.#tokens['bob']!)
+      const token = this.#tokens[as ?? 'alice']!
+      const filled = value.replace('<TOKEN>', token).replace('<BOB_TOKEN>', this.#tokens['bob']!)
       if (name !== 'Accept-Encoding') headers[name] = filled
     }
-    const body = typeof request.body === 'string' ? request.body : JSON.stringify(request.body)
+    const wanted = sends ?? request.body
+    const body = typeof wanted === 'string' ? wanted : JSON.stringify(wanted)
     const response = await fetch(this.#server.url + this.#path(request.path), {
       method: request.method,
       headers,
       redirect: 'manual',
-      ...(request.body === null || request.method === 'GET' ? {} : { body }),
+      ...(wanted === null || request.method === 'GET' ? {} : { body }),
     })
     const text = await response.text()
     const isJson = response.headers.get('content-type') === 'application/json'
@@ -115,9 +132,11 @@ export class Replay {
   /** Recorded ids beside ours: of an answer to a submission, and of lists entry by entry. */
   #learn({ response }: Recorded, { body }: Answer): void {
     const recorded = response.body
-    if (Array.isArray(recorded) && Array.isArray(body) && recorded.length === body.length)
-      recorded.forEach((item, at) => this.#pair(item, body[at]))
-    else this.#pair(recorded, body)
+    if (!Array.isArray(recorded) || !Array.isArray(body)) return this.#pair(recorded, body)
+    const names = recorded.map(item => (item as { name?: string }).name)
+    const areUnique = new Set(names).size === names.length
+    for (const [at, item] of recorded.entries())
+      this.#pair(item, areUnique ? body.find(other => other.name === names[at]) : body[at])
   }
 
   #pair(recorded: unknown, ours: unknown): void {
@@ -180,6 +199,11 @@ function cleanExecution({ retries, commands, tasks }: Execution): Record<string,
           ),
         }),
   }
+}
+
+function byName(body: unknown): unknown {
+  if (!Array.isArray(body)) return body
+  return body.toSorted((a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1))
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -1,17 +1,120 @@
 // The recordings of PROMINENCE, replayed against a running server with real containers.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { issueJwt } from '../../src/http/auth/jwt.ts'
 import { hasShared } from '../support/shared.ts'
-import { type Ours, type Recorded, Replay, readRecording } from './prominence-replay.ts'
+import { type Answer, type Ours, type Recorded, Replay, readRecording } from './prominence-replay.ts'
 import { missingForContainers, type ProminenceServer, startProminence } from './prominence-server.ts'
 
 const notFound = { status: 404, body: { error: 'Not found' } }
 const notAllowed = { status: 405, body: { error: 'Method not allowed' } }
+const bad = (error: string) => ({ status: 400, body: { error } })
+const someJob = {
+  resources: { cpus: 1, memory: 1 },
+  tasks: [{ image: 'busybox', runtime: 'singularity', cmd: 'true' }],
+}
+const json = { 'Content-Type': 'application/json', Authorization: 'Bearer <TOKEN>' }
+const request = (method: string, path: string, body: unknown = null) => ({
+  request: { method, path, headers: json, body },
+})
 
-/** Where we answer otherwise, and the contract says so: by file, by entry. */
-const ours: Readonly<Record<string, Ours>> = {}
+/** Puts something where a link says. */
+async function upload(answer: Answer): Promise<void> {
+  const { url } = answer.body as { url: string }
+  const put = await fetch(url, { method: 'PUT', body: 'hello\n' })
+  expect(put.status).toBe(200)
+}
 
-const files = (process.env['F'] ?? '').split(',')
+/** Where we answer otherwise, and the contract says so; and what was done beside the recording. */
+const ours: Readonly<Record<string, Ours>> = {
+  '002-running-streams-and-filters': {
+    'bad status filter': bad('invalid status specified'),
+  },
+  '004-deletion-and-ownership': {
+    'delete running': { awaits: { path: '/api/v1/jobs/13', has: '"running"' } },
+    'describe deleted before start': { events: ['createTime', 'endTime'] },
+    'non-integer id': notFound,
+  },
+  '006-auth': {
+    expired: { as: 'expired' },
+    'wrong signature': { as: 'foreign' },
+    'health needs no token': { status: 204, body: '' },
+  },
+  '007-odd-requests': {
+    'not JSON': bad(
+      "The body is not valid JSON: Expected property name or '}' in JSON at position 1 (line 1 column 2)",
+    ),
+    'empty body': bad('the request body is empty, and JSON was expected'),
+    'wrong content type': { status: 201, body: { id: 0 } },
+    'null body': bad('the request body must be a JSON object'),
+    'unknown path': notFound,
+    'unknown version': { status: 404, body: JSON.stringify({ type: 'about:blank' }) },
+    'trailing slash': notFound,
+    PATCH: notAllowed,
+    'PUT on collection': notAllowed,
+    'num not a number': bad('num must be an integer'),
+    'id not a number': bad('ids must be integers separated by commas'),
+    'offset not a number': bad('offset must be an integer'),
+    'negative id': notFound,
+    'body over 1 MiB': {
+      sends: { ...someJob, inputs: [{ filename: 'large', content: 'A'.repeat(1_400_000) }] },
+    },
+  },
+  '012-workflow-chain': {
+    'stdout by workflow id and job name': { status: 200, body: 'A\n' },
+  },
+  '013-workflow-failures-rerun-delete': {
+    'delete a running workflow': {
+      awaits: { path: '/api/v1/jobs?status=running&name=job_B', has: 'long/job_B' },
+    },
+    'describe deleted workflow': { events: ['createTime', 'endTime', 'startTime'] },
+    'clone it': { then: (_answer, replay) => replay.send(request('DELETE', '/api/v1/workflows/56')) },
+  },
+  '014-factories': {
+    'stdout by workflow, job, index': { status: 200, body: 'v=1 e=1\n' },
+    jobs: { anyOrder: true },
+  },
+  '017-data': {
+    'ask to upload': { then: upload },
+    'ask to upload with a checksum': { body: { url: '' } },
+    'upload into a group path': {
+      then: async (_answer, replay) =>
+        upload(await replay.send(request('POST', '/api/v1/data/upload', { filename: 'vo/test/g.txt' }))),
+    },
+    'job upload URL without a name': { status: 400 },
+  },
+  '018-kv': {
+    'set too large': { sends: 'x'.repeat(16_000) },
+    'set largest': { sends: 'x'.repeat(15_967) },
+    'double slash get': { status: 200, body: 'v3' },
+    'double slash post': { status: 201, body: {} },
+  },
+  '019-exec-snapshot': {
+    exec: { awaits: { path: '/api/v1/jobs/85/stdout', has: 'written' } },
+  },
+  '020-misc': {
+    'worker token unavailable': { status: 201 },
+  },
+}
+
+const files = [
+  '001-job-life',
+  '002-running-streams-and-filters',
+  '003-failures-and-retries',
+  '004-deletion-and-ownership',
+  '005-queue-and-num',
+  '006-auth',
+  '007-odd-requests',
+  '012-workflow-chain',
+  '013-workflow-failures-rerun-delete',
+  '014-factories',
+  '015-environment-inputs-sidecars',
+  '016-outputs',
+  '017-data',
+  '018-kv',
+  '019-exec-snapshot',
+  '020-misc',
+].filter(file => process.env['RECORDING'] === undefined || file.startsWith(process.env['RECORDING']))
 
 const reason = missingForContainers()
 const canRun = reason === undefined && hasShared('recordings', 'prominence')
@@ -24,9 +127,17 @@ describe.skipIf(!canRun)(
 
     beforeAll(async () => {
       server = await startProminence()
+      const foreign = {
+        user: 'alice',
+        groups: [],
+        role: 'submitter',
+        expiresAt: Date.now() + 60_000,
+      } as const
       replay = new Replay(server, {
         alice: await server.token({ user: 'alice', groups: ['vo/test'], email: 'alice@example.org' }),
         bob: await server.token({ user: 'bob' }),
+        expired: await server.token({ user: 'alice', expiresAt: Date.now() - 60_000 }),
+        foreign: (await issueJwt(Buffer.alloc(32, 7), foreign, Date.now())).token,
       })
     })
     afterAll(() => server?.close())
@@ -61,6 +172,3 @@ function expectsPending({ response, volatile = [] }: Recorded): boolean {
   if (volatile.some(path => path.endsWith('status'))) return false
   return entries.some(({ status }) => status === 'pending')
 }
-
-void notFound
-void notAllowed

@@ -3,11 +3,13 @@
 
 import { refuse } from '../../core/refusal.ts'
 import type { Dialect } from '../dialect.ts'
+import { scanKind } from './files/scans.ts'
 import { fileRoutes } from './routes/files.ts'
 import { jobTypeRoutes } from './routes/job-types.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { recipeTypeRoutes } from './routes/recipe-types.ts'
 import { recipeRoutes } from './routes/recipes.ts'
+import { scanRoutes } from './routes/scans.ts'
 import { statusRoutes } from './routes/status.ts'
 import { collectKind, recipeDrafter, recipeKind } from './run/drafter.ts'
 import { prepareCollect, prepareProgram } from './run/prepare.ts'
@@ -27,6 +29,7 @@ export const scale: Dialect = {
   access: { anonymous: ['read'] },
   work: {
     'scale.noop': { url: here('./run/noop-work.ts'), export: 'noop' },
+    [scanKind]: { url: here('./run/scan-work.ts'), export: 'scan' },
     [collectKind]: { url: here('./run/collect-work.ts'), export: 'collect' },
   },
   async open(kit) {
@@ -53,6 +56,7 @@ export const scale: Dialect = {
           ...recipeRoutes(world),
           ...jobRoutes(world),
           ...fileRoutes(world),
+          ...scanRoutes(world),
         ]
         addRoutes(app, kit, routes, ready)
       },

@@ -7,7 +7,9 @@ import type { Tx } from '../../engine/engine.ts'
 import type { Kit } from '../dialect.ts'
 import { Batches } from './batches/batches.ts'
 import { Catalog, type Entry, recordOf } from './catalog/catalog.ts'
+import { ensureSystemTypes } from './catalog/system-types.ts'
 import { Files } from './files/files.ts'
+import { Scans } from './files/scans.ts'
 import { Follower } from './instances/follow.ts'
 import { Instances } from './instances/instances.ts'
 import { loadInstances } from './instances/load.ts'
@@ -20,6 +22,7 @@ export class World {
   catalog = new Catalog()
   instances = new Instances()
   readonly files = new Files(this)
+  readonly scans = new Scans(this)
   readonly runs = new Runs(this)
   readonly follower = new Follower(this)
   batches = new Batches()
@@ -107,6 +110,7 @@ export class World {
     this.instances = instances
     this.batches = batches
     this.#isStale = false
+    await ensureSystemTypes(this)
     // What happened while the pages were read may stand in them already; hearing it twice changes nothing.
     this.follower.hear(this.#missed.splice(0))
     this.follower.catchUp()

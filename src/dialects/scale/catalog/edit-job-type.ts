@@ -85,6 +85,9 @@ export async function editJobType(
   given: JobType,
   wish: JobTypeWish,
 ): Promise<readonly Problem[]> {
+  const { autoUpdate: _, isPaused: __, ...others } = wish
+  if (given.isSystem && Object.keys(others).length > 0)
+    throw answerError(400, 'You can only modify the is_paused field for a System Job')
   const read = wish.manifest ? demandManifest(wish.manifest) : undefined
   const manifest = read?.manifest ?? given.manifest
   if (manifest.name !== given.name)

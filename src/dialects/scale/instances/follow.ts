@@ -31,7 +31,8 @@ export class Follower {
   /** After a load: takes up what was not finished before. */
   catchUp(): void {
     const { instances } = this.#world
-    for (const row of instances.jobs.values()) if (needsCollecting(row)) this.#after(this.#collectAgain(row))
+    for (const row of instances.jobs.values())
+      if (needsCollecting(row) || row.step === 'scan') this.#afterMove(row)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
     this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
   }
@@ -75,6 +76,8 @@ export class Follower {
   }
 
   #afterMove(row: JobRow): void {
+    if (row.status === 'COMPLETED' && row.step === 'scan' && row.flow === 0)
+      this.#after(this.#world.scans.register(row))
     if (row.status === 'COMPLETED' && row.post !== 0) this.#after(this.#world.files.outputOf(row.id))
     if (needsCollecting(row)) this.#after(this.#collectAgain(row))
   }

@@ -51,6 +51,15 @@ export interface Run {
   readonly problems: readonly string[]
 }
 
+const emptySpec: RecipeSpec = {
+  recipe: null,
+  eventId: 0,
+  eventAt: 0,
+  batch: null,
+  input: { files: {}, json: {} },
+  steps: {},
+}
+
 export class Runs {
   readonly #world: World
 
@@ -78,6 +87,8 @@ export class Runs {
 
   /** The document of the flow that a job belongs to. */
   async specOf(row: Pick<JobRow, 'flow'>): Promise<RecipeSpec> {
+    // Jobs of the server itself belong to no flow.
+    if (row.flow === 0) return emptySpec
     return (await this.#world.kit.engine.spec(row.flow)) as unknown as RecipeSpec
   }
 
