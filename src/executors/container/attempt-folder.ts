@@ -1,6 +1,6 @@
 // The folder of one attempt: its scratch directory, the files of its tasks, and a note of what it holds elsewhere,
 // so that a later server can finish, stop and clear what this one started.
-import { chmod, chown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, lchown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { DriverName, Mount, TaskFiles } from './driver.ts'
@@ -92,8 +92,9 @@ export async function shareMergedFiles(
     const from = join(folder.dir, `merged.${merged.size + 1}`)
     await writeFile(from, '', { mode: 0o644 })
     const inside = join(folder.scratchDir, mergeInto)
-    await mkdir(dirname(inside), { recursive: true })
-    await writeFile(inside, '', { mode: 0o644 })
+    // What the user brought under this name goes, a link included: it must not be written through.
+    await rm(inside, { recursive: true, force: true })
+    await writeFile(inside, '', { mode: 0o644, flag: 'wx' })
     merged.set(mergeInto, { from, to: `${HOME}/${mergeInto}`, readOnly: true })
   }
   return merged
@@ -102,11 +103,12 @@ export async function shareMergedFiles(
 /** Gives what the tasks may write to their user; only root can, and only there is it needed. */
 export async function giveTo(folder: AttemptFolder, user: { uid: number; gid: number }): Promise<void> {
   const give = async (path: string): Promise<void> => {
-    await chown(path, user.uid, user.gid)
+    await lchown(path, user.uid, user.gid)
     for (const entry of await readdir(path, { withFileTypes: true })) {
       const inside = join(path, entry.name)
       if (entry.isDirectory()) await give(inside)
-      else await chown(inside, user.uid, user.gid)
+      // An archive of the user's may have brought a link to anything of this machine.
+      else await lchown(inside, user.uid, user.gid)
     }
   }
   for (const dir of [folder.scratchDir, folder.tmpDir, folder.sharedDir]) {

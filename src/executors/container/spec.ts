@@ -20,9 +20,13 @@ function isMountable(path: string): boolean {
   return !(names[0] === 'home' && (names.length === 1 || names[1] === 'user'))
 }
 
+function isPlainName(name: string): boolean {
+  return !name.includes('/') && name !== '.'
+}
+
 const mountShape = z.strictObject({
   /** A directory in the scratch directory, by its name. */
-  from: inner.refine(name => !name.includes('/') && name !== '.', 'is not the name of a directory'),
+  from: inner.refine(isPlainName, 'is not the name of a directory'),
   /** Where else it is seen in the container. */
   to: absolute.refine(isMountable, 'is no place for a mount'),
   readOnly: z.boolean().default(false),
@@ -50,8 +54,11 @@ const taskShape = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, 'is no SHA-256')
     .nullish(),
-  /** A file of the scratch directory: both streams go to it as well, and stderr to stdout. */
-  mergeInto: inner.nullish(),
+  /**
+   * A file of the scratch directory, by its name: both streams go to it as well, and stderr to stdout. Not in a
+   * directory, because a task could put a link in the place of that and lead the next one's mount astray.
+   */
+  mergeInto: inner.refine(isPlainName, 'is not the name of a file').nullish(),
   /** Runs in the background beside the ordinary tasks, and ends with the last of them. */
   sidecar: z.boolean().default(false),
 })
