@@ -2,6 +2,7 @@
 // condition is decided after it was read, by what is in it.
 
 import { ValueError } from '../language/definition-error.ts'
+import { isName } from '../language/name.ts'
 import { readInstant } from '../tree/calendar-date.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { isNodeState } from '../tree/state.ts'
@@ -18,8 +19,10 @@ interface Scanner {
 
 /** Reads one expression; throws a ValueError with the offset of the fault. */
 export function parseExpression(text: string): Expression {
-  const plain = parsePlain(text)
-  if (plain) return plain
+  if (text.endsWith('suspended')) {
+    const plain = parsePlain(text)
+    if (plain) return plain
+  }
   const scanner: Scanner = { text, at: 0, depth: 0 }
   const tree = readChain(scanner)
   skipBlanks(scanner)
@@ -27,7 +30,9 @@ export function parseExpression(text: string): Expression {
   return tree
 }
 
-/** The commonest form, `NAME == state`; it alone knows the state `suspended`. */
+// Lists are copied when they are done (`slice`), because a list that was pushed to keeps room for sixteen more.
+
+/** `NAME == state` and nothing else: this form alone knows the state `suspended`. */
 function parsePlain(text: string): Expression | undefined {
   const match = /^\s*([A-Za-z0-9_][A-Za-z0-9_.]*)\s*(==|!=|\beq\b|\bne\b)\s*([a-z]+)\s*$/.exec(text)
   if (!match) return undefined
@@ -45,7 +50,7 @@ function readChain(scanner: Scanner): Expression {
   const joins: ('and' | 'or')[] = []
   let parts: Expression[] = []
   const flush = () => {
-    operands.push(parts.length === 1 ? parts[0]! : { kind: 'all', parts })
+    operands.push(parts.length === 1 ? parts[0]! : { kind: 'all', parts: parts.slice() })
     parts = []
   }
   for (;;) {
@@ -67,7 +72,9 @@ function readChain(scanner: Scanner): Expression {
     if (!join) break
     joins.push(join)
   }
-  return operands.length === 1 ? operands[0]! : { kind: 'chain', operands, joins }
+  return operands.length === 1
+    ? operands[0]!
+    : { kind: 'chain', operands: operands.slice(), joins: joins.slice() }
 }
 
 interface Test {
@@ -114,7 +121,7 @@ function readCompare(scanner: Scanner): Test {
   }
   for (const term of terms)
     if (!isArithmetic(term)) throw fault(scanner, 'no condition inside of a comparison')
-  return { tree: { kind: 'compare', terms, operators }, isGroup: false }
+  return { tree: { kind: 'compare', terms: terms.slice(), operators: operators.slice() }, isGroup: false }
 }
 
 /** `path == state` and `path:name == set`. Leaves the scanner where it was when it is neither. */
@@ -182,7 +189,7 @@ function readCalc(scanner: Scanner): Expression {
     operator = readArithmetic(scanner)
   }
   for (const term of terms) if (!isArithmetic(term)) throw fault(scanner, 'no condition inside of arithmetic')
-  return { kind: 'calc', terms, operators }
+  return { kind: 'calc', terms: terms.slice(), operators: operators.slice() }
 }
 
 function readFactor(scanner: Scanner): Expression {
@@ -375,6 +382,7 @@ function scanPath(scanner: Scanner): string | undefined {
 
 /** `/a/b`, `a/b`, `./a`, `../../a`: names of the language between single slashes. */
 export function isPath(path: string): boolean {
+  if (!path.includes('/')) return isName(path)
   return /^(?:\/|\.\/|(?:\.\.\/)+)?[A-Za-z0-9_][A-Za-z0-9_.]*(?:\/[A-Za-z0-9_][A-Za-z0-9_.]*)*$/.test(path)
 }
 

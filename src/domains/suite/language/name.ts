@@ -18,8 +18,18 @@ export const nameRule = 'a name of letters, digits, underscores and dots, not be
 
 /** A decimal integer of 32 bits; undefined for anything else. */
 export function readInteger(text: string): number | undefined {
-  if (text.length > 11 || !/^[+-]?\d+$/.test(text)) return undefined
-  const value = Number(text)
+  const { length } = text
+  const first = text.charCodeAt(0)
+  const from = first === 43 || first === 45 ? 1 : 0
+  if (length === from || length > 11) return undefined
+  let value = 0
+  for (let i = from; i < length; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  // Not -0: `-0` is zero.
+  if (first === 45 && value !== 0) value = -value
   return value >= -2147483648 && value <= 2147483647 ? value : undefined
 }
 

@@ -58,13 +58,13 @@ export function readAttribute(statement: Statement, keyword: string, node: Node)
       addEvent(statement, node)
       return true
     case 'meter':
-      addNamed(statement, (node.own.meters ??= []), readMeter(statement))
+      node.own.meters = addNamed(statement, node.own.meters, readMeter(statement))
       return true
     case 'label':
-      addNamed(statement, (node.own.labels ??= []), readLabel(statement))
+      node.own.labels = addNamed(statement, node.own.labels, readLabel(statement))
       return true
     case 'limit':
-      addNamed(statement, (node.own.limits ??= []), readLimit(statement))
+      node.own.limits = addNamed(statement, node.own.limits, readLimit(statement))
       return true
     case 'inlimit':
       addInLimit(statement, node, readInLimit(statement))
@@ -74,19 +74,19 @@ export function readAttribute(statement: Statement, keyword: string, node: Node)
       return true
     case 'time':
       refuseOnSuite(statement, node)
-      ;(node.own.times ??= []).push(readTime(statement))
+      node.own.times = append(node.own.times, readTime(statement))
       return true
     case 'today':
       refuseOnSuite(statement, node)
-      ;(node.own.todays ??= []).push(readTime(statement))
+      node.own.todays = append(node.own.todays, readTime(statement))
       return true
     case 'date':
       refuseOnSuite(statement, node)
-      ;(node.own.dates ??= []).push(readDate(statement))
+      node.own.dates = append(node.own.dates, readDate(statement))
       return true
     case 'day':
       refuseOnSuite(statement, node)
-      ;(node.own.days ??= []).push(readDay(statement))
+      node.own.days = append(node.own.days, readDay(statement))
       return true
     case 'cron':
       addCron(statement, node)
@@ -123,12 +123,12 @@ function readRareAttribute(statement: Statement, keyword: string, node: Node): b
       return true
     }
     case 'queue':
-      addNamed(statement, (node.ownRare.queues ??= []), readQueue(statement))
+      node.ownRare.queues = addNamed(statement, node.ownRare.queues, readQueue(statement))
       return true
     case 'generic': {
       if (!isName(statement.word(1))) throw statement.fault(1, nameRule)
       const generic = { name: statement.word(1), values: statement.words(2).map(unquote) }
-      addNamed(statement, (node.ownRare.generics ??= []), generic)
+      node.ownRare.generics = addNamed(statement, node.ownRare.generics, generic)
       return true
     }
     case 'verify': {
@@ -176,11 +176,22 @@ function refuseSecondExpiry(statement: Statement, node: Node): void {
   }
 }
 
-function addNamed<T extends { readonly name: string }>(statement: Statement, list: T[], item: T): void {
-  if (statement.find(list, item.name, other => other.name)) {
+/** A list grows from exactly one item: most nodes have no more, and an empty list that is pushed to takes far more room. */
+function append<T>(list: T[] | undefined, item: T): T[] {
+  if (!list) return [item]
+  list.push(item)
+  return list
+}
+
+function addNamed<T extends { readonly name: string }>(
+  statement: Statement,
+  list: T[] | undefined,
+  item: T,
+): T[] {
+  if (list && statement.find(list, item.name, other => other.name)) {
     throw statement.fault(1, `a name that no other ${statement.word(0)} of the node has`)
   }
-  list.push(item)
+  return append(list, item)
 }
 
 /** `edit NAME VALUE`: one token, or quotes that run to the last such quote on the line. */
@@ -209,10 +220,10 @@ export function readVariable(statement: Statement): Variable {
 
 /** Repeated names: the last one wins, at the place of the first. */
 function putVariable(statement: Statement, node: Node, variable: Variable): void {
-  const list = (node.own.variables ??= [])
-  const other = statement.find(list, variable.name, it => it.name)
+  const list = node.own.variables
+  const other = list && statement.find(list, variable.name, it => it.name)
   if (other) other.value = variable.value
-  else list.push(variable)
+  else node.own.variables = append(list, variable)
 }
 
 /** One more line of a trigger or complete expression. */
@@ -246,13 +257,13 @@ export function conditionOf(text: string): Condition {
 /** `NUMBER`, `NAME` or `NUMBER NAME`, each with an optional `set`. */
 function addEvent(statement: Statement, node: Node): void {
   const event = readEvent(statement)
-  const list = (node.own.events ??= [])
+  const list = node.own.events ?? []
   const sameName = event.name !== '' && statement.find(list, event.name, it => it.name)
   if (sameName || (event.number >= 0 && list.length < 4096 && list.some(it => it.number === event.number))) {
     throw statement.fault(1, 'a number and name that no other event of the node has')
   }
   if (list.length >= 4096) throw statement.fault(0, 'at most 4096 events on a node')
-  list.push(event)
+  node.own.events = append(node.own.events, event)
 }
 
 function readEvent(statement: Statement): Event {
@@ -304,7 +315,8 @@ function readLabel(statement: Statement): Label {
   const name = statement.word(1)
   if (!isName(name)) throw statement.fault(1, nameRule)
   if (statement.count < 3) throw statement.fault(2, 'a text; "" for an empty one')
-  const text = unquote(statement.joined(2)).replaceAll('\\n', '\n')
+  const bare = unquote(statement.joined(2))
+  const text = bare.includes('\\') ? bare.replaceAll('\\n', '\n') : bare
   return { name, text, value: text }
 }
 
@@ -343,11 +355,11 @@ export function readInLimit(statement: Statement): InLimit {
 }
 
 function addInLimit(statement: Statement, node: Node, inlimit: InLimit): void {
-  const list = (node.own.inlimits ??= [])
+  const list = node.own.inlimits ?? []
   if (statement.find(list, inLimitName(inlimit), inLimitName)) {
     throw statement.fault(1, 'each limit only once among the inlimits of a node')
   }
-  list.push(inlimit)
+  node.own.inlimits = append(node.own.inlimits, inlimit)
 }
 
 /** `/s:limit` or `limit`: what tells the inlimits of a node apart. */
@@ -367,7 +379,7 @@ function addCron(statement: Statement, node: Node): void {
   if (node.attributes?.repeat && cron.series.finish >= 0) {
     throw statement.fault(0, 'no cron series on a node with a repeat')
   }
-  ;(node.own.crons ??= []).push(cron)
+  node.own.crons = append(node.own.crons, cron)
 }
 
 function readPaths(statement: Statement): string[] {

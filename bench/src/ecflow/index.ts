@@ -1,0 +1,7 @@
+// The benchmarks of the ecFlow dialect.
+
+import type { Suite } from '../suite.ts'
+import { bigSuiteBench } from './big-suite.ts'
+import { languageBench } from './language.ts'
+
+export const ecflowSuites: readonly Suite[] = [languageBench, bigSuiteBench]
