@@ -1,4 +1,4 @@
-// What belongs to no dialect: /healthz (the process answers), /readyz (it takes jobs, or why not), /metrics.
+// What belongs to no dialect: /healthz (it came up, and the process answers), /readyz (it takes jobs, or why not), /metrics.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
@@ -10,6 +10,8 @@ export interface HealthParts {
   readonly registry: Registry
   readonly access: Access
   readonly version: string
+  /** The port is taken already, and dialects do not answer yet. */
+  isStarting(): boolean
   /** Why the server takes no commands; undefined when it does. */
   notReady(): string | undefined
   /** Whether callers on this machine may read the metrics without a token. */
@@ -20,8 +22,13 @@ export function addHealthRoutes(root: FastifyInstance, parts: HealthParts): void
   root.route({
     method: ['GET', 'HEAD'],
     url: '/healthz',
-    handler: (_request, reply) =>
-      sendJson(reply, { status: 'ok', version: parts.version }, { newline: true }),
+    handler: (_request, reply) => {
+      // Who waits for a server to come up asks here, and sends its first job as soon as this is good.
+      const isStarting = parts.isStarting()
+      if (isStarting) reply.code(503).header('retry-after', '1')
+      const status = isStarting ? 'starting' : 'ok'
+      return sendJson(reply, { status, version: parts.version }, { newline: true })
+    },
   })
   root.route({
     method: ['GET', 'HEAD'],

@@ -37,7 +37,7 @@ export function metricsReference(): string {
       '',
       '| path | answer |',
       '| --- | --- |',
-      '| `GET /healthz` | 200 while the process answers |',
+      '| `GET /healthz` | 200 from `ready` on, while the process answers; 503 while it starts |',
       '| `GET /readyz` | 200 when it takes jobs; 503 with `why` while it starts, stops, or the store takes no writes |',
       '',
     ].join('\n')

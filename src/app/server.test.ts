@@ -199,10 +199,11 @@ test('a server that is not ready says why, and its dialects answer 503', async (
     503,
     { status: 'not ready', why: 'the server is starting' },
   ])
-  expect((await fetch(`${base}/healthz`)).status).toBe(200)
+  expect((await fetch(`${base}/healthz`)).status).toBe(503)
   expect((await fetch(`${base}/dummy/settings`)).status).toBe(503)
   started.resolve()
   const { ask } = await starting
+  expect((await ask('/healthz')).status).toBe(200)
   expect((await ask('/readyz')).status).toBe(200)
   expect((await ask('/dummy/settings')).status).toBe(200)
 })

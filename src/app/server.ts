@@ -122,7 +122,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
         ...(parts.noAuth ? { everybody: local } : {}),
       })
 
-    // Until the engine has recovered the port is taken and /healthz answers, and dialects say 503 in their own shape.
+    // Until the engine has recovered the port is taken, and everything says 503: dialects in their own shape.
     let state: 'starting' | 'ready' | 'stopping' = 'starting'
     const checkHost = hostGuard({
       bind: settings.server.host,
@@ -149,6 +149,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
       access: accessFor('metrics', { anonymous: [] }),
       version,
       isMetricsOpen: exposure.isLoopback,
+      isStarting: () => state === 'starting',
       notReady: () =>
         state !== 'ready' ? `the server is ${state}` : engine.up ? undefined : 'the store takes no writes',
     })
