@@ -49,6 +49,11 @@ export class Board {
     return Atomics.compareExchange(this.#states, index, waiting, running) === waiting
   }
 
+  /** Its module is loaded: from here on the time is its own. */
+  beginAnew(index: number, at: number): void {
+    this.#startedAt[index] = at
+  }
+
   end(index: number, how: typeof done | typeof told, at: number): void {
     this.#endedAt[index] = at
     Atomics.store(this.#states, index, how)

@@ -136,13 +136,14 @@ test('a function that ends its thread, or throws where nobody catches, fails alo
 
 test('one that hangs within a batch of quick ones gives the others back, and alone is stopped', async () => {
   const { executor, run, submit, end, begin, reports } = await setup({ threadsMax: 2 })
-  // Both functions are known as quick now, so they share a batch.
-  for (let i = 0; i < 3; i++) await run('spin', { ms: 0 })
-  for (let i = 0; i < 3; i++) await run('noop')
-  const before = submit(...Array.from({ length: 50 }, () => ['noop'] as [string]))
-  const [hung] = submit(['spin', { ms: 60_000 }])
-  const after = submit(...Array.from({ length: 50 }, () => ['noop'] as [string]))
-  for (const id of [...before, ...after]) expect((await end(id)).result).toBe('succeeded')
+  // Both functions are known as quick now, and the one that hangs is in the middle of a batch.
+  for (let i = 0; i < 12; i++) await run('spin', { ms: 0 })
+  for (let i = 0; i < 12; i++) await run('noop')
+  const quick = Array.from({ length: 40 }, () => ['noop'] as [string])
+  submit(['noop']) // keeps the thread while the others gather
+  const ids = submit(...quick, ['spin', { ms: 60_000 }], ...quick)
+  const [hung] = ids.splice(40, 1)
+  for (const id of ids) expect((await end(id)).result).toBe('succeeded')
   await begin(hung!)
   executor.stop(hung!, 'ask', 'cancel')
   expect(await end(hung!)).toMatchObject({ result: 'stopped', reason: 'user' })

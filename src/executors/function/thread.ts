@@ -38,6 +38,7 @@ function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort
         load(order.function).then(
           loaded => {
             works.set(order.function, loaded)
+            board.beginAnew(index, Date.now())
             if (attempt(run, loaded, order, () => runFrom(orders, next))) runFrom(orders, next)
           },
           (error: unknown) => {

@@ -64,7 +64,12 @@ export function startLauncher(options: LauncherOptions): Promise<LauncherLink> {
       child.once('error', error =>
         leave((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not installed' : error.message),
       )
-      child.once('exit', (code, signal) => leave(`it ended with ${signal ?? `exit code ${code}`}`))
+      child.once('exit', (code, signal) => {
+        const why = `it ended with ${signal ?? `exit code ${code}`}`
+        // Its last words may not have been read yet; later its pipes are shared with keepers and stay open.
+        if (state === 'starting') child.once('close', () => leave(why))
+        else leave(why)
+      })
     })
     const link: LauncherLink = {
       pid: child.pid ?? 0,
