@@ -45,10 +45,8 @@ async function act(house: House, call: Call, action: Action): Promise<Answer> {
   // The original answers 400 without a body; the reason is ours: contracts/orthanc.md §6.
   if (!job) throw new ActionRefused(codes.unknownResource, `There is no job ${call.param('id')}`)
   if (action === 'resubmit') return resubmit(house, job)
-  if (isFinal(job.state)) {
-    if (action === 'resume') throw refusedIn(job, action)
-    return nothingToSay
-  }
+  if (action === 'resume' && stateWord(job) !== 'Paused') throw refusedIn(job, action)
+  if (isFinal(job.state)) return nothingToSay
   const progress = progressOf(job, house)
   const verdict = await house.kit.engine.write(tx => {
     if (action === 'resume') return tx.release(job.n)
