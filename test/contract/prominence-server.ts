@@ -102,7 +102,7 @@ export async function startProminence(
       store: 'memory',
       server: { port: 0 },
       auth: { required: true },
-      pools: options.pools ?? { prominence: { cpus: 2, memory: '16GB', fair: true } },
+      pools: options.pools ?? { prominence: { cpus: 3, memory: '16GB', fair: true } },
       dialects: { prominence: { ...options.dialect } },
     }),
     dataPath: join(dir, 'data'),

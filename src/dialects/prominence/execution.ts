@@ -33,7 +33,8 @@ export function showExecution(
     provisionedResources: { cpus: grantedCpus, memory, disk, nodes },
     ...(retries > 0 ? { retries } : {}),
     ...(Array.isArray(commands) ? { commands: commands as Json } : {}),
-    ...(isFinal(job.state) ? showEnd(job, tasks) : { runtimeVersion: {} }),
+    // A job that was deleted tells nothing of its end: its runner was not there any more to report it.
+    ...(isFinal(job.state) && job.state !== 'cancelled' ? showEnd(job, tasks) : { runtimeVersion: {} }),
   }
 }
 

@@ -19,8 +19,8 @@ const commandsMax = 1_000
 
 /** Serves /jobs/ID/exec and /jobs/ID/snapshot. */
 export function insideRoutes(app: FastifyInstance, parts: Parts): void {
-  serve(app, parts, '/jobs/:id(^\\d+$)/exec', { POST: call => exec(call, parts) })
-  serve(app, parts, '/jobs/:id(^\\d+$)/snapshot', {
+  serve(app, parts, '/jobs/:id(\\d+)/exec', { POST: call => exec(call, parts) })
+  serve(app, parts, '/jobs/:id(\\d+)/snapshot', {
     PUT: call => takeSnapshot(call, parts),
     GET: call => linkSnapshot(call, parts),
   })
@@ -38,12 +38,12 @@ async function exec(call: Call, parts: Parts): Promise<unknown> {
     msMax: settings.execSecondsMax * 1000,
     bytesMax: execBytesMax,
   })
+  if (ran?.exitCode !== 0) refuse('bad-field', 'Unable to execute command')
   await kit.engine.write(tx => {
     const known = job.detail?.['commands']
     const commands: Json[] = Array.isArray(known) ? known.slice(1 - commandsMax) : []
     tx.note(job.n, { commands: [...commands, { time: Math.floor(tx.now / 1000), command: words }] })
   })
-  if (ran?.exitCode !== 0) refuse('bad-field', 'Unable to execute command')
   return sendText(call, ran.output)
 }
 

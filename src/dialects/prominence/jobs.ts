@@ -36,12 +36,12 @@ export function jobRoutes(app: FastifyInstance, parts: Parts): void {
       return drop(call, parts, readIds(call.query.get('id')!))
     },
   })
-  serve(app, parts, '/jobs/:id(^\\d+$)', {
+  serve(app, parts, '/jobs/:id(\\d+)', {
     GET: call => describe(call, parts),
     DELETE: call => drop(call, parts, [idIn(call.params) ?? 0]),
   })
-  serve(app, parts, '/jobs/:id(^\\d+$)/remove', { PUT: call => remove(call, parts) })
-  serve(app, parts, '/jobs/:id(^\\d+$)/clone', { PUT: call => clone(call, parts) })
+  serve(app, parts, '/jobs/:id(\\d+)/remove', { PUT: call => remove(call, parts) })
+  serve(app, parts, '/jobs/:id(\\d+)/clone', { PUT: call => clone(call, parts) })
 }
 
 async function submit(call: Call, parts: Parts): Promise<unknown> {

@@ -19,9 +19,9 @@ const readBytesMax = 4 * 1024 * 1024
 /** Serves the streams of jobs, and of jobs of workflows by their names. */
 export function streamRoutes(app: FastifyInstance, parts: Parts): void {
   for (const stream of ['stdout', 'stderr'] as const)
-    serve(app, parts, `/jobs/:id(^\\d+$)/${stream}`, { GET: call => ofJob(call, parts, stream) })
+    serve(app, parts, `/jobs/:id(\\d+)/${stream}`, { GET: call => ofJob(call, parts, stream) })
   // Job names may have slashes in them, so the rest of the path is taken apart here.
-  serve(app, parts, '/workflows/:id(^\\d+$)/*', { GET: call => ofWorkflow(call, parts) })
+  serve(app, parts, '/workflows/:id(\\d+)/*', { GET: call => ofWorkflow(call, parts) })
 }
 
 async function ofJob(call: Call, parts: Parts, stream: StreamName): Promise<unknown> {

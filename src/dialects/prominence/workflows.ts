@@ -29,13 +29,13 @@ export function workflowRoutes(app: FastifyInstance, parts: Parts): void {
       return drop(call, parts, readIds(call.query.get('id')!))
     },
   })
-  serve(app, parts, '/workflows/:id(^\\d+$)', {
+  serve(app, parts, '/workflows/:id(\\d+)', {
     GET: call => describe(call, parts),
     DELETE: call => drop(call, parts, [idIn(call.params) ?? 0]),
     PUT: call => rerun(call, parts),
   })
-  serve(app, parts, '/workflows/:id(^\\d+$)/remove', { PUT: call => remove(call, parts) })
-  serve(app, parts, '/workflows/:id(^\\d+$)/clone', { PUT: call => clone(call, parts) })
+  serve(app, parts, '/workflows/:id(\\d+)/remove', { PUT: call => remove(call, parts) })
+  serve(app, parts, '/workflows/:id(\\d+)/clone', { PUT: call => clone(call, parts) })
 }
 
 async function submit(call: Call, parts: Parts): Promise<unknown> {
