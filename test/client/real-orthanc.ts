@@ -1,0 +1,71 @@
+// A real Orthanc beside us, for tests: started on free loopback ports in a folder of its own, ended by its process id.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const program = ['/usr/sbin/Orthanc', '/usr/bin/Orthanc', '/usr/local/sbin/Orthanc'].find(path =>
+  existsSync(path),
+)
+
+export const hasOrthanc = program !== undefined
+
+export interface RealOrthanc {
+  readonly url: string
+  readonly dicomPort: number
+  close(): Promise<void>
+}
+
+export async function startRealOrthanc(options: Record<string, unknown> = {}): Promise<RealOrthanc> {
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-real-orthanc-'))
+  const [httpPort, dicomPort] = [await freePort(), await freePort()]
+  const configuration = {
+    StorageDirectory: join(folder, 'db'),
+    IndexDirectory: join(folder, 'db'),
+    HttpPort: httpPort,
+    DicomPort: dicomPort,
+    RemoteAccessAllowed: false,
+    AuthenticationEnabled: false,
+    Plugins: [],
+    ...options,
+  }
+  await writeFile(join(folder, 'orthanc.json'), JSON.stringify(configuration))
+  const child = spawn(program!, [join(folder, 'orthanc.json')], { stdio: 'ignore', cwd: folder })
+  const url = `http://127.0.0.1:${httpPort}`
+  const close = async (): Promise<void> => {
+    await end(child)
+    await rm(folder, { recursive: true, force: true })
+  }
+  for (let turn = 0; turn < 600; turn++) {
+    if (child.exitCode !== null) break
+    const answer = await fetch(`${url}/system`).catch(() => undefined)
+    if (answer?.ok) return { url, dicomPort, close }
+    await sleep(100)
+  }
+  await close()
+  throw new Error('the real Orthanc did not start')
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  const gone = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  await gone
+  clearTimeout(late)
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
