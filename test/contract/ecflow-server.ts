@@ -26,6 +26,7 @@ export interface Answered {
 export interface EcflowServer {
   readonly server: Server
   readonly home: string
+  readonly dir: string
   readonly machine: string
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
   /** The password of a task's current run. */
@@ -59,7 +60,7 @@ const tokens = [
 /** Starts a server; with the same `disk` and `dir` it goes on where another one stopped. */
 export async function startEcflow(
   options: { dialect?: Record<string, unknown>; disk?: MemoryDisk; dir?: string } = {},
-): Promise<EcflowServer & { disk: MemoryDisk; dir: string }> {
+): Promise<EcflowServer & { disk: MemoryDisk }> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-ecflow-')))
   const home = join(dir, 'home')
   await mkdir(home, { recursive: true })

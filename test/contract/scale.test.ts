@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sharedPath } from '../support/shared.ts'
 import { type Ours, Replay, readRecording } from './scale-replay.ts'
-import { type ScaleServer, startScale } from './scale-server.ts'
+import { ask, type ScaleServer, startScale } from './scale-server.ts'
 
 const recordings = [
   '001-empty-server',
@@ -30,7 +30,70 @@ const recordings = [
 ] as const
 
 /** Where contracts/scale.md lets us answer otherwise, with its reason. */
-const ours: Record<string, Ours> = {}
+const ours: Record<string, Ours> = {
+  'empty-server/4': { why: 'batches are a later part of the contract', skip: true },
+  'errors-catalog/1': {
+    why: 'the test error is not in the contract; descriptions are ours',
+    ignore: ['count', 'results'],
+  },
+  'errors-catalog/2': { why: 'descriptions are ours', ignore: ['description'] },
+  'request-faults/10': { why: 'the rest of the text is free', ignore: ['detail'] },
+  'request-faults/13': { why: 'unknown paths answer JSON', body: { detail: 'Not found.' } },
+  'request-faults/14': { why: 'only the status and Allow matter', body: {} },
+  'request-faults/15': { why: 'belongs to no dialect', skip: true },
+  'scan-ingest/15': { why: 'ours counts the files that were looked at', ignore: ['file_count'] },
+  'job-types/15': {
+    why: 'the recorded server repeats a type for each keyword',
+    ignore: ['count', 'results'],
+  },
+  'queue-recipe/2': { why: 'a moment of the recorded server; ours has gone on by then', skip: true },
+  'queue-recipe/5': { why: 'the path holds the id of the execution', ignore: ['file_path', 'url'] },
+  'failure-block-requeue-cancel/9': { why: 'system types are not listed', ignore: ['count', 'results'] },
+  'running-and-canceling/5': { why: 'a time', ignore: ['results[*].longest_running'] },
+  'running-and-canceling/10': { why: 'a time', ignore: ['results[*].longest_queued'] },
+  'running-and-canceling/11': {
+    why: 'a time, where the recorded server had none',
+    ignore: ['results[*].longest_pending'],
+  },
+}
+
+/** What the recorded server names and phrases for itself, in every answer that has it. */
+const everywhere = /hostname|\.tasks: \d+ items|job_type\.description: "Scans a workspace/
+
+/** The recording leaves out how the second version of echo-value was made. */
+const missingStep: Record<string, { path: string; body: unknown }> = {
+  'revision-diff-reprocess/5': {
+    path: '/v6/job-types/',
+    body: {
+      docker_image: 'local/shell:1.0',
+      manifest: {
+        seedVersion: '1.0.0',
+        job: {
+          name: 'echo-value',
+          jobVersion: '2.0.0',
+          packageVersion: '1.0.0',
+          title: 'echo-value',
+          description: 'Recorded example',
+          maintainer: { name: 'Jane Doe', email: 'jane.doe (at) example.org', organization: 'E-corp' },
+          timeout: 60,
+          interface: {
+            command: `printf '%s' '{"OUT":"new-'\${VALUE}'"}' > \${OUTPUT_DIR}/seed.outputs.json`,
+            inputs: { json: [{ name: 'VALUE', type: 'string' }] },
+            outputs: { json: [{ name: 'OUT', type: 'string' }] },
+          },
+          resources: {
+            scalar: [
+              { name: 'cpus', value: 1.0 },
+              { name: 'mem', value: 256.0 },
+              { name: 'disk', value: 10.0, inputMultiplier: 2.0 },
+            ],
+          },
+        },
+      },
+      configuration: {},
+    },
+  },
+}
 
 const isHere = existsSync(sharedPath('recordings', 'scale'))
 
@@ -40,7 +103,7 @@ describe.skipIf(!isHere)('recordings of a Scale server (they lie in ../shared/re
 
   beforeAll(async () => {
     server = await startScale()
-    replay = new Replay(server)
+    replay = new Replay(server, { isFree: difference => everywhere.test(difference) })
   })
   afterAll(() => server?.close())
 
@@ -49,6 +112,8 @@ describe.skipIf(!isHere)('recordings of a Scale server (they lie in ../shared/re
       for (const entry of readRecording(recording)) {
         if (entry.request === null || entry.from !== 'observed' || ours[entry.name]?.skip) continue
         test(`${entry.name}: ${entry.request.method} ${entry.request.path}`, async () => {
+          const given = missingStep[entry.name]
+          if (given) expect((await ask(server, 'POST', given.path, given.body)).status).toBe(201)
           expect(await replay.play(entry, ours[entry.name])).toEqual([])
         })
       }

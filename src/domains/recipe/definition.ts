@@ -272,7 +272,11 @@ function problemOfFault(fault: Fault): Problem {
   const container = enclosing ?? fault.path.at(-1) ?? 'definition'
   if (fault.alternatives) {
     const lines = fault.alternatives.map(({ text }) => `Issue with ${container}: ${text}`)
-    return problem('INVALID_DEFINITION_JSON', JSON.stringify(lines), fault.path)
+    return problem(
+      'INVALID_DEFINITION_JSON',
+      `[${lines.map(line => JSON.stringify(line)).join(', ')}]`,
+      fault.path,
+    )
   }
   const isScalar = typeof fault.value !== 'object' || fault.value === null
   const shown = typeof fault.value === 'string' ? fault.value.slice(0, 200) : pythonText(fault.value)

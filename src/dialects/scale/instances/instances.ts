@@ -223,6 +223,7 @@ export class Instances {
     if (state === 'starting')
       row.attempts = readAttemptId(String(body?.['attempt']))?.number ?? row.attempts + 1
     if (state === 'running') row.startedAt = at
+    if (state === 'cancelled' && row.startedAt !== null) row.endedAt = at
     if (state === 'succeeded' || state === 'failed') {
       row.endedAt = at
       // A cancel that loses the race against the end is no cancel.

@@ -216,7 +216,7 @@ class Replacement {
     const plans = planReprocess(diff)
     const refs = await this.#nodesOf(old)
     this.oldRecipes.push(old)
-    if (at > 0) this.supersededRecipes.set(at, old.id)
+    this.supersededRecipes.set(at, old.id)
     for (const [name, node] of diff.nodes) {
       const ref = refs.get(name)
       const plan = plans.get(name)!

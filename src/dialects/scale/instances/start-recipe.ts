@@ -372,5 +372,7 @@ async function buildRows(world: World, flowNumber: number, record: RecipeRecord 
   }
   for (const row of rows.values()) instances.addJob(row)
   instances.addFlow(liveFlow(flow, nodes, instances, record), world.now)
+  // Types with a limit begin held: now that they are known, as many may go as the limit allows.
+  world.follower.releaseHeld(new Set([...rows.values()].map(row => row.typeId)))
   if (flow.state !== 'running') world.endFlow(flow.n, flow.endedAt ?? world.now)
 }

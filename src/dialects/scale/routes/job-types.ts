@@ -12,15 +12,15 @@ import { type Call, pathNumber, type Route } from '../web/routing.ts'
 import type { World } from '../world.ts'
 
 const fields = [
-  'icon_code',
   'is_published',
-  'max_scheduled',
   'docker_image',
-  'manifest',
   'configuration',
+  'icon_code',
   'auto_update',
-  'is_active',
   'is_paused',
+  'manifest',
+  'is_active',
+  'max_scheduled',
 ]
 
 /** The routes of job types. */

@@ -72,7 +72,8 @@ export async function inputFiles(world: World, call: Call, ids: readonly number[
 
 /** Who asks, as a cause of recipes and jobs. */
 export function causeOf(call: Call): Cause {
-  const isNobody = call.principal.scheme === 'anonymous'
+  // Without authentication there are no users to name.
+  const isNobody = call.principal.scheme === 'anonymous' || call.principal.scheme === 'local'
   return { user: isNobody ? '' : call.principal.name, batch: null, ingestEvent: null }
 }
 

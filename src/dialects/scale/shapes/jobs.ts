@@ -265,7 +265,8 @@ export async function showExecutionDetails(
   const output = isDone ? await world.files.outputOf(row.id) : emptyData
   return {
     ...showExecution(row, execution, world, run.inputBytes),
-    task_results: { version: '1.0', tasks: showTasks(row, execution) },
+    // Told once the execution has ended, as the original does.
+    task_results: execution.endedAt === null ? null : { version: '1.0', tasks: showTasks(row, execution) },
     resources: { resources: showResources(run) },
     configuration: showRun(run, world),
     output: isDone ? { version: '7', ...showData(output) } : null,

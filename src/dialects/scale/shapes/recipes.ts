@@ -70,6 +70,10 @@ export async function showRecipeDetails(row: RecipeRow, world: World): Promise<J
   const replaced = row.supersedes === null ? undefined : instances.recipes.get(row.supersedes)
   const by = row.supersededBy === null ? undefined : instances.recipes.get(row.supersededBy)
   const parts = partsOf(type, catalog, revision)
+  // The types of the recipe's own revision and of today's: what people need to compare them.
+  const today = partsOf(type, catalog)
+  const jobTypes = new Map([...parts.jobTypes, ...today.jobTypes].map(part => [part.id, part]))
+  const recipeTypes = new Map([...parts.recipeTypes, ...today.recipeTypes].map(part => [part.id, part]))
   const record = await recordOf(row, world)
   const shown = showRecipe(row, world)
   return {
@@ -87,8 +91,8 @@ export async function showRecipeDetails(row: RecipeRow, world: World): Promise<J
     superseded_by_recipe: by ? showRecipeBase(by, world) : null,
     input: showData(await inputOfRecipe(row, world)),
     details: { nodes: await showNodes(row, world) },
-    job_types: parts.jobTypes.map(showJobTypeBase),
-    sub_recipe_types: parts.recipeTypes.map(showRecipeTypeBase),
+    job_types: [...jobTypes.values()].map(showJobTypeBase),
+    sub_recipe_types: [...recipeTypes.values()].map(showRecipeTypeBase),
   }
 }
 

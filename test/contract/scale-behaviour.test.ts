@@ -1,0 +1,353 @@
+// What Scale promises beyond its recordings: contracts/scale.md §5 and the points where ours is better (§9, §10).
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ask, type ScaleServer, startScale } from './scale-server.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked into member by member
+type Body = any
+
+let server: ScaleServer
+
+beforeAll(async () => {
+  server = await startScale()
+  await workspace('Raw')
+  await workspace('Products')
+  await jobType('noop', { command: 'true' })
+  await jobType('say', {
+    command: `printf '%s' '{"OUT":"'\${VALUE}'"}' > \${OUTPUT_DIR}/seed.outputs.json`,
+    inputs: { json: [{ name: 'VALUE', type: 'string' }] },
+    outputs: { json: [{ name: 'OUT', type: 'string' }] },
+  })
+  await jobType('fails-once', { command: `test -e ${join(server.data, 'mended')}` })
+  await jobType('sleeper', { command: 'sleep 600' })
+})
+afterAll(() => server?.close())
+
+async function workspace(title: string): Promise<void> {
+  const host_path = join(server.data, title.toLowerCase())
+  await ask(server, 'POST', '/v6/workspaces/', {
+    title,
+    configuration: { broker: { type: 'host', host_path } },
+  })
+}
+
+async function jobType(name: string, face: object, more: object = {}): Promise<Body> {
+  const { configuration = {}, image = 'local/shell:1.0', version = '1.0.0', ...job } = more as Body
+  const manifest = {
+    seedVersion: '1.0.0',
+    job: {
+      name,
+      jobVersion: version,
+      packageVersion: '1.0.0',
+      title: name,
+      description: name,
+      maintainer: { name: 'A', email: 'a' },
+      timeout: 60,
+      interface: face,
+      ...job,
+    },
+  }
+  const answer = await ask(server, 'POST', '/v6/job-types/', { docker_image: image, manifest, configuration })
+  expect(answer.body).not.toHaveProperty('detail')
+  return answer.body
+}
+
+const job = (
+  name: string,
+  parents: (string | { name: string; acceptance: boolean })[] = [],
+  input: object = {},
+): object => ({
+  dependencies: parents.map(parent => (typeof parent === 'string' ? { name: parent } : parent)),
+  input,
+  node_type: { node_type: 'job', job_type_name: name, job_type_version: '1.0.0', job_type_revision: 1 },
+})
+const sub = (name: string, parents: string[] = [], input: object = {}, revision = 1): object => ({
+  dependencies: parents.map(parent => ({ name: parent })),
+  input,
+  node_type: { node_type: 'recipe', recipe_type_name: name, recipe_type_revision: revision },
+})
+const gate = (input: object): object => ({
+  dependencies: [],
+  input,
+  node_type: {
+    node_type: 'condition',
+    interface: { files: [], json: [{ name: 'n', type: 'integer', required: true }] },
+    data_filter: { filters: [{ name: 'n', type: 'integer', condition: '>', values: [5] }] },
+  },
+})
+const number = { json: [{ name: 'n', type: 'integer' }] }
+const fromRecipe = (input: string): object => ({ type: 'recipe', input })
+
+async function recipeType(title: string, nodes: object, input: object = {}): Promise<number> {
+  const answer = await ask(server, 'POST', '/v6/recipe-types/', { title, definition: { input, nodes } })
+  expect(answer.body).not.toHaveProperty('detail')
+  return (answer.body as Body).id
+}
+
+async function queue(typeId: number, input: object = {}): Promise<number> {
+  const answer = await ask(server, 'POST', '/v6/recipes/', { recipe_type_id: typeId, input })
+  expect(answer.status).toBe(201)
+  return (answer.body as Body).id
+}
+
+async function recipe(id: number): Promise<Body> {
+  return (await ask(server, 'GET', `/v6/recipes/${id}/`)).body
+}
+
+async function until(id: number, holds: (body: Body) => boolean): Promise<Body> {
+  const patience = Date.now() + 20_000
+  for (;;) {
+    const body = await recipe(id)
+    if (holds(body) || Date.now() > patience) return body
+    await sleep(30)
+  }
+}
+
+const isComplete = (body: Body): boolean => body.is_completed
+const statuses = (body: Body): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(body.details.nodes as Body).map(([name, node]: [string, Body]) => [
+      name,
+      node.node_type.status ??
+        (node.node_type.node_type === 'condition'
+          ? `accepted ${node.node_type.is_accepted}`
+          : `done ${node.node_type.is_completed}`),
+    ]),
+  )
+
+describe('conditions', () => {
+  test('each side of a condition runs on its own answer, and the other side never exists', async () => {
+    const typeId = await recipeType(
+      'Two Sides',
+      {
+        gate: gate({ n: fromRecipe('n') }),
+        yes: job('noop', ['gate']),
+        no: job('noop', [{ name: 'gate', acceptance: false }]),
+        after: job('noop', ['no']),
+      },
+      number,
+    )
+    const high = await until(await queue(typeId, { json: { n: 9 } }), isComplete)
+    expect(statuses(high)).toEqual({ gate: 'accepted true', yes: 'COMPLETED' })
+    expect([high.jobs_total, high.jobs_completed]).toEqual([1, 1])
+    const low = await until(await queue(typeId, { json: { n: 1 } }), isComplete)
+    expect(statuses(low)).toEqual({ gate: 'accepted false', no: 'COMPLETED', after: 'COMPLETED' })
+    const jobs = (await ask(server, 'GET', `/v6/jobs/?recipe_id=${low.id}`)).body as Body
+    expect(jobs.count).toBe(2)
+  })
+
+  test('a sub-recipe whose condition says no is complete, and what comes after it runs', async () => {
+    await recipeType('Inner Gate', { gate: gate({ n: fromRecipe('n') }), go: job('noop', ['gate']) }, number)
+    const typeId = await recipeType(
+      'Outer Gate',
+      { in: sub('inner-gate', [], { n: fromRecipe('n') }), last: job('noop', ['in']) },
+      number,
+    )
+    const body = await until(await queue(typeId, { json: { n: 1 } }), isComplete)
+    expect(statuses(body)).toEqual({ in: 'done true', last: 'COMPLETED' })
+    expect([body.jobs_total, body.sub_recipes_total, body.sub_recipes_completed]).toEqual([1, 1, 1])
+  })
+})
+
+describe('failure, cancel and requeue', () => {
+  test('a failure inside a sub-recipe blocks what is after it, and mending it lets everything go on', async () => {
+    await recipeType('Shaky', { shaky: job('fails-once'), rest: job('noop', ['shaky']) })
+    const typeId = await recipeType('Around', { in: sub('shaky'), last: job('noop', ['in']) })
+    const id = await queue(typeId)
+    const stuck = await until(id, body => body.jobs_blocked === 2)
+    expect([stuck.jobs_total, stuck.jobs_failed, stuck.jobs_blocked]).toEqual([3, 1, 2])
+    await writeFile(join(server.data, 'mended'), '')
+    const failed = (await ask(server, 'GET', '/v6/jobs/?status=FAILED')).body as Body
+    expect((await ask(server, 'POST', '/v6/jobs/requeue/', { job_ids: [failed.results[0].id] })).status).toBe(
+      202,
+    )
+    const mended = await until(id, isComplete)
+    expect([mended.jobs_completed, mended.jobs_blocked]).toEqual([3, 0])
+    const again = (await ask(server, 'GET', `/v6/jobs/${failed.results[0].id}/`)).body as Body
+    expect([again.num_exes, again.max_tries, again.error]).toEqual([2, 4, null])
+  })
+
+  test('a cancelled job that never ran blocks what is below it, and waits again when it is requeued', async () => {
+    const typeId = await recipeType('Long', {
+      nap: job('sleeper'),
+      next: job('noop', ['nap']),
+      last: job('noop', ['next']),
+    })
+    const id = await queue(typeId)
+    const running = await until(id, body => body.jobs_running === 1)
+    const nextId = running.details.nodes.next.node_type.job_id
+    await ask(server, 'POST', '/v6/jobs/cancel/', { job_ids: [nextId] })
+    expect(statuses(await recipe(id))).toEqual({ nap: 'RUNNING', next: 'CANCELED', last: 'BLOCKED' })
+    await ask(server, 'POST', '/v6/jobs/requeue/', { job_ids: [nextId] })
+    expect(statuses(await recipe(id))).toEqual({ nap: 'RUNNING', next: 'PENDING', last: 'PENDING' })
+    await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
+    const ended = await until(id, body => body.jobs_canceled === 3)
+    expect(statuses(ended)).toEqual({ nap: 'CANCELED', next: 'CANCELED', last: 'CANCELED' })
+  })
+
+  test('outputs that are missing fail the job with their error, and a requeue runs the program again', async () => {
+    const flag = join(server.data, 'writes')
+    const type = await jobType(
+      'forgetful',
+      {
+        command: `test -e ${flag} && echo hi > \${OUTPUT_DIR}/it.txt || true`,
+        outputs: { files: [{ name: 'IT', pattern: '*.txt' }] },
+      },
+      { configuration: { output_workspaces: { default: 'products' } } },
+    )
+    const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body
+    const failed = await untilJob(made.id, body => body.status === 'FAILED')
+    expect(failed.error.name).toBe('missing-required-output')
+    expect(failed.error_text).toContain('*.txt')
+    await writeFile(flag, '')
+    await ask(server, 'POST', '/v6/jobs/requeue/', { job_ids: [made.id] })
+    const done = await untilJob(made.id, body => body.status === 'COMPLETED')
+    expect([done.num_exes, Object.keys(done.output.files)]).toEqual([2, ['IT']])
+    const file = (await ask(server, 'GET', `/v6/files/${done.output.files.IT[0]}/`)).body as Body
+    expect(await readFile(join(server.data, 'products', file.file_path), 'utf8')).toBe('hi\n')
+  })
+})
+
+async function untilJob(id: number, holds: (body: Body) => boolean): Promise<Body> {
+  const patience = Date.now() + 20_000
+  for (;;) {
+    const { body } = (await ask(server, 'GET', `/v6/jobs/${id}/`)) as Body
+    if (holds(body) || Date.now() > patience) return body
+    await sleep(30)
+  }
+}
+
+describe('reprocessing', () => {
+  test('runs what changed inside a sub-recipe, takes over the rest, and says why', async () => {
+    const word = { json: [{ name: 'w', type: 'string' }] }
+    const inner = (kind: string): object => ({
+      one: job('say', [], { VALUE: fromRecipe('w') }),
+      two: job(kind, ['one']),
+    })
+    await recipeType('Evolving Inner', inner('noop'), word)
+    const typeId = await recipeType(
+      'Evolving Outer',
+      { in: sub('evolving-inner', [], { w: fromRecipe('w') }), lone: job('noop') },
+      word,
+    )
+    const old = await until(await queue(typeId, { json: { w: 'x' } }), isComplete)
+    const patch = { definition: { input: word, nodes: inner('fails-once') } }
+    expect((await ask(server, 'PATCH', '/v6/recipe-types/evolving-inner/', patch)).status).toBe(200)
+    const dry = await ask(server, 'POST', `/v6/recipes/${old.id}/reprocess/?dry_run=true`, {
+      forced_nodes: { all: false },
+    })
+    expect((dry.body as Body).plan).toEqual({
+      lone: { action: 'copy', why: ['Nothing changed: the previous result is taken over'] },
+      in: { action: 'run', why: ['Recipe type revision changed from 1 to 2'] },
+    })
+    const answer = await ask(server, 'POST', `/v6/recipes/${old.id}/reprocess/`, {
+      forced_nodes: { all: false },
+    })
+    expect([answer.status, answer.body]).toEqual([202, ''])
+    const made = await until(Number(answer.headers.get('location')!.split('/').at(-2)), isComplete)
+    expect([made.superseded_recipe.id, made.jobs_total, made.jobs_completed]).toEqual([old.id, 3, 3])
+    expect(made.details.nodes.lone.node_type.job_id).toBe(old.details.nodes.lone.node_type.job_id)
+    const [before, after] = [
+      await recipe(old.details.nodes.in.node_type.recipe_id),
+      await recipe(made.details.nodes.in.node_type.recipe_id),
+    ]
+    expect(after.details.nodes.one.node_type.job_id).toBe(before.details.nodes.one.node_type.job_id)
+    expect(after.details.nodes.two.node_type.job_id).not.toBe(before.details.nodes.two.node_type.job_id)
+    expect([before.is_superseded, before.superseded_by_recipe.id]).toEqual([true, after.id])
+    const replaced = await untilJob(before.details.nodes.two.node_type.job_id, body => body.is_superseded)
+    expect(replaced.superseded_by_job.id).toBe(after.details.nodes.two.node_type.job_id)
+  })
+
+  test('is refused, and changes nothing, when the input no longer fits', async () => {
+    const typeId = await recipeType('Growing', { a: job('noop') })
+    const old = await until(await queue(typeId), isComplete)
+    const definition = { input: number, nodes: { a: job('noop') } }
+    await ask(server, 'PATCH', '/v6/recipe-types/growing/', { definition })
+    const answer = await ask(server, 'POST', `/v6/recipes/${old.id}/reprocess/`, {
+      forced_nodes: { all: true },
+    })
+    expect(answer.body).toEqual({
+      detail: `Recipe ${old.id} cannot be reprocessed: Input interface has changed: Parameter 'n' is required`,
+    })
+    expect((await recipe(old.id)).is_superseded).toBe(false)
+  })
+
+  test('the diff of any two revisions has an address of its own', async () => {
+    await recipeType('Compared', { a: job('noop') })
+    await ask(server, 'PATCH', '/v6/recipe-types/compared/', {
+      definition: { nodes: { a: job('noop'), b: job('noop', ['a']) } },
+    })
+    const diff = (await ask(server, 'GET', '/v6/recipe-types/compared/revisions/1/diff/2/')).body as Body
+    expect([diff.nodes.a.status, diff.nodes.b.status]).toEqual(['UNCHANGED', 'NEW'])
+    const back = (await ask(server, 'GET', '/v6/recipe-types/compared/revisions/2/diff/1/')).body as Body
+    expect(back.nodes.b.status).toBe('DELETED')
+  })
+})
+
+describe('limits and files', () => {
+  test('a type runs no more jobs at a time than it may, and all of them in the end', async () => {
+    const type = await jobType('limited', { command: 'sleep 0.1' })
+    await ask(server, 'PATCH', '/v6/job-types/limited/1.0.0/', { max_scheduled: 1 })
+    const ids = await Promise.all(
+      [1, 2, 3].map(
+        async () =>
+          ((await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body).id,
+      ),
+    )
+    let most = 0
+    for (;;) {
+      const page = (await ask(server, 'GET', `/v6/jobs/?job_type_name=limited`)).body as Body
+      most = Math.max(most, page.results.filter((row: Body) => row.status === 'RUNNING').length)
+      if (page.results.every((row: Body) => row.status === 'COMPLETED')) break
+      await sleep(20)
+    }
+    expect([ids.length, most]).toEqual([3, 1])
+  })
+
+  test('input that names no file is refused before anything is queued', async () => {
+    const typeId = await recipeType('Wants File', { a: job('noop') }, { files: [{ name: 'src' }] })
+    const answer = await ask(server, 'POST', '/v6/recipe/', {
+      recipe_type_id: typeId,
+      recipe_data: { files: { src: [987_654] } },
+    })
+    expect([answer.status, answer.body]).toEqual([400, 'Invalid recipe data: File ID 987654 does not exist'])
+  })
+
+  test('logs come as text, as a page, or as a search answer', async () => {
+    const type = await jobType('chatty', { command: 'echo hello; echo trouble >&2' })
+    const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body
+    const done = await untilJob(made.id, body => body.status === 'COMPLETED')
+    const path = `/v6/job-executions/${done.execution.id}/logs`
+    const plain = await ask(server, 'GET', `${path}/combined/`, undefined, { accept: 'text/plain' })
+    expect(plain.body).toBe('hello\ntrouble\n')
+    const page = await ask(server, 'GET', `${path}/stderr/`, undefined, { accept: 'text/html' })
+    expect(page.body).toContain('<div class="stderr">trouble</div>')
+    const search = await ask(server, 'GET', `${path}/stdout/`, undefined, { accept: 'application/json' })
+    expect((search.body as Body).hits.hits[0]._source.message).toBe('hello')
+  })
+})
+
+test('everything is there again after a restart, also what was going on', async () => {
+  const typeId = await recipeType('Survivor', {
+    nap: job('sleeper'),
+    next: job('noop', ['nap']),
+    quick: job('noop'),
+  })
+  const id = await queue(typeId)
+  const before = await until(id, body => body.jobs_running === 1 && body.jobs_completed === 1)
+  const count = ((await ask(server, 'GET', '/v6/jobs/')).body as Body).count
+  const listed = (await ask(server, 'GET', '/v6/recipes/?page_size=1000')).body
+  server = await server.restart()
+  const after = await recipe(id)
+  expect(statuses(after)).toEqual(statuses(before))
+  expect(((await ask(server, 'GET', '/v6/jobs/')).body as Body).count).toBe(count)
+  const again = (await ask(server, 'GET', '/v6/recipes/?page_size=1000')).body as Body
+  const plain = (body: Body): Body =>
+    body.results.map(({ last_modified: _, ...row }: Body) => row).sort((a: Body, b: Body) => a.id - b.id)
+  expect(plain(again)).toEqual(plain(listed))
+  await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
+  expect((await until(id, body => body.jobs_canceled === 2)).jobs_canceled).toBe(2)
+})
