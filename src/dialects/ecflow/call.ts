@@ -16,7 +16,16 @@ export interface Call {
   readonly place: Place
   readonly query: URLSearchParams
   /** The body as text; '' when there was none. */
-  readonly body: string
+  body: string
+}
+
+/** What is read need not be kept while a large definition is being loaded: only errors echo a piece of it. */
+export function dropLargeBody(call: Call): void {
+  if (call.body.length < 100_000) return
+  // Copied, because a slice would keep the whole text alive.
+  const start = Buffer.from(call.body.slice(0, 10_100))
+  call.body = start.toString()
+  call.request.body = start
 }
 
 /** The body as a JSON object, whatever the content type. */

@@ -21,8 +21,12 @@ import type { Engine, Tx } from '../../engine/engine.ts'
 import type { RecordQuery, Records } from '../../store/store.ts'
 
 const imageCollection = 'ecflow.suite'
+const pieceCollection = 'ecflow.piece'
 const changeCollection = 'ecflow.change'
 const serverCollection = 'ecflow.server'
+
+/** Images are stored in pieces: one of ten megabytes would exist several times over while it is being written. */
+const pieceLength = 512 * 1024
 
 /** A suite's changes are folded into a new image when they are many, or weigh more than the image itself. */
 const changesMax = 500
@@ -30,6 +34,8 @@ const changeBytesMin = 256 * 1024
 
 interface KeptSuite {
   imageBytes: number
+  /** How many records hold the image, the first one included. */
+  pieceCount: number
   changeBytes: number
   changeIds: string[]
 }
@@ -69,9 +75,17 @@ export class Keeper {
     const suites = new Map<string, KeptSuite>()
     let seq = 0
     for await (const record of every(records, { collection: imageCollection, order: 'seq' })) {
-      const text = textOf(record.body)
+      const pieces = [textOf(record.body)]
+      for await (const piece of every(records, {
+        collection: pieceCollection,
+        parent: record.id,
+        order: 'id',
+      })) {
+        pieces.push(textOf(piece.body))
+      }
+      const text = pieces.join('')
       readImage(living.root, text)
-      suites.set(record.id, { imageBytes: text.length, changeBytes: 0, changeIds: [] })
+      suites.set(record.id, keptImage(text))
     }
     for await (const record of every(records, { collection: changeCollection, order: 'id' })) {
       const kept = suites.get(record.parent ?? '')
@@ -166,7 +180,10 @@ export class Keeper {
     const kept = this.#suites.get(suite)
     if (change.type === 'gone') {
       this.#dropChanges(tx, kept)
-      if (kept) tx.record({ drop: { collection: imageCollection, id: suite } })
+      if (kept) {
+        tx.record({ drop: { collection: imageCollection, id: suite } })
+        dropPieces(tx, suite, { from: 1, to: kept.pieceCount })
+      }
       this.#suites.delete(suite)
       return
     }
@@ -187,9 +204,17 @@ export class Keeper {
   }
 
   #writeImage(tx: Tx, suite: string, text: string): void {
-    this.#dropChanges(tx, this.#suites.get(suite))
-    this.#suites.set(suite, { imageBytes: text.length, changeBytes: 0, changeIds: [] })
-    tx.record({ put: { collection: imageCollection, id: suite, body: { text } } })
+    const before = this.#suites.get(suite)
+    const kept = keptImage(text)
+    this.#dropChanges(tx, before)
+    this.#suites.set(suite, kept)
+    const piece = (index: number) => text.slice(index * pieceLength, (index + 1) * pieceLength)
+    tx.record({ put: { collection: imageCollection, id: suite, body: { text: piece(0) } } })
+    for (let index = 1; index < kept.pieceCount; index++) {
+      const id = pieceId(suite, index)
+      tx.record({ put: { collection: pieceCollection, id, parent: suite, body: { text: piece(index) } } })
+    }
+    dropPieces(tx, suite, { from: kept.pieceCount, to: before?.pieceCount ?? 0 })
   }
 
   #dropChanges(tx: Tx, kept: KeptSuite | undefined): void {
@@ -200,6 +225,21 @@ export class Keeper {
   listen(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+}
+
+function keptImage(text: string): KeptSuite {
+  const pieceCount = Math.max(1, Math.ceil(text.length / pieceLength))
+  return { imageBytes: text.length, pieceCount, changeBytes: 0, changeIds: [] }
+}
+
+function pieceId(suite: string, index: number): string {
+  return `${suite}/${String(index).padStart(6, '0')}`
+}
+
+function dropPieces(tx: Tx, suite: string, at: { from: number; to: number }): void {
+  for (let index = at.from; index < at.to; index++) {
+    tx.record({ drop: { collection: pieceCollection, id: pieceId(suite, index) } })
   }
 }
 

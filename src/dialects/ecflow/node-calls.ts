@@ -34,7 +34,17 @@ import { treeChunks } from '../../domains/suite/shapes/tree-json.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { Node } from '../../domains/suite/tree/node.ts'
 import type { Answer } from './answer.ts'
-import { bodyObject, type Call, kindOf, mayFlag, mayLooseFlag, mayScalar, mayText, needText } from './call.ts'
+import {
+  bodyObject,
+  type Call,
+  dropLargeBody,
+  kindOf,
+  mayFlag,
+  mayLooseFlag,
+  mayScalar,
+  mayText,
+  needText,
+} from './call.ts'
 import { AnswerError } from './errors.ts'
 import type { Parts } from './parts.ts'
 
@@ -55,6 +65,7 @@ export function listSuites(parts: Parts): Answer {
 
 export async function createSuites(parts: Parts, call: Call): Promise<Answer> {
   const body = bodyObject(call)
+  dropLargeBody(call)
   const text = needText(body, 'definition')
   const allowMissing = mayLooseFlag(body, 'auto_add_externs') || mayLooseFlag(body, 'auto_add_extern')
   const definition = parseDefinition(text)
@@ -100,6 +111,7 @@ export function showDefinition(parts: Parts, path: string): Answer {
 
 export async function updateDefinition(parts: Parts, call: Call, path: string): Promise<Answer> {
   const body = bodyObject(call)
+  dropLargeBody(call)
   const text = needText(body, 'definition')
   const force = mayLooseFlag(body, 'force')
   const allowMissing = mayLooseFlag(body, 'auto_add_externs') || mayLooseFlag(body, 'auto_add_extern')

@@ -17,35 +17,44 @@ import {
 } from './print-attribute.ts'
 
 interface Printer {
-  readonly lines: string[]
+  /** Lines that are not joined yet. */
+  lines: string[]
+  readonly pieces: string[]
   readonly withState: boolean
+}
+
+/** Lines are joined this many at a time: a hundred thousand nodes would be a million strings at once. */
+const linesMax = 2000
+
+function finish(printer: Printer): string {
+  const { lines, pieces } = printer
+  lines.push('')
+  pieces.push(lines.join('\n'))
+  return pieces.length === 1 ? pieces[0]! : pieces.join('')
 }
 
 /** The definition of a node and what is below it; all but suites are indented by one level. No state, no aliases. */
 export function printDefinition(node: Node): string {
-  const printer: Printer = { lines: [], withState: false }
+  const printer: Printer = { lines: [], pieces: [], withState: false }
   printNode(printer, node, node.kind === 'suite' ? 0 : 1)
-  printer.lines.push('')
-  return printer.lines.join('\n')
+  return finish(printer)
 }
 
 /** The same with states in comments, to be read back by `parseDefinition`. */
 export function printPersisted(nodes: readonly Node[]): string {
-  const printer: Printer = { lines: ['defs_state MIGRATE'], withState: true }
+  const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true }
   for (const node of nodes) printNode(printer, node, 0)
-  printer.lines.push('')
-  return printer.lines.join('\n')
+  return finish(printer)
 }
 
 /** One node with its attributes and states, and nothing of what is below it. */
 export function printAlone(node: Node): string {
-  const printer: Printer = { lines: ['defs_state MIGRATE'], withState: true }
+  const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true }
   const kind = node.kind === 'alias' ? 'task' : node.kind
   printer.lines.push(`${kind} ${node.name}${stateComment(node)}`)
   printAttributes(printer, node, ' ')
   printArchive(printer, node)
-  printer.lines.push('')
-  return printer.lines.join('\n')
+  return finish(printer)
 }
 
 /** Archived children are not in the tree, but they are part of its state. */
@@ -60,6 +69,11 @@ function stateComment(node: Node): string {
 }
 
 function printNode(printer: Printer, node: Node, depth: number): void {
+  if (printer.lines.length > linesMax) {
+    printer.lines.push('')
+    printer.pieces.push(printer.lines.join('\n'))
+    printer.lines = []
+  }
   const indent = printer.withState ? ' '.repeat(depth) : '  '.repeat(depth)
   printer.lines.push(`${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node) : ''}`)
   printAttributes(printer, node, indent + (printer.withState ? ' ' : '  '))

@@ -245,8 +245,12 @@ function keep(set: Set<Node>, node: Node, isMember: boolean): void {
 }
 
 function addDependent(target: Node, dependent: Node): void {
-  target.dependents ??= []
   const list = target.dependents
+  if (!list) {
+    // One item exactly: most nodes have no more, and an empty list that is pushed to takes far more room.
+    target.dependents = [dependent]
+    return
+  }
   if (list[list.length - 1] === dependent) return
   if (list.length < 16 && list.includes(dependent)) return
   list.push(dependent)
