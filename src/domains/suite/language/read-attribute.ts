@@ -194,7 +194,7 @@ function addNamed<T extends { readonly name: string }>(
   return append(list, item)
 }
 
-/** `edit NAME VALUE`: one token, or quotes that run to the last such quote on the line. */
+/** `edit NAME VALUE`: words up to a comment, or quotes that run to the last such quote on the line. */
 export function readVariable(statement: Statement): Variable {
   const name = statement.word(1)
   if (!isName(name)) throw statement.fault(1, nameRule)
@@ -202,10 +202,8 @@ export function readVariable(statement: Statement): Variable {
   const { text } = statement
   const from = statement.startOf(2)
   const quote = text[from]!
-  if (quote !== "'" && quote !== '"') {
-    statement.expectEnd(3)
-    return { name, value: statement.word(2) }
-  }
+  // Several bare words are one value, with single blanks between them (observed on 5.9.2).
+  if (quote !== "'" && quote !== '"') return { name, value: statement.joined(2) }
   const to = text.lastIndexOf(quote, statement.end - 1)
   if (to <= from) throw statement.faultAt(statement.end, 'the end of the line', `a closing ${quote}`)
   let after = to + 1
