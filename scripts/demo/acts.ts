@@ -2,5 +2,6 @@
 
 import type { Act } from './act.ts'
 import { native } from './native.ts'
+import { prominence } from './prominence.ts'
 
-export const acts: readonly Act[] = [native]
+export const acts: readonly Act[] = [native, prominence]

@@ -51,7 +51,7 @@ if (process.env['DEMO_EXIT'] === '1' || failed > 0) {
 
 async function startServer(): Promise<{ server: ChildProcess; url: string }> {
   const port = process.env['DEMO_PORT'] ?? '0'
-  const child = spawn(program, ['serve', '--data', dataDir, '--port', port], {
+  const child = spawn(program, ['serve', '--data', dataDir, '--port', port, '--log-level', 'warn'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ready = new Promise<string>((resolved, reject) => {
