@@ -102,16 +102,7 @@ class Drawing {
   }
 
   #value(): string {
-    return this.#one([
-      "'text'",
-      '42',
-      "''",
-      '"double"',
-      "'with # hash'",
-      "'it''s'",
-      '%OTHER:default%',
-      "'a; b'",
-    ])
+    return this.#one(["'text'", '42', "''", '"double"', "'it''s'", '%OTHER:default%', "'a; b'"])
   }
 
   #time(): string {
