@@ -28,6 +28,15 @@ export class Follower {
     this.releaseHeld(new Set(moved.map(row => row.typeId)))
   }
 
+  /** After the rows of a new flow were made: sees to what happened before, and lets go what its type's limit allows. */
+  afterBuild(rows: readonly JobRow[]): void {
+    for (const row of rows) {
+      if (row.status === 'COMPLETED') this.#afterMove(row)
+      if (row.status === 'FAILED') this.#after(this.#retry(row))
+    }
+    this.releaseHeld(new Set(rows.map(row => row.typeId)))
+  }
+
   /** After a load: takes up what was not finished before. */
   catchUp(): void {
     const { instances } = this.#world

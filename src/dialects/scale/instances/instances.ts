@@ -98,6 +98,36 @@ export class Instances {
     this.#recipesByChange.set(row.id, row)
   }
 
+  // Events of jobs whose rows are still being made; kept only while some are.
+  readonly #early = new Map<number, Event[]>()
+  readonly #endedEarly = new Map<number, number>()
+  #expected = 0
+
+  /** Rows of a new flow will come: until the returned function is called, events of unknown jobs are kept. */
+  expect(): () => void {
+    this.#expected++
+    return () => {
+      if (--this.#expected > 0) return
+      this.#early.clear()
+      this.#endedEarly.clear()
+    }
+  }
+
+  /** When a flow ended that nobody knew yet; undefined when it goes on. */
+  endedEarlyAt(flow: number): number | undefined {
+    return this.#endedEarly.get(flow)
+  }
+
+  /** Lays the events over a new row that came before it. */
+  catchUp(row: JobRow): void {
+    for (const n of [row.main, row.post])
+      for (const event of this.#early.get(n) ?? []) {
+        this.#apply(row, event)
+        row.changedAt = event.at
+        row.modifiedAt = event.at
+      }
+  }
+
   /** Adds a job, and counts it where its recipe does not come with its counts. */
   addJob(row: JobRow, options: { isCounted: boolean } = { isCounted: true }): void {
     row.status = statusOfRow(row)
@@ -140,11 +170,16 @@ export class Instances {
     const ended = new Map<number, number>()
     for (const event of events) {
       if (event.subject === 'flow') {
-        if (event.type === 'succeeded') ended.set(event.n, event.at)
+        if (event.type !== 'succeeded') continue
+        ended.set(event.n, event.at)
+        if (this.#expected > 0 && !this.flows.has(event.n)) this.#endedEarly.set(event.n, event.at)
         continue
       }
       const row = event.subject === 'job' ? this.#byPlace.get(event.n) : undefined
-      if (!row) continue
+      if (!row) {
+        if (this.#expected > 0 && event.subject === 'job') this.#keepEarly(event)
+        continue
+      }
       this.#apply(row, event)
       moved.add(row)
       if (this.#refresh(row, event.at) && row.status === 'FAILED') failed.push(row)
@@ -189,6 +224,12 @@ export class Instances {
     this.touchRecipe(row, at)
     if (row.parent !== null) this.#countSubRecipe(row.parent, 0, 1)
     completed.push(row)
+  }
+
+  #keepEarly(event: Event): void {
+    const list = this.#early.get(event.n)
+    if (list) list.push(event)
+    else this.#early.set(event.n, [event])
   }
 
   #apply(row: JobRow, event: Event): void {

@@ -18,6 +18,7 @@ import {
   type Superseded,
   supersededCollection,
 } from './recipe-record.ts'
+import type { JobStepSpec, RecipeSpec } from './recipe-spec.ts'
 import type { JobRow, RecipeRow } from './rows.ts'
 
 const pageSize = 1000
@@ -130,6 +131,55 @@ export function jobRow(job: Job): JobRow | undefined {
     endedAt: job.endedAt,
     changedAt: job.endedAt ?? job.startedAt ?? job.readyAt ?? job.createdAt,
     modifiedAt: job.endedAt ?? job.startedAt ?? job.readyAt ?? job.createdAt,
+    inputBytes: null,
+    supersededAt: null,
+    supersededBy: null,
+    status: 'PENDING',
+  }
+}
+
+/** The row of a job that has just been made: blocked, as the engine makes all jobs of a recipe. */
+export function freshJob(facts: {
+  flow: number
+  key: string
+  step: JobStepSpec
+  spec: RecipeSpec
+  main: number
+  post: number
+  now: number
+}): JobRow {
+  const { step, spec, now } = facts
+  return {
+    id: step.id,
+    typeId: step.typeId,
+    revision: step.revision,
+    recipe: step.recipe,
+    node: step.node,
+    step: facts.key,
+    flow: facts.flow,
+    eventId: spec.eventId,
+    eventAt: spec.eventAt,
+    batch: spec.batch,
+    createdAt: now,
+    supersedes: step.supersedes ?? null,
+    exesBefore: 0,
+    main: facts.main,
+    post: facts.post,
+    mainState: 'blocked',
+    postState: step.collectedBy === undefined ? null : 'blocked',
+    isBelowTrouble: false,
+    isCanceled: false,
+    isVisible: true,
+    attempts: 0,
+    reason: null,
+    exitCode: null,
+    priority: step.rank,
+    maxTries: maxTriesUsual,
+    queuedAt: null,
+    startedAt: null,
+    endedAt: null,
+    changedAt: now,
+    modifiedAt: now,
     inputBytes: null,
     supersededAt: null,
     supersededBy: null,

@@ -1,6 +1,7 @@
 // Starts a recipe: gives everything in it its id, lays it out as a flow, and writes all of it in one batch. The same for
 // a recipe that is queued, that replaces an older one, and for a single job (a flow of one step).
 
+import type { DagPlan } from '../../../core/flow.ts'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Data } from '../../../domains/recipe/data.ts'
 import { fileIdsOf, showData } from '../../../domains/recipe/data.ts'
@@ -21,11 +22,12 @@ import { recipeKind } from '../run/drafter.ts'
 import { planImage } from '../run/image.ts'
 import { answerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
+import type { Instances } from './instances.ts'
 import { type JobPlace, layOut, type Program } from './lay-out.ts'
-import { countCopies, jobRow, joinPost, liveFlow, recipeRows } from './load.ts'
+import { countCopies, freshJob, liveFlow, recipeRows } from './load.ts'
 import { type NodeRef, putRecipe, type RecipeRecord, type StoredRecipe } from './recipe-record.ts'
 import type { RecipeSpec } from './recipe-spec.ts'
-import type { RecipeRow } from './rows.ts'
+import type { JobRow, RecipeRow } from './rows.ts'
 
 /** Who or what caused a recipe. */
 export interface Cause {
@@ -131,7 +133,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
   const rows = recipeRows(record)
   for (const row of rows) world.instances.addRecipe(row)
   countCopies(world.instances, record)
-  world.build(buildRows(world, flow.n, record))
+  buildLater(world, { n: flow.n, plan, spec, record, now })
   return { rows, recipeIds, jobIds }
 }
 
@@ -191,7 +193,7 @@ export function startJob(
     name: order.type.name,
     owner: order.cause.user,
   })
-  world.build(buildRows(world, flow.n, undefined))
+  buildLater(world, { n: flow.n, plan: layout.plan, spec, record: undefined, now: tx.now })
   return id
 }
 
@@ -350,29 +352,41 @@ function copiedWhole(recipes: readonly UnfoldedRecipe[], reuse: Reuse | undefine
   return isCopied
 }
 
-// The engine's jobs exist by now; their rows are made from them, as at a start.
-async function buildRows(world: World, flowNumber: number, record: RecipeRecord | undefined): Promise<void> {
-  const { engine } = world.kit
-  const [flow, nodes] = [await engine.flow({ n: flowNumber }), await engine.nodes(flowNumber)]
-  if (!flow) throw new Error(`flow ${flowNumber} is gone`)
-  const jobs = await Promise.all(
-    nodes.filter(node => node.job !== 0).map(node => engine.job({ n: node.job })),
-  )
+interface NewFlow {
+  readonly n: number
+  readonly plan: DagPlan
+  readonly spec: RecipeSpec
+  readonly record: RecipeRecord | undefined
+  readonly now: number
+}
+
+// Everything about the new jobs is known but the places of the engine's jobs; what happens to them until those are
+// known is kept by `expect`.
+function buildLater(world: World, flow: NewFlow): void {
   const { instances } = world
-  const rows = new Map<number, NonNullable<ReturnType<typeof jobRow>>>()
-  for (const job of jobs) {
-    const row = job && jobRow(job)
-    if (!row) continue
-    if (record?.guards && Object.hasOwn(record.guards, row.step)) row.isVisible = false
-    rows.set(row.id, row)
+  const done = instances.expect()
+  world.build(buildRows(world, instances, flow).finally(done))
+}
+
+async function buildRows(
+  world: World,
+  instances: Instances,
+  { n, plan, spec, record, now }: NewFlow,
+): Promise<void> {
+  const nodes = await world.kit.engine.nodes(n)
+  const places = new Map(nodes.map(node => [node.key, node.job]))
+  const rows: JobRow[] = []
+  for (const [key, step] of Object.entries(spec.steps)) {
+    if (step.does !== 'job') continue
+    const post = step.collectedBy === undefined ? 0 : (places.get(step.collectedBy) ?? 0)
+    const row = freshJob({ flow: n, key, step, spec, main: places.get(key) ?? 0, post, now })
+    if (record?.guards && Object.hasOwn(record.guards, key)) row.isVisible = false
+    instances.catchUp(row)
+    instances.addJob(row)
+    rows.push(row)
   }
-  for (const job of jobs) {
-    const row = job && rows.get(Number(job.detail?.['collects']))
-    if (row && job) joinPost(row, job)
-  }
-  for (const row of rows.values()) instances.addJob(row)
-  instances.addFlow(liveFlow(flow, nodes, instances, record), world.now)
-  // Types with a limit begin held: now that they are known, as many may go as the limit allows.
-  world.follower.releaseHeld(new Set([...rows.values()].map(row => row.typeId)))
-  if (flow.state !== 'running') world.endFlow(flow.n, flow.endedAt ?? world.now)
+  instances.addFlow(liveFlow({ n, plan }, nodes, instances, record), now)
+  const endedAt = instances.endedEarlyAt(n)
+  if (endedAt !== undefined) world.endFlow(n, endedAt)
+  world.follower.afterBuild(rows)
 }

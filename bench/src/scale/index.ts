@@ -1,0 +1,113 @@
+// The Scale dialect: recipes beside plain jobs of the same engine, lists over many recipes, and diffs.
+
+import { Client, drained } from '../load.ts'
+import { startYard } from '../processes.ts'
+import { boundFigure, type Figure, quantile, rateFigure, type Suite } from '../suite.ts'
+import { diffMs } from './diff.ts'
+import { createTypes, queueMany } from './recipes.ts'
+
+const manySlots = '[pools.default]\nslots = 1024\n'
+
+const recipes: Suite = {
+  name: 'scale-recipes',
+  title: '1 000 recipes of 10 no-op nodes, one recipe a request, beside 10 000 plain no-op jobs',
+  async run(): Promise<Figure[]> {
+    const plain = await plainRate(10_000)
+    const yard = await startYard({ config: manySlots })
+    const client = new Client(yard.url, yard.token)
+    const { chain } = await createTypes(client)
+    // The first ones pay for compiling; they are not counted.
+    await queueMany(client, chain, { count: 50, clients: 16 })
+    await drained(client)
+    const startedAt = performance.now()
+    await queueMany(client, chain, { count: 1000, clients: 32 })
+    await drained(client)
+    const rate = 10_000 / ((performance.now() - startedAt) / 1000)
+    const { count } = await client.json<{ count: number }>(
+      'GET',
+      '/v6/recipes/?is_completed=true&page_size=1',
+    )
+    if (count !== 1050) throw new Error(`${count} of 1050 recipes are complete`)
+    client.close()
+    await yard.stop()
+    return [
+      rateFigure('node rate', {
+        ours: rate,
+        peer: plain,
+        peerName: 'plain no-op jobs',
+        unit: 'jobs/s',
+        atLeast: 0.7,
+      }),
+    ]
+  },
+}
+
+const lists: Suite = {
+  name: 'scale-lists',
+  title: 'Lists and details with 100 000 recipes of one no-op node',
+  async run(): Promise<Figure[]> {
+    const total = Number(process.env['SCALE_BENCH_RECIPES'] ?? 100_000)
+    const yard = await startYard({ config: manySlots })
+    const client = new Client(yard.url, yard.token)
+    const { single } = await createTypes(client)
+    await queueMany(client, single, { count: total, clients: 64 })
+    await drained(client)
+    const last = Math.floor(total / 100)
+    const paths = {
+      'recipe list, first page': () => '/v6/recipes/',
+      'recipe list, any page': (n: number) => `/v6/recipes/?page=${1 + ((n * 37) % last)}`,
+      'recipe list, filtered': () =>
+        '/v6/recipes/?is_completed=true&recipe_type_name=single&order=-last_modified&page_size=20',
+      'recipe details': (n: number) => `/v6/recipes/${1 + ((n * 7919) % total)}/`,
+      'job details': (n: number) => `/v6/jobs/${1 + ((n * 7919) % total)}/`,
+    }
+    const figures: Figure[] = []
+    for (const [what, path] of Object.entries(paths)) {
+      const times: number[] = []
+      for (let n = 0; n < 200; n++) {
+        const answer = await client.ask('GET', path(n))
+        if (answer.status !== 200) throw new Error(`${path(n)} answered ${answer.status}`)
+        if (n >= 20) times.push(answer.ms)
+      }
+      figures.push(boundFigure(`${what}, p99`, { value: quantile(times, 0.99), unit: 'ms', atMost: 50 }))
+    }
+    client.close()
+    await yard.stop()
+    return figures
+  },
+}
+
+const diff: Suite = {
+  name: 'scale-diff',
+  title: 'Diff of two definitions of 2 000 nodes',
+  async run(): Promise<Figure[]> {
+    return [boundFigure('diff, read and shown', { value: diffMs(), unit: 'ms', atMost: 50 })]
+  },
+}
+
+/** All suites of this dialect. */
+export const scaleSuites: readonly Suite[] = [recipes, lists, diff]
+
+async function plainRate(total: number): Promise<number> {
+  const yard = await startYard({ config: manySlots })
+  const client = new Client(yard.url, yard.token)
+  const job = { executor: 'function', spec: { function: 'noop', input: null } }
+  const body = JSON.stringify({ jobs: Array.from({ length: 10 }, () => job) })
+  const submit = async (requests: number): Promise<void> => {
+    let left = requests
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) await client.ask('POST', '/yard/v1/jobs/batch', body)
+    }
+    await Promise.all(Array.from({ length: 32 }, lane))
+  }
+  await submit(50)
+  await drained(client)
+  const startedAt = performance.now()
+  // As many requests as there will be recipes: what is compared is the work, not the number of requests.
+  await submit(total / 10)
+  await drained(client)
+  const rate = total / ((performance.now() - startedAt) / 1000)
+  client.close()
+  await yard.stop()
+  return rate
+}
