@@ -46,12 +46,21 @@ export interface OrthancSettings {
   readonly userContent: ReadonlyMap<string, { number: number; mediaType: string }>
   /** Ours: names in archives keep letters beyond ASCII. */
   readonly hasUtf8Names: boolean
+  /** Ours: how hard archives are deflated, 0 (not at all) to 9. */
+  readonly archiveLevel: number
   /** Options that are given and that nobody here knows. */
   readonly unknown: readonly string[]
 }
 
 const ownOptions = new Set([
-  ...['configuration', 'Utf8ArchiveNames', 'AuthenticationEnabled', 'HttpsVerifyCertificates', 'Transfers'],
+  ...[
+    'configuration',
+    'Utf8ArchiveNames',
+    'ArchiveLevel',
+    'AuthenticationEnabled',
+    'HttpsVerifyCertificates',
+    'Transfers',
+  ],
   ...[
     'DicomTlsCertificate',
     'DicomTlsPrivateKey',
@@ -108,6 +117,7 @@ export function readSettings(section: Json): OrthancSettings {
     userMetadata: read.map('UserMetadata', readUserNumber),
     userContent: read.map('UserContentType', readContentType),
     hasUtf8Names: all['Utf8ArchiveNames'] === true,
+    archiveLevel: readLevel(all['ArchiveLevel']),
     unknown: Object.keys(given).filter(name => !(name in options.defaults) && !ownOptions.has(name)),
   }
 }
@@ -183,6 +193,15 @@ function reader(all: Readonly<Record<string, unknown>>) {
       return map
     },
   }
+}
+
+/** Beyond 3, pixels become hardly smaller, and the time grows. */
+function readLevel(value: unknown): number {
+  if (value === undefined) return 3
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 9) {
+    wrong('ArchiveLevel', 'must be a whole number from 0 to 9')
+  }
+  return value
 }
 
 function readUserNumber(value: unknown): number | undefined {

@@ -156,7 +156,7 @@ async function makePlan(house: House, order: ArchiveOrder): Promise<Omit<Archive
     kind: order.kind,
     isExtended: order.isExtended,
     series: planSeries(entries, { isUtf8: house.settings.hasUtf8Names }),
-    level: 6,
+    level: house.settings.archiveLevel,
     defaultTerm: defaultTerm(house),
     ...(order.transcode === undefined ? {} : { transcode: order.transcode }),
   }

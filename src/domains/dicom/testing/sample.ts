@@ -49,8 +49,8 @@ export function aDicomFile(sample: Sample = {}): Uint8Array {
     const vr = dictionary.vrOf(tag)
     putPiece(pieces, { tag, vr, bytes: encodeValue(tag, vr, text, { encoder, isLittleEndian }) })
   }
-  for (const piece of sample.pieces ?? []) putPiece(pieces, piece)
   putPiece(pieces, { tag: tags.PixelData, vr: 'OW', bytes: new Uint8Array(sample.pixelBytes ?? 128) })
+  for (const piece of sample.pieces ?? []) putPiece(pieces, piece)
   return writeFile({
     sopClassUid: texts['SOPClassUID']!,
     sopInstanceUid: texts['SOPInstanceUID']!,

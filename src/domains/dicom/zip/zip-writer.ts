@@ -2,6 +2,7 @@
 // stream. ZIP64 structures appear only where the old ones cannot hold a number.
 // Own code instead of zip-stream: it deflates several members at a time, and small ones without a stream each.
 
+import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -40,6 +41,8 @@ const max16 = 0xffff
 const wholeBytesMax = 8 * 1024 * 1024
 /** Up to this size deflating is done at once: handing over to a thread would cost more. */
 const syncBytesMax = 64 * 1024
+/** Small writes are gathered into ones of this size. */
+const gatheredBytes = 128 * 1024
 const deflateAside = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw)
 
 interface Entry {
@@ -69,8 +72,22 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
   let at = 0
   let last: Promise<void> = Promise.resolve()
 
+  let waiting: Uint8Array[] = []
+  let waitingBytes = 0
+
+  /** Small pieces are gathered; the very first ones go out at once, for somebody is waiting. */
   async function put(bytes: Uint8Array): Promise<void> {
     at += bytes.length
+    waiting.push(bytes)
+    waitingBytes += bytes.length
+    if (waitingBytes >= gatheredBytes || at < gatheredBytes) await flush()
+  }
+
+  async function flush(): Promise<void> {
+    if (waitingBytes === 0) return
+    const bytes = waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting, waitingBytes)
+    waiting = []
+    waitingBytes = 0
     await sink(bytes)
   }
 
@@ -85,7 +102,8 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     return addPacked(member, prepare(member, bytes))
   }
 
-  async function prepare(member: Member, bytes: Uint8Array): Promise<Packed> {
+  async function prepare(member: Member, coming: Uint8Array | Promise<Uint8Array>): Promise<Packed> {
+    const bytes = coming instanceof Uint8Array ? coming : await coming
     const crc = crc32(bytes)
     if (member.isStored || level === 0 || bytes.length === 0)
       return { bytes, crc, size: bytes.length, method: 0 }
@@ -116,10 +134,9 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
 
   function addFile(member: Member, file: { path: string; sizeBytes: number }): Promise<void> {
     if (file.sizeBytes > wholeBytesMax) return inOrder(() => streamFile(member, file.path, file.sizeBytes))
-    return addPacked(
-      member,
-      readFile(file.path).then(bytes => prepare(member, bytes)),
-    )
+    // A small file is read at once: on a worker thread that is quicker than asking for it.
+    const bytes = file.sizeBytes <= syncBytesMax ? readFileSync(file.path) : readFile(file.path)
+    return addPacked(member, prepare(member, bytes))
   }
 
   async function streamFile(member: Member, path: string, expected: number): Promise<void> {
@@ -171,6 +188,7 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     }
     await put(Buffer.concat([...chunk]))
     await put(ending({ count: entries.length, directoryAt, directoryBytes: at - directoryAt }))
+    await flush()
     return at
   }
 

@@ -1,0 +1,8 @@
+// The benchmarks of the Orthanc dialect.
+
+import type { Suite } from '../suite.ts'
+import { archiveBench } from './archive.ts'
+import { ingestBench } from './ingest.ts'
+import { uploadsBench } from './uploads.ts'
+
+export const orthancSuites: readonly Suite[] = [ingestBench, archiveBench, uploadsBench]
