@@ -17,7 +17,7 @@ const recipes: Suite = {
     const client = new Client(yard.url, yard.token)
     const { chain } = await createTypes(client)
     // The first ones pay for compiling; they are not counted.
-    await queueMany(client, chain, { count: 50, clients: 16 })
+    await queueMany(client, chain, { count: 200, clients: 16 })
     await drained(client)
     const startedAt = performance.now()
     await queueMany(client, chain, { count: 1000, clients: 32 })
@@ -27,7 +27,7 @@ const recipes: Suite = {
       'GET',
       '/v6/recipes/?is_completed=true&page_size=1',
     )
-    if (count !== 1050) throw new Error(`${count} of 1050 recipes are complete`)
+    if (count !== 1200) throw new Error(`${count} of 1200 recipes are complete`)
     client.close()
     await yard.stop()
     return [
@@ -100,7 +100,7 @@ async function plainRate(total: number): Promise<number> {
     }
     await Promise.all(Array.from({ length: 32 }, lane))
   }
-  await submit(50)
+  await submit(200)
   await drained(client)
   const startedAt = performance.now()
   // As many requests as there will be recipes: what is compared is the work, not the number of requests.

@@ -14,7 +14,7 @@ import { statusRoutes } from './routes/status.ts'
 import { collectKind, recipeDrafter, recipeKind } from './run/drafter.ts'
 import { prepareCollect, prepareProgram } from './run/prepare.ts'
 import { readSettings } from './settings.ts'
-import { addRoutes, prefixes } from './web/routing.ts'
+import { addRoutes, prefixes, type Route } from './web/routing.ts'
 import { World } from './world.ts'
 
 /** What `/v6/version/` says: the version of Scale whose API this is. */
@@ -45,9 +45,9 @@ export const scale: Dialect = {
     return {
       routes: async app => {
         const facts = { version: apiVersion, startedAt: kit.clock.now() }
-        const ready = async (): Promise<void> => {
+        const ready = async (route: Route): Promise<void> => {
           if (!kit.engine.up) refuse('unavailable', 'The server cannot store anything at the moment')
-          await world.ready()
+          await (route.onlyAdds ? world.loaded() : world.ready())
         }
         const routes = [
           ...statusRoutes(world, facts),

@@ -41,14 +41,19 @@ export class World {
     return this.kit.clock.now()
   }
 
-  /** Resolves when memory is in step with the store and knows every flow that was acknowledged. */
-  async ready(): Promise<void> {
+  /** Resolves when memory is in step with the store. */
+  async loaded(): Promise<void> {
     while (this.#isStale) {
       this.#loading ??= this.#load().finally(() => {
         this.#loading = undefined
       })
       await this.#loading
     }
+  }
+
+  /** Resolves when memory also knows the jobs of every flow that was acknowledged. */
+  async ready(): Promise<void> {
+    await this.loaded()
     if (this.#building.size > 0) await Promise.all(this.#building)
   }
 

@@ -8,6 +8,7 @@ import { guessMediaType } from '../../../domains/recipe/seed/media-type.ts'
 import type { RecordChange } from '../../../store/store.ts'
 import { systemJobTypeName } from '../catalog/system-types.ts'
 import { workspaceFolder } from '../catalog/things.ts'
+import { readJobFacts, showJobFacts, usualFacts } from '../instances/job-facts.ts'
 import { jobRow } from '../instances/load.ts'
 import { queueRecipe } from '../instances/queue.ts'
 import type { JobRow } from '../instances/rows.ts'
@@ -115,7 +116,8 @@ export class Scans {
     return this.#world.commit(tx => {
       const { now } = tx
       const id = tx.next('scale.job')
-      const facts = {
+      const detail = showJobFacts({
+        ...usualFacts,
         id,
         typeId: type.id,
         revision: type.revision,
@@ -125,11 +127,10 @@ export class Scans {
         eventId: tx.next('scale.event'),
         eventAt: now,
         batch: null,
-        supersedes: null,
         collects: false,
         scan: scan.id,
         ingests: options.ingest,
-      }
+      })
       const job = tx.submit({
         dialect: 'scale',
         executor: 'function',
@@ -139,7 +140,7 @@ export class Scans {
         ref: String(id),
         pool: settings.pool,
         owner: options.user,
-        detail: { scale: facts },
+        detail,
       })
       this.#world.instances.addJob(jobRow(job)!)
       const next: Scan = {
@@ -155,9 +156,9 @@ export class Scans {
   /** Registers what a scan found; a no-op for dry runs, and for what is registered already. */
   async register(row: JobRow): Promise<void> {
     const job = await this.#world.engineJob(row.main)
-    const facts = job?.detail?.['scale'] as JsonObject | undefined
-    if (facts?.['ingests'] !== true) return
-    const scanId = Number(facts['scan'])
+    const facts = readJobFacts(job?.detail ?? null)
+    if (!facts?.ingests) return
+    const scanId = facts.scan
     await this.#registering.run(String(scanId), async () => {
       const scan = await this.get(scanId)
       if (!scan || scan.isRegistered) return

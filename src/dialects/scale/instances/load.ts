@@ -3,12 +3,12 @@
 
 import type { Flow, FlowNode } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
-import type { JsonObject } from '../../../core/json.ts'
 import type { Rec, Records } from '../../../store/store.ts'
 import type { Kit } from '../../dialect.ts'
 import { collectKind, recipeKind } from '../run/drafter.ts'
 import { maxTriesUsual } from '../shapes/types.ts'
 import { freshRecipe, Instances, type LiveFlow, type LiveRecipe } from './instances.ts'
+import { readJobFacts } from './job-facts.ts'
 import {
   type RecipeEnd,
   type RecipeRecord,
@@ -95,29 +95,27 @@ export function countCopies(instances: Instances, record: RecipeRecord): void {
 
 /** A job's row from the engine's job; post and visibility follow. */
 export function jobRow(job: Job): JobRow | undefined {
-  const facts = job.detail?.['scale'] as JsonObject | undefined
+  const facts = readJobFacts(job.detail)
   if (!facts) return undefined
-  const number = (name: string): number => Number(facts[name])
-  const optional = (name: string): number | null => (typeof facts[name] === 'number' ? facts[name] : null)
   return {
-    id: number('id'),
-    typeId: number('typeId'),
-    revision: number('revision'),
-    recipe: optional('recipe'),
-    node: typeof facts['node'] === 'string' ? facts['node'] : null,
-    step: String(facts['step']),
-    flow: job.flow ?? optional('flow') ?? 0,
-    eventId: number('eventId'),
-    eventAt: number('eventAt'),
-    batch: optional('batch'),
+    id: facts.id,
+    typeId: facts.typeId,
+    revision: facts.revision,
+    recipe: facts.recipe,
+    node: facts.node,
+    step: facts.step,
+    flow: job.flow ?? facts.flow,
+    eventId: facts.eventId,
+    eventAt: facts.eventAt,
+    batch: facts.batch,
     createdAt: job.createdAt,
-    supersedes: optional('supersedes'),
-    exesBefore: optional('exesBefore') ?? 0,
+    supersedes: facts.supersedes,
+    exesBefore: facts.exesBefore,
     main: job.n,
     post: 0,
     mainState: job.state,
     // Until the collecting job is met it is as good as blocked, so that the job never looks complete too early.
-    postState: facts['collects'] === true ? 'blocked' : null,
+    postState: facts.collects ? 'blocked' : null,
     isBelowTrouble: job.state === 'blocked' && job.reason === 'upstream',
     isCanceled: job.detail?.['isCanceled'] === true || job.stop === 'cancel',
     isVisible: true,

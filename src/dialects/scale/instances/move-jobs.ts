@@ -4,6 +4,7 @@
 import type { Tx } from '../../../engine/engine.ts'
 import { maxTriesUsual } from '../shapes/types.ts'
 import type { World } from '../world.ts'
+import { readJobFacts, showJobFacts } from './job-facts.ts'
 import { executionCount, type JobRow } from './rows.ts'
 
 /** Cancels jobs: running ones are stopped, waiting ones held, failed ones written off. */
@@ -72,7 +73,7 @@ async function runAgain(world: World, row: JobRow, rank: number): Promise<void> 
   const old = await world.engineJob(row.main)
   if (!old) return
   const exesBefore = row.exesBefore + row.attempts
-  const facts = { ...(old.detail?.['scale'] as Record<string, never>), exesBefore, flow: row.flow }
+  const facts = { ...readJobFacts(old.detail)!, exesBefore, flow: row.flow }
   await world.commit(tx => {
     const job = tx.submit({
       dialect: 'scale',
@@ -86,7 +87,7 @@ async function runAgain(world: World, row: JobRow, rank: number): Promise<void> 
       ...(old.runMsMax !== null && { runMsMax: old.runMsMax }),
       ...(old.needs && { needs: old.needs }),
       unfit: 'fail',
-      detail: { scale: facts },
+      detail: showJobFacts(facts),
     })
     row.exesBefore = exesBefore
     row.main = job.n

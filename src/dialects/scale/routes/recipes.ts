@@ -27,8 +27,8 @@ export function recipeRoutes(world: World): Route[] {
     body: await showRecipeDetails(recipeOf(world, call), world),
   })
   return [
-    { method: 'POST', path: '/recipe', handle: queue },
-    { method: 'POST', path: '/recipes', handle: queue },
+    { method: 'POST', path: '/recipe', onlyAdds: true, handle: queue },
+    { method: 'POST', path: '/recipes', onlyAdds: true, handle: queue },
     { method: 'GET', path: '/recipe/:id', handle: details },
     { method: 'GET', path: '/recipes/:id', handle: details },
     {

@@ -5,6 +5,7 @@ import type { Job, JobDraft } from '../../../core/job.ts'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Drafter, NodePlace } from '../../../core/planner.ts'
 import { buildDataFilter, type FilteredFile, passesDataFilter } from '../../../domains/recipe/data-filter.ts'
+import { showJobFacts, usualFacts } from '../instances/job-facts.ts'
 import type { ConditionStepSpec, JobStepSpec, RecipeSpec } from '../instances/recipe-spec.ts'
 
 /** The kind of every flow of this dialect. */
@@ -49,21 +50,20 @@ function jobDraft(
   pool: string,
   mayStart: MayStart,
 ): JobDraft {
-  const detail: JsonObject = {
-    scale: {
-      id: step.id,
-      typeId: step.typeId,
-      revision: step.revision,
-      recipe: step.recipe,
-      node: step.node,
-      step: key,
-      eventId: recipe.eventId,
-      eventAt: recipe.eventAt,
-      batch: recipe.batch,
-      supersedes: step.supersedes ?? null,
-      collects: step.collectedBy !== undefined,
-    },
-  }
+  const detail = showJobFacts({
+    ...usualFacts,
+    id: step.id,
+    typeId: step.typeId,
+    revision: step.revision,
+    recipe: step.recipe,
+    node: step.node,
+    step: key,
+    eventId: recipe.eventId,
+    eventAt: recipe.eventAt,
+    batch: recipe.batch,
+    supersedes: step.supersedes ?? null,
+    collects: step.collectedBy !== undefined,
+  })
   return {
     dialect: 'scale',
     executor: step.executor,

@@ -41,6 +41,8 @@ export interface Route {
   /** Without prefix and without the last slash: `/recipes/:id`. */
   readonly path: string
   readonly right?: Right
+  /** It only adds: the jobs of what was queued just before need not be known yet. */
+  readonly onlyAdds?: boolean
   readonly handle: (call: Call) => Promise<Answer | 'streamed'> | Answer
 }
 
@@ -56,7 +58,7 @@ export function addRoutes(
   app: FastifyInstance,
   kit: Kit,
   routes: readonly Route[],
-  ready: () => Promise<void>,
+  ready: (route: Route) => Promise<void>,
 ): void {
   addParsers(app)
   app.setErrorHandler((error, request, reply) => sendError(kit, error, request, reply))
@@ -89,13 +91,13 @@ function allowText(routes: readonly Route[]): string {
 }
 
 async function run(
-  parts: { kit: Kit; route: Route; prefix: string; ready: () => Promise<void>; allow: string },
+  parts: { kit: Kit; route: Route; prefix: string; ready: (route: Route) => Promise<void>; allow: string },
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { kit, route } = parts
   const principal = await recognise(kit.access, request, route)
-  await parts.ready()
+  await parts.ready(route)
   const origin = kit.publicUrl(request).replace(/\/$/, '')
   const call: Call = {
     params: new Params(request, kit.clock.now()),
