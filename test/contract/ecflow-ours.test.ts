@@ -204,11 +204,12 @@ describe('one server', () => {
 
   test('a job that waits is answered when its expression becomes true, and the server goes on meanwhile', async () => {
     const identity = { ECF_NAME: '/s/a', ECF_PASS: await server.password('/s/a'), ECF_RID: '5', ECF_TRYNO: 1 }
-    const waiting = server.ask('PUT', '/v1/suites/s/a/status', {
-      ...identity,
-      action: 'wait',
-      wait_expression: '/s/a:e == set',
+    // Over a real connection, because what a waiting client does to its connection matters here.
+    const waiting = fetch(`${server.server.url}/v1/suites/s/a/status`, {
+      method: 'PUT',
+      body: JSON.stringify({ ...identity, action: 'wait', wait_expression: '/s/a:e == set' }),
     })
+    await new Promise(resolve => setTimeout(resolve, 150))
     await server.ask('PUT', '/v1/suites/s/a/attributes', { type: 'event', name: 'e', value: 'set' }, token)
     expect((await waiting).status).toBe(200)
   })
@@ -291,4 +292,42 @@ describe('the OpenAPI document', () => {
     )
     return [...missing, ...inner]
   }
+})
+
+describe('jobs', () => {
+  let server: EcflowServer
+  beforeAll(async () => {
+    server = await startEcflow()
+  })
+  afterAll(() => server.close())
+
+  async function until(path: string, state: string): Promise<void> {
+    for (let left = 400; left > 0; left--) {
+      if ((await server.ask('GET', `/v1/suites${path}/status?filter=status`)).json === state) return
+      await new Promise(resolve => setTimeout(resolve, 25))
+    }
+    throw new Error(
+      `${path} did not become ${state}: ${(await server.ask('GET', `/v1/suites${path}/status`)).text}`,
+    )
+  }
+
+  test('a script may come from a command, and a job command that fails aborts the task for good', async () => {
+    const definition = `suite j\n edit ECF_TRIES 3\n task made\n  edit ECF_SCRIPT_CMD 'echo "echo made for %%ECF_NAME%%"'\n task broken\n  edit ECF_NO_SCRIPT 1\n  edit ECF_JOB_CMD 'exit 7'\n`
+    await server.ask('POST', '/v1/suites', { definition }, token)
+    await server.ask('PUT', '/v1/suites/j/status', { action: 'begin' }, token)
+    await until('/j/broken', 'aborted')
+    const flags = await server.ask('GET', '/v1/suites/j/broken/attributes?filter=flag.value')
+    expect(flags.json).toContain('ecfcmd_failed')
+    const why = (await server.ask('GET', '/v1/suites/j/broken/tree?content=full&with_meta=true')).json.broken
+    expect(why.try).toBe(1)
+    for (let left = 400; left > 0; left--) {
+      const output = await server.ask('GET', '/v1/suites/j/made/output')
+      if (output.status === 200 && output.json.job_output !== '') {
+        expect(output.json.job_output).toBe('made for /j/made\n')
+        return
+      }
+      await new Promise(resolve => setTimeout(resolve, 25))
+    }
+    throw new Error('there was no output')
+  })
 })

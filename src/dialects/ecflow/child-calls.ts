@@ -166,30 +166,31 @@ function readSeconds(body: Body, field: string, usual: number): number {
   return value * 1000
 }
 
-/** Turns that the own attempt causes do not wake it: it listens from before its attempt, but skips that one. */
+/**
+ * Listens from before an attempt, so that nothing that happens while the attempt is being made durable is missed. An
+ * attempt that changed nothing causes no news, so nobody wakes himself for ever.
+ */
 function nextChange(parts: ChildParts, request: FastifyRequest) {
-  let isArmed = false
-  let wake: (why: 'changed' | 'late' | 'gone') => void = () => {}
-  const stops: (() => void)[] = []
+  let hasChanged = false
+  let wake: (why: 'changed' | 'late' | 'gone') => void = () => {
+    hasChanged = true
+  }
+  const stops: (() => void)[] = [parts.keeper.listen(() => wake('changed'))]
   const cancel = () => {
     for (const stop of stops.splice(0)) stop()
   }
-  stops.push(
-    parts.keeper.listen(() => {
-      if (isArmed) wake('changed')
-    }),
-  )
   return {
     cancel,
     async wait(until: number): Promise<'changed' | 'late' | 'gone'> {
       const woken = new Promise<'changed' | 'late' | 'gone'>(resolve => {
         wake = resolve
       })
+      if (hasChanged) wake('changed')
       const gone = () => wake('gone')
-      request.raw.once('close', gone)
-      stops.push(() => request.raw.off('close', gone))
+      // The connection, not the request: a request is closed as soon as its body was read.
+      request.socket.once('close', gone)
+      stops.push(() => request.socket.off('close', gone))
       stops.push(parts.clock.alarm(until, () => wake('late')))
-      isArmed = true
       const why = await woken
       cancel()
       return why

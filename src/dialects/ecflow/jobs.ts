@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
+import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { makeJob } from '../../domains/suite/jobs/make-job.ts'
@@ -19,6 +20,9 @@ import type { OpenFolders } from './script-files.ts'
 
 export const jobKind = 'ecflow.job'
 export const killKind = 'ecflow.kill'
+const scriptKind = 'ecflow.script'
+const scriptMsMax = 60_000
+const scriptBytesMax = 16 * 1024 * 1024
 export const poolName = 'ecflow'
 
 /** Jobs made at the same time: making one is reading files, which does not get faster by doing more at once. */
@@ -115,9 +119,7 @@ export class JobStarter {
   async #makeCommand(node: Node): Promise<string> {
     const { folders } = this.#parts
     if (findUserVariable(node, 'ECF_NO_SCRIPT') === undefined) {
-      const files = folders.forJobs(async () => {
-        throw new JobFault('no_script', 'ECF_SCRIPT_CMD is not carried out by this server')
-      })
+      const files = folders.forJobs(command => this.#output(node, command))
       const text = await makeJob(node, files)
       const path = jobVariable(node, 'ECF_JOB') ?? ''
       await folders.writeJob(path, text).catch(error => {
@@ -128,6 +130,22 @@ export class JobStarter {
       })
     }
     return substitute(node, jobVariable(node, 'ECF_JOB_CMD') ?? '', { where: 'ECF_JOB_CMD' })
+  }
+
+  /** What a command prints, for scripts that come from one (ECF_SCRIPT_CMD). */
+  async #output(node: Node, command: string): Promise<string> {
+    const { engine } = this.#parts
+    const job = await this.#submit({ kind: scriptKind, command, name: node.path, owner: node })
+    const ended = await engine.settled(job.n, { timeoutMs: scriptMsMax })
+    if (ended?.state !== 'succeeded') {
+      const why = ended
+        ? (ended.message ?? `exit code ${ended.exitCode}`)
+        : `no end after ${scriptMsMax / 1000} s`
+      throw new JobFault('no_script', `ECF_SCRIPT_CMD failed (${why}): ${command.slice(0, 200)}`)
+    }
+    const executor = engine.executors.get(this.#parts.executor)
+    const chunk = await executor?.read(attemptIdOf(ended.id, ended.attempts), 'out', 0, scriptBytesMax)
+    return chunk ? Buffer.from(chunk.bytes).toString('utf8') : ''
   }
 
   #submit(at: { kind: string; command: string; name: string; ref?: string; owner: Node }): Promise<Job> {

@@ -1,5 +1,5 @@
 // The suites of this server between memory and store: each turn changes the living tree, plans, and is durable before
-// its answer. When the store fails, memory is thrown away and read back. docs/decisions/ecflow-journal.md says why so.
+// its answer. When the store fails, memory is thrown away and read back. docs/decisions/040 says why so.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
@@ -151,11 +151,13 @@ export class Keeper {
   async #keep(living: Living): Promise<void> {
     let asks: Ask[]
     let log: LogEntry[]
+    let isChanged: boolean
     try {
       runPass(living)
       asks = living.asks.splice(0)
       log = living.log.splice(0)
       const { suites, server } = takeChanges(living)
+      isChanged = suites.length > 0 || server !== undefined || log.length > 0
       if (suites.length > 0 || server) {
         await this.#parts.engine.write(tx => {
           for (const change of suites) this.#writeSuite(tx, living, change)
@@ -172,7 +174,7 @@ export class Keeper {
       throw error
     }
     if (asks.length > 0) this.#parts.act(asks)
-    for (const listener of [...this.#listeners]) listener(log)
+    if (isChanged) for (const listener of [...this.#listeners]) listener(log)
   }
 
   #writeSuite(tx: Tx, living: Living, change: SuiteChange): void {
@@ -221,7 +223,7 @@ export class Keeper {
     for (const id of kept?.changeIds ?? []) tx.record({ drop: { collection: changeCollection, id } })
   }
 
-  /** Calls after each durable turn. The returned function ends it. */
+  /** Calls after each durable turn that changed anything. The returned function ends it. */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -117,6 +117,9 @@ function answerZombie(
 }
 
 function carryOut(living: Living, task: Node, identity: ChildIdentity, request: ChildRequest): ChildAnswer {
+  if (request.command === 'wait') {
+    return waitHolds(living, task, request.expression) ? { type: 'done' } : { type: 'waiting' }
+  }
   living.touch(task)
   task.run ??= { tryNumber: identity.tryNumber, password: '', remoteId: '', abortReason: '' }
   switch (request.command) {
@@ -148,8 +151,6 @@ function carryOut(living: Living, task: Node, identity: ChildIdentity, request: 
       return { type: 'done' }
     case 'queue':
       return useQueue(living, task, request)
-    case 'wait':
-      return waitHolds(living, task, request.expression) ? { type: 'done' } : { type: 'waiting' }
   }
 }
 
