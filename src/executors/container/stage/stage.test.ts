@@ -1,0 +1,196 @@
+import { mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { addressRules } from '../../../http/outgoing/address-rules.ts'
+import { openUrl } from '../../../http/outgoing/open-url.ts'
+import { BlobFiles } from '../../../store/blob-files/blob-files.ts'
+import { type Item, tarOf } from '../images/archive-fixture.ts'
+import { bringIn } from './bring-in.ts'
+import { firstMatch, partTest } from './first-match.ts'
+import { openInside } from './inside-path.ts'
+import { takeOut } from './take-out.ts'
+import { archiveKind, unpack } from './unpack.ts'
+
+let dir: string
+let home: string
+let blobs: BlobFiles
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'switchyard-stage-'))
+  home = join(dir, 'home')
+  await mkdir(home)
+  await writeFile(join(dir, 'secret'), 'secret')
+  blobs = new BlobFiles(join(dir, 'blobs'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+const limits = { bytesMax: 1_000_000, membersMax: 100 }
+const root = () => ({ dir: home, seenAt: '/home/user' })
+const put = async (path: string, content = path) => {
+  await mkdir(join(home, path, '..'), { recursive: true })
+  await writeFile(join(home, path), content)
+}
+
+async function readInside(path: string): Promise<string | undefined> {
+  const handle = await openInside(root(), path)
+  if (handle === undefined) return undefined
+  try {
+    return (await handle.stat()).isDirectory() ? 'a directory' : (await handle.readFile()).toString()
+  } finally {
+    await handle.close()
+  }
+}
+
+test('links are followed within the home directory, and not out of it', async () => {
+  await put('a/b.txt')
+  await symlink('a/b.txt', join(home, 'relative'))
+  await symlink('/home/user/a', join(home, 'absolute'))
+  await symlink('../secret', join(home, 'out'))
+  await symlink('/etc/passwd', join(home, 'far'))
+  await symlink('loop', join(home, 'loop'))
+  await symlink('..', join(home, 'a/up'))
+  expect(await readInside('relative')).toBe('a/b.txt')
+  expect(await readInside('absolute/b.txt')).toBe('a/b.txt')
+  expect(await readInside('a/up/a/b.txt')).toBe('a/b.txt')
+  expect(await readInside('./a//.')).toBe('a directory')
+  for (const path of ['out', 'far', 'loop', 'a/up/../secret', '../secret', 'nothing', 'a/b.txt/c'])
+    expect(await readInside(path), path).toBeUndefined()
+})
+
+test('the first match of a pattern is found in order of names, hidden ones aside', async () => {
+  for (const path of ['glob2.dat', 'glob1.dat', '.globx.dat', 'd/x1/r.out', 'd/x0/other']) await put(path)
+  expect(await firstMatch(root(), 'glob*.dat')).toBe('glob1.dat')
+  expect(await firstMatch(root(), 'glob[2-9].dat')).toBe('glob2.dat')
+  expect(await firstMatch(root(), '*/x?/r.*')).toBe('d/x1/r.out')
+  expect(await firstMatch(root(), '*.none')).toBeUndefined()
+})
+
+test('a pattern of a star on each side matches what contains the text, however long', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[a-c]{0,6}$/), fc.stringMatching(/^[a-c]{0,40}$/), (needle, text) => {
+      expect(partTest(`*${needle}*`)(text)).toBe(text.includes(needle))
+    }),
+    { seed: 7, numRuns: 500 },
+  )
+  expect(partTest(`${'*a'.repeat(30)}b`)('a'.repeat(5_000))).toBe(false)
+})
+
+test('files and directories are taken out, and the first thing that is missing is told', async () => {
+  await put('a.txt', 'one')
+  await put('out/deep/b.txt', 'two')
+  await symlink('/etc/passwd', join(home, 'out/link'))
+  const taken = await takeOut(
+    [
+      { output: 'f', path: 'a.txt', as: 'file' },
+      { output: 'none', path: 'missing.txt', as: 'file' },
+      { output: 'nodir', path: 'a.txt', as: 'tgz' },
+      { output: 'd', path: 'out/deep', as: 'tgz' },
+      { output: 'leak', path: 'out/link', as: 'file' },
+    ],
+    { root: root(), blobs },
+  )
+  expect(taken.outputs.map(({ name }) => name)).toEqual(['f', 'd'])
+  expect(taken.fault).toMatchObject({ reason: 'stage-out', fault: 'missing' })
+  expect(await readFile(blobs.path(taken.outputs[0]!.blob!.hash), 'utf8')).toBe('one')
+  const packed = gunzipSync(await readFile(blobs.path(taken.outputs[1]!.blob!.hash))).toString('latin1')
+  expect(packed).toContain('out/deep/b.txt')
+})
+
+test.each([
+  ['a.tgz', 'tgz'],
+  ['a.tar.gz', 'tgz'],
+  ['a.tar', 'tar'],
+  ['a.gz', 'gz'],
+  ['a.tar.bz2', 'tbz'],
+  ['a.bz2', 'bz2'],
+  ['a.zip', 'zip'],
+  ['.zip', undefined],
+  ['a.txt', undefined],
+])('%s is unpacked as %s', (name, kind) => {
+  expect(archiveKind(name)).toBe(kind)
+})
+
+test('a packed tar is unpacked beside itself and removed', async () => {
+  const items: Item[] = [
+    ['d/', {}],
+    ['d/run.sh', { mode: 0o755 }],
+    ['d/a.txt', 'inside'],
+    ['d/link', { type: 'symlink', linkname: 'a.txt' }],
+  ]
+  await writeFile(join(home, 'x.tgz'), gzipSync(await tarOf(items)))
+  await unpack(join(home, 'x.tgz'), 'tgz', limits)
+  expect(await readFile(join(home, 'd/a.txt'), 'utf8')).toBe('inside')
+  expect(await readlink(join(home, 'd/link'))).toBe('a.txt')
+  expect((await stat(join(home, 'd/run.sh'))).mode & 0o111).not.toBe(0)
+  await expect(stat(join(home, 'x.tgz'))).rejects.toThrow('ENOENT')
+})
+
+test.each<[string, Item[]]>([
+  ['a member above', [['../evil', 'x']]],
+  ['an absolute member', [['/evil', 'x']]],
+  ['a link that leads out', [['l', { type: 'symlink', linkname: '../secret' }]]],
+  ['an absolute link', [['l', { type: 'symlink', linkname: '/etc/passwd' }]]],
+  ['a hard link to what lies outside', [['l', { type: 'link', linkname: '../secret' }]]],
+  [
+    'a member through a link',
+    [
+      ['d/', {}],
+      ['l', { type: 'symlink', linkname: 'd' }],
+      ['l/evil', 'x'],
+    ],
+  ],
+  ['more bytes than allowed', [['big', Buffer.alloc(2_000_000)]]],
+  ['more members than allowed', Array.from({ length: 101 }, (_, at): Item => [`m${at}`, ''])],
+])('an archive with %s is refused, and nothing is written outside', async (_, items) => {
+  await writeFile(join(home, 'x.tar'), await tarOf(items))
+  await expect(unpack(join(home, 'x.tar'), 'tar', limits)).rejects.toThrow('archive')
+  expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('secret')
+  await expect(stat(join(dir, 'evil'))).rejects.toThrow('ENOENT')
+})
+
+test('a bomb of packed zeros ends at the limit', async () => {
+  await writeFile(join(home, 'x.gz'), gzipSync(Buffer.alloc(50_000_000)))
+  await expect(unpack(join(home, 'x.gz'), 'gz', limits)).rejects.toThrow('larger than the job may hold')
+})
+
+test('URLs are fetched with three tries, blobs copied, and each failure has its code', async () => {
+  let asked = 0
+  const server = createServer((request, response) => {
+    asked++
+    if (request.url?.startsWith('/flaky') && asked < 3) response.writeHead(503).end()
+    else if (request.url?.startsWith('/none')) response.writeHead(404).end()
+    else response.end('fetched')
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const rules = addressRules(['127.0.0.1'])
+  const tools = {
+    scratchDir: home,
+    blobs,
+    openUrl: (url: string) => openUrl(url, { rules }),
+    bytesMax: 1000,
+    pausesMs: [1, 1],
+  }
+  const item = (url: string) => ({ url, executable: false, unpack: true })
+  await bringIn([item(`${base}/flaky/my%20file.txt?x=1`)], tools)
+  expect(await readFile(join(home, 'my file.txt'), 'utf8')).toBe('fetched')
+  await expect(bringIn([item(`${base}/none.txt`)], tools)).rejects.toMatchObject({ fault: 'fetch' })
+  await expect(bringIn([item(`${base}/x/..%2f`)], tools)).rejects.toMatchObject({ fault: 'fetch' })
+  await expect(bringIn([item(`${base}/a.zip`)], tools)).rejects.toMatchObject({ fault: 'unpack' })
+  const { hash } = await blobs.write(
+    (async function* () {
+      yield Buffer.from('stored')
+    })(),
+  )
+  await bringIn([{ blob: hash, name: 'in.sh', executable: true, unpack: false }], tools)
+  expect((await stat(join(home, 'in.sh'))).mode & 0o777).toBe(0o775)
+  await expect(
+    bringIn([{ blob: '', name: 'gone', executable: false, unpack: false }], tools),
+  ).rejects.toThrow('gone')
+  server.close()
+})
