@@ -4,16 +4,18 @@
 import type { Event } from '../core/event.ts'
 import type { Flow, FlowNode } from '../core/flow.ts'
 import { attemptIdOf, idMaker } from '../core/ids.ts'
-import type { Job, JobDraft, Resources } from '../core/job.ts'
+import type { Job, Resources } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
-import { granted, type Refusal, Refused, refused, type Verdict } from '../core/refusal.ts'
-import type { Executor, Report, StartOrder } from '../executors/executor.ts'
+import { type Refusal, Refused, refused, type Verdict } from '../core/refusal.ts'
+import type { Executor, Report } from '../executors/executor.ts'
 import type { History, Records } from '../store/store.ts'
 import { type Alarm, Alarms } from './alarms.ts'
 import type { Batch } from './batch.ts'
 import { claimAll } from './claim.ts'
+import { committedHistory, committedRecords, type ReadParts } from './committed-reads.ts'
+import { type DispatchParts, dispatch } from './dispatch.ts'
 import type { Engine, EngineParts, PoolSettings, PoolState, Preparer, Tx, Why } from './engine.ts'
 import { Ledger } from './ledger.ts'
 import { Model, refKey } from './model.ts'
@@ -24,10 +26,11 @@ import { adoptAttempts, refill } from './recover.ts'
 import { applyReport } from './report.ts'
 import { startRetention } from './retain.ts'
 import { Waiters } from './settle.ts'
-import { askToStop, cancelJob, holdJob, pauseJob, releaseJob, rerankJob } from './stop.ts'
-import { addJob, checkDraft } from './submit.ts'
+import { askToStop } from './stop.ts'
+import { addJob } from './submit.ts'
+import { makeTx } from './transaction.ts'
 import { explainJob, explainNode } from './why.ts'
-import { noteFlow, noteJob, noteServer, type Yard } from './yard.ts'
+import { noteServer, type Yard } from './yard.ts'
 
 type Key = { n: number } | { id: string } | { dialect: string; ref: string }
 
@@ -44,6 +47,8 @@ export class YardEngine implements Engine {
   readonly #ledger: Ledger
   readonly #flows: Flows
   readonly #yard: Yard
+  readonly #tx: Tx
+  readonly #dispatch: DispatchParts
   readonly #jobWaiters = new Waiters()
   readonly #flowWaiters = new Waiters()
   readonly #watchers = new Set<(events: readonly Event[]) => void>()
@@ -79,8 +84,25 @@ export class YardEngine implements Engine {
       newId: this.#newId,
       submit: draft => addJob(this.#yard, draft, this.#newId()),
     })
-    this.records = committedRecords(this.#ledger, parts.store.records)
-    this.history = committedHistory(this, parts.store.history, () => this.#model)
+    this.#tx = makeTx({
+      yard: this.#yard,
+      flows: this.#flows,
+      newId: this.#newId,
+      isPrepared: kind => this.#preparers.has(kind),
+    })
+    this.#dispatch = {
+      executors: this.executors,
+      preparers: this.#preparers,
+      specOf: n => this.spec(n),
+      hear: (executor, reports) => this.#hear(executor, reports),
+    }
+    const reading: ReadParts = {
+      committed: () => this.committed(),
+      touches: collection => this.#ledger.touches(collection),
+      liveFlow: n => this.#model.flows.get(n),
+    }
+    this.records = committedRecords(reading, parts.store.records)
+    this.history = committedHistory(reading, parts.store.history)
   }
 
   get up(): boolean {
@@ -422,137 +444,13 @@ export class YardEngine implements Engine {
       if (flow.state !== 'running') this.#model.dropFlow(flow)
       this.#flowWaiters.wake(flow.n)
     }
-    for (const [name, ids] of grouped(batch.reported))
-      this.executors.get(name)?.forget(ids, { streams: false })
-    for (const [name, ids] of grouped(batch.forgotten))
-      this.executors.get(name)?.forget(ids, { streams: true })
-    for (const stop of batch.stops) this.executors.get(stop.executor)?.stop(stop.id, stop.how, stop.why)
-    this.#startAll(batch)
+    const now = this.#parts.clock.now()
+    for (const { job } of batch.starts) observe?.started?.(job, now - (job.readyAt ?? job.createdAt))
+    dispatch(this.#dispatch, batch)
     if (batch.events.length > 0) for (const watcher of this.#watchers) watcher(batch.events)
   }
 
-  /** Hands claimed jobs to their executors. Specs that are not at hand, and preparers, may take a moment. */
-  #startAll(batch: Batch): void {
-    if (batch.starts.length === 0) return
-    const now = this.#parts.clock.now()
-    const orders = new Map<string, StartOrder[]>()
-    for (const { job, spec } of batch.starts) {
-      this.#parts.observe?.started?.(job, now - (job.readyAt ?? job.createdAt))
-      const prepare = this.#preparers.get(job.kind)
-      if (spec === undefined || prepare !== undefined) {
-        void this.#startPrepared(job, spec, prepare)
-        continue
-      }
-      const list = orders.get(job.executor)
-      if (list === undefined) orders.set(job.executor, [orderOf(job, spec)])
-      else list.push(orderOf(job, spec))
-    }
-    for (const [name, list] of orders) this.#start(name, list)
-  }
-
-  async #startPrepared(job: Job, known: Json | undefined, prepare: Preparer | undefined): Promise<void> {
-    const order = orderOf(job, known ?? null)
-    try {
-      const spec = known ?? (await this.spec(job.n))
-      const facts = { spec, job: job.id, ref: job.ref, owner: job.owner, n: job.n, attempt: job.attempts }
-      const ready = prepare === undefined ? spec : await prepare(facts)
-      this.#start(job.executor, [{ ...order, spec: ready }])
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      this.#launchFailed(job.executor, [order], message)
-    }
-  }
-
-  #start(name: string, orders: readonly StartOrder[]): void {
-    const executor = this.executors.get(name)
-    if (executor === undefined) this.#launchFailed(name, orders, `there is no executor called ${name} here`)
-    else executor.start(orders)
-  }
-
-  #launchFailed(name: string, orders: readonly StartOrder[], message: string): void {
-    const executor = this.executors.get(name) ?? absentExecutor(name)
-    this.#hear(
-      executor,
-      orders.map(({ id }) => ({
-        id,
-        type: 'ended',
-        outcome: { result: 'failed', reason: 'launch', message },
-      })),
-    )
-  }
-
   // ---- small parts ----
-
-  readonly #tx: Tx = this.#makeTx()
-
-  #makeTx(): Tx {
-    const engine = this
-    const yard = () => this.#yard
-    const job = <T>(n: number, fn: (job: Job) => Verdict<T>): Verdict<T> => {
-      const found = this.#model.jobs.get(n)
-      return found === undefined ? refused('not-found', `there is no live job at ${n}`) : fn(found)
-    }
-    const flow = <T>(n: number, fn: (flow: Flow) => Verdict<T>): Verdict<T> => {
-      const found = this.#model.flows.get(n)
-      return found === undefined ? refused('not-found', `there is no live flow at ${n}`) : fn(found)
-    }
-    return {
-      get now() {
-        return engine.#parts.clock.now()
-      },
-      submit: draft => engine.#submit(draft),
-      startFlow: draft => this.#flows.start(draft),
-      cancel: (n, options) => job(n, found => cancelJob(yard(), found, options)),
-      hold: n => job(n, found => holdJob(yard(), found)),
-      release: n => job(n, found => releaseJob(yard(), found)),
-      pause: n => job(n, found => pauseJob(yard(), found)),
-      rerank: (n, rank) => job(n, found => rerankJob(yard(), found, rank)),
-      note: (n, detail) =>
-        job(n, found => {
-          found.detail = merged(found.detail, detail)
-          noteJob(yard(), found, 'noted')
-          return granted(found)
-        }),
-      cancelFlow: n => flow(n, found => this.#flows.cancel(found, 'cancelled with the flow it belongs to')),
-      noteFlow: (n, detail) =>
-        flow(n, found => {
-          found.detail = merged(found.detail, detail)
-          noteFlow(yard(), found, 'noted')
-          return granted(found)
-        }),
-      record: change => {
-        yard().batch.changeCount++
-        yard().batch.records.push(change)
-      },
-      blob: count => {
-        yard().batch.changeCount++
-        yard().batch.blobs.push(count)
-      },
-      dropOutput: ({ job: n, name, blob }) => {
-        yard().batch.changeCount++
-        yard().batch.outputsDropped.push({ job: n, name })
-        if (blob !== undefined) {
-          yard().batch.blobs.push({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: -1 })
-        }
-      },
-      next: counter => {
-        const value = (this.#model.counters.get(counter) ?? 0) + 1
-        this.#model.counters.set(counter, value)
-        yard().batch.changeCount++
-        yard().batch.counters.set(counter, value)
-        return value
-      },
-      event: ({ subject, n, type, body }) => noteServer(yard(), { subject, n, type, body: body ?? null }),
-    }
-  }
-
-  #submit(draft: JobDraft): Job {
-    checkDraft(this.#yard, draft, { isComplete: !this.#preparers.has(draft.kind) })
-    if (draft.ref !== undefined && this.#model.jobsByRef.has(refKey(draft.dialect, draft.ref))) {
-      throw new Refused({ kind: 'conflict', text: `there is a job ${draft.ref} already`, field: 'ref' })
-    }
-    return addJob(this.#yard, draft, this.#newId())
-  }
 
   #makeYard(): Yard {
     const engine = this
@@ -620,18 +518,6 @@ export class YardEngine implements Engine {
   }
 }
 
-function orderOf(job: Job, spec: Json): StartOrder {
-  return {
-    id: attemptIdOf(job.id, job.attempts),
-    job: job.id,
-    kind: job.kind,
-    owner: job.owner,
-    spec,
-    needs: job.needs,
-    runMsMax: job.runMsMax,
-  }
-}
-
 function unavailable(cause?: unknown): Refused {
   const refusal = new Refused({
     kind: 'unavailable',
@@ -639,88 +525,4 @@ function unavailable(cause?: unknown): Refused {
   })
   if (cause !== undefined) refusal.cause = cause
   return refusal
-}
-
-function merged(detail: JsonObject | null, change: JsonObject): JsonObject {
-  const result = { ...detail, ...change }
-  for (const [name, value] of Object.entries(change)) if (value === null) delete result[name]
-  return result
-}
-
-function grouped(list: readonly { executor: string; id: string }[]): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  for (const { executor, id } of list) {
-    const ids = groups.get(executor)
-    if (ids === undefined) groups.set(executor, [id])
-    else ids.push(id)
-  }
-  return groups
-}
-
-/** Stands in for an executor that is not configured, so that its jobs can fail with a reason. */
-function absentExecutor(name: string): Executor {
-  return {
-    name,
-    can: { survivesRestart: false, pause: false, progress: false, reportsItself: false },
-    open: async () => {},
-    check: () => `there is no executor called ${name} here`,
-    start: () => {},
-    look: async ids => ids.map(id => ({ id, type: 'unknown' })),
-    stop: () => {},
-    read: async () => undefined,
-    forget: () => {},
-    close: async () => {},
-  }
-}
-
-/** Records as a handler may see them: what it wrote before is there, because it waits for the commit first. */
-function committedRecords(ledger: Ledger, records: Records): Records {
-  const settled = async (collection: string) => {
-    if (ledger.touches(collection)) await ledger.committed()
-  }
-  return {
-    get: async (collection, id) => {
-      await settled(collection)
-      return records.get(collection, id)
-    },
-    getMany: async (collection, ids) => {
-      await settled(collection)
-      return records.getMany(collection, ids)
-    },
-    list: async query => {
-      await settled(query.collection)
-      return records.list(query)
-    },
-    count: async query => {
-      await settled(query.collection)
-      return records.count(query)
-    },
-  }
-}
-
-/** History after the open batch, with live jobs and flows as memory knows them (progress is not in the store). */
-function committedHistory(engine: Pick<Engine, 'committed'>, history: History, model: () => Model): History {
-  const after = async <T>(read: () => Promise<T>): Promise<T> => {
-    await engine.committed()
-    return read()
-  }
-  const hot = (flow: Flow): Flow => model().flows.get(flow.n) ?? flow
-  return {
-    job: key => after(() => history.job(key)),
-    jobs: query => after(() => history.jobs(query)),
-    specs: places => after(() => history.specs(places)),
-    attempts: job => after(() => history.attempts(job)),
-    outputs: job => after(() => history.outputs(job)),
-    flow: async key => {
-      const flow = await after(() => history.flow(key))
-      return flow === undefined ? undefined : hot(flow)
-    },
-    flows: async query => {
-      const page = await after(() => history.flows(query))
-      return { ...page, items: page.items.map(hot) }
-    },
-    nodes: (flow, from) => after(() => history.nodes(flow, from)),
-    events: (from, limit) => after(() => history.events(from, limit)),
-    chain: (seq, limit) => after(() => history.chain(seq, limit)),
-  }
 }
