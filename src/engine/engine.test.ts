@@ -364,3 +364,32 @@ describe('retention', () => {
     assert.equal(yard.executor.forgotten.filter(id => id === `${old!.id}.1`).length, 2)
   })
 })
+
+describe('preparing', () => {
+  test('a job that is cancelled while its spec is being completed never starts', async () => {
+    const yard = await setup()
+    let ready = () => {}
+    yard.engine.preparer('slow', async ({ spec }) => {
+      await new Promise<void>(resolve => {
+        ready = resolve
+      })
+      return spec
+    })
+    const [job] = await yard.submit(aJob({ kind: 'slow' }))
+    await yard.tell(tx => tx.cancel(job!.n))
+    ready()
+    await yard.settle()
+    assert.equal((await yard.see(job!)).state, 'cancelled')
+    assert.equal(yard.world.attempts.size, 0)
+  })
+
+  test('a spec that cannot be completed fails the attempt as a failed launch', async () => {
+    const yard = await setup()
+    yard.engine.preparer('broken', () => {
+      throw new Error('no secret')
+    })
+    const [job] = await yard.submit(aJob({ kind: 'broken' }))
+    const ended = await yard.see(job!)
+    assert.deepEqual([ended.state, ended.reason, ended.message], ['failed', 'launch', 'no secret'])
+  })
+})
