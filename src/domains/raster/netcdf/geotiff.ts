@@ -1,0 +1,83 @@
+// Reads GeoTIFF files as if they were NetCDF: bands become variables over y and x, the place becomes coordinates.
+// The library is loaded when the first such file is opened.
+
+import { textOfEpsg } from '../projection/epsg.ts'
+import { type Cells, type Dtype, makeCells, sizeOf } from '../values/nd-array.ts'
+import type { Attribute, GridFile, GridVariable } from './grid-file.ts'
+
+const dimensionMax = 100_000
+
+/** Opens a GeoTIFF; its variables are `Band1`, `Band2` …, and `x`, `y` and `crs` beside them. */
+export async function openGeotiff(path: string): Promise<GridFile> {
+  const { fromFile } = await import('geotiff')
+  const tiff = await fromFile(path)
+  const image = await tiff.getImage()
+  const width = image.getWidth()
+  const height = image.getHeight()
+  if (width > dimensionMax || height > dimensionMax) throw new Error('the image is too large')
+  const [xmin, ymin, xmax, ymax] = image.getBoundingBox() as [number, number, number, number]
+  const centres = new Map<string, Float64Array>([
+    ['x', Float64Array.from({ length: width }, (_, at) => xmin + ((at + 0.5) * (xmax - xmin)) / width)],
+    ['y', Float64Array.from({ length: height }, (_, at) => ymax - ((at + 0.5) * (ymax - ymin)) / height)],
+  ])
+  const keys = (image.getGeoKeys() ?? {}) as Record<string, unknown>
+  const code = Number(keys['ProjectedCSTypeGeoKey'] ?? keys['GeographicTypeGeoKey'] ?? 4326)
+  const projection = textOfEpsg(code)
+  if (projection === undefined) throw new Error(`the projection EPSG:${code} is not known here`)
+  const nodata = image.getGDALNoData()
+  const dtype = typeOf(image.getSampleFormat(), image.getBitsPerSample() as number)
+  const attributes = new Map<string, Attribute>([['grid_mapping', { type: 'text', text: 'crs' }]])
+  if (nodata !== null) attributes.set('_FillValue', { type: dtype, values: [nodata] })
+  const variables = new Map<string, GridVariable>()
+  const add = (variable: GridVariable): void => void variables.set(variable.name, variable)
+  for (const name of ['x', 'y']) {
+    const length = centres.get(name)!.length
+    const standard = `projection_${name}_coordinate`
+    add({
+      name,
+      dtype: 'float64',
+      dimensions: [name],
+      shape: [length],
+      attributes: new Map([['standard_name', { type: 'text', text: standard }]]),
+    })
+  }
+  add({
+    name: 'crs',
+    dtype: 'char',
+    dimensions: [],
+    shape: [],
+    attributes: new Map([['proj4', { type: 'text', text: projection }]]),
+  })
+  for (let band = 1; band <= image.getSamplesPerPixel(); band++)
+    add({ name: `Band${band}`, dtype, dimensions: ['y', 'x'], shape: [height, width], attributes })
+  return {
+    format: 'geotiff',
+    dimensions: new Map([
+      ['y', height],
+      ['x', width],
+    ]),
+    attributes: new Map(),
+    variables,
+    async read(name, start, count) {
+      const coordinates = centres.get(name)
+      if (coordinates) return coordinates.slice(start[0], start[0]! + count[0]!)
+      const band = Number(/^Band(\d+)$/.exec(name)?.[1])
+      if (!variables.has(name) || Number.isNaN(band)) throw new Error(`there is no variable ${name}`)
+      if (sizeOf(count) === 0) return makeCells(dtype, 0)
+      const window = [start[1]!, start[0]!, start[1]! + count[1]!, start[0]! + count[0]!]
+      const [cells] = (await image.readRasters({ window, samples: [band - 1] })) as unknown as Cells[]
+      return cells!
+    },
+    close: () => {
+      void tiff.close()
+    },
+  }
+}
+
+function typeOf(format: unknown, bits: number): Dtype {
+  const kind = Array.isArray(format) ? format[0] : format
+  if (kind === 3) return bits === 64 ? 'float64' : 'float32'
+  const dtype = `${kind === 2 ? '' : 'u'}int${bits}`
+  if (!/^u?int(8|16|32)$/.test(dtype)) throw new Error(`pixels of ${bits} bits cannot be read`)
+  return dtype as Dtype
+}
