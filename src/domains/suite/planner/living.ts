@@ -75,6 +75,8 @@ export class Living {
   asks: Ask[] = []
   /** Nodes with time, today, cron, date or day. */
   readonly timed = new Set<Node>()
+  /** The same by their suites, made when it is asked for. */
+  timedBySuite: Map<Node, Node[]> | undefined = undefined
   /** Nodes with late, and with autocancel or autoarchive. */
   readonly lateNodes = new Set<Node>()
   readonly expiring = new Set<Node>()
@@ -159,6 +161,8 @@ export class Living {
     if (own?.trigger) this.enrolCondition(node, own.trigger)
     if (own?.complete) this.enrolCondition(node, own.complete)
     keep(this.timed, node, Boolean(own && (own.times || own.todays || own.crons || own.dates || own.days)))
+    node.due = 0
+    this.timedBySuite = undefined
     keep(this.lateNodes, node, own?.rare?.late !== undefined)
     keep(this.expiring, node, Boolean(own?.rare?.autocancel || own?.rare?.autoarchive))
   }
@@ -198,7 +202,7 @@ export class Living {
     const dependents = new Set<Node>()
     visitAll(top, node => {
       node.order = -1
-      this.timed.delete(node)
+      if (this.timed.delete(node)) this.timedBySuite = undefined
       this.lateNodes.delete(node)
       this.expiring.delete(node)
       this.clockReaders.delete(node)
@@ -219,6 +223,20 @@ export class Living {
       this.unresolved.add(dependent)
       this.mark(dependent)
     }
+  }
+
+  /** Nodes whose times the clock of a suite moves. */
+  timedOf(suite: Node): readonly Node[] {
+    if (!this.timedBySuite) {
+      this.timedBySuite = new Map()
+      for (const node of this.timed) {
+        const of = node.suiteNode
+        const list = of && this.timedBySuite.get(of)
+        if (list) list.push(node)
+        else if (of) this.timedBySuite.set(of, [node])
+      }
+    }
+    return this.timedBySuite.get(suite) ?? []
   }
 
   /** Numbers all nodes in definition order, when the order changed. */

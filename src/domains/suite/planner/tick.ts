@@ -6,7 +6,7 @@ import { isBusy } from '../tree/state.ts'
 import { archiveChildren } from './archive.ts'
 import { removeNode } from './edit-tree.ts'
 import type { Living } from './living.ts'
-import { freeTimes, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
+import { freeTimes, minutesToNext, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
 import { findBusyTask } from './user-commands.ts'
 import { expireZombies } from './zombies.ts'
 
@@ -29,18 +29,13 @@ export function tickMinute(living: Living): void {
     times.set(suite, now)
     living.touch(suite)
   }
-  for (const node of living.timed) {
-    const suite = node.suiteNode
-    const now = suite && times.get(suite)
-    if (!now) continue
-    const own = node.attributes!
-    if (newDays.has(suite) && !now.hybrid) {
-      turnDay(own, { keepsDays: node.isContainer && isBusy(node.state), isQueued: node.state === 'queued' })
-      living.touch(node)
+  for (const [suite, now] of times) {
+    const isNewDay = newDays.has(suite) && !now.hybrid
+    for (const node of living.timedOf(suite)) {
+      // Most minutes matter to few nodes: the others are passed over without being looked at.
+      if (now.elapsed < node.due && !isNewDay) continue
+      lookAtTimes(living, node, now, isNewDay)
     }
-    if (!freeTimes(own, now)) continue
-    living.touch(node)
-    living.mark(node)
   }
   for (const reader of living.clockReaders) {
     if (reader.order < 0) living.clockReaders.delete(reader)
@@ -48,6 +43,22 @@ export function tickMinute(living: Living): void {
   }
   lookForLate(living, times)
   lookForExpired(living, times)
+}
+
+function lookAtTimes(living: Living, node: Node, now: SuiteTime, isNewDay: boolean): void {
+  const own = node.attributes!
+  if (isNewDay) {
+    turnDay(own, {
+      keepsDays: node.isContainer && isBusy(node.state),
+      isQueued: node.state === 'queued',
+    })
+    living.touch(node)
+  }
+  const isFreed = freeTimes(own, now)
+  node.due = now.elapsed + minutesToNext(own, now)
+  if (!isFreed) return
+  living.touch(node)
+  living.mark(node)
 }
 
 /** Each option counts from the nearest level that gives it. */

@@ -89,6 +89,21 @@ function setFree(time: TimeAttribute, now: SuiteTime): boolean {
   return true
 }
 
+/** Minutes until a time of the node may become free: its next slot, at the latest midnight. */
+export function minutesToNext(own: Attributes, now: SuiteTime): number {
+  let minutes = dayMinutes - now.minute
+  for (const list of [own.times, own.todays, own.crons]) {
+    if (!list) continue
+    for (const time of list) {
+      if (time.free || time.spent) continue
+      const at = clockFor(time, now)
+      const slot = slotAfter(time, at)
+      if (slot >= 0) minutes = Math.min(minutes, slot - at)
+    }
+  }
+  return Math.max(1, minutes)
+}
+
 /** What the slots of an attribute are compared with: the time of day, or the minutes since its requeue. */
 function clockFor(time: TimeAttribute, now: SuiteTime): number {
   return time.series.relative ? now.elapsed - time.since : now.minute

@@ -44,6 +44,8 @@ export class Node {
   order = 0
   /** Nodes whose expressions name this one; the planner's. */
   dependents: Node[] | undefined = undefined
+  /** Elapsed suite minutes before which none of its times can become free; 0 when that is not known. */
+  due = 0
   /** It waits to be looked at; the planner's. */
   isMarked = false
   /** Only on containers: nothing on it holds its children back, as last seen; the planner's. */
