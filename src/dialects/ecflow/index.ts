@@ -1,6 +1,7 @@
 // The ecFlow dialect: suites in the definition language, over the REST API of ecflow_http. README.md says what is where.
 
 import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { tickMinute } from '../../domains/suite/planner/tick.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { JobStarter, poolName } from './jobs.ts'
@@ -14,6 +15,9 @@ import { readSettings, serverVariables } from './settings.ts'
 import { startTicker } from './ticker.ts'
 import { Tokens } from './tokens.ts'
 import { whiteListFile } from './white-list.ts'
+
+/** The folder of our programs, ecflow_client among them. */
+const programs = resolve(import.meta.dirname, '../../../bin')
 
 /** The dialect as app/ opens it. */
 export const ecflow: Dialect = {
@@ -39,6 +43,10 @@ async function open(kit: Kit): Promise<OpenDialect> {
     folders,
     home: settings.home,
     executor: settings.executor,
+    environment: () => ({
+      SWITCHYARD_ECFLOW_URL: kit.publicUrl(),
+      PATH: `${programs}:${process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`,
+    }),
     log,
   })
   const keeper = new Keeper({

@@ -34,6 +34,8 @@ export interface JobParts {
   readonly folders: OpenFolders
   readonly home: string
   readonly executor: string
+  /** What jobs find in their environment: the way back to this server, and its ecflow_client on their PATH. */
+  readonly environment: () => Record<string, string>
   readonly log: Logger
 }
 
@@ -153,6 +155,7 @@ export class JobStarter {
     const spec: JsonObject = {
       argv: ['/bin/sh', '-c', at.command],
       cwd: home,
+      env: this.#parts.environment(),
       // The job often goes on behind its command: it is its own reporter.
       leftovers: 'leave',
     }
