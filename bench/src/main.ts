@@ -6,9 +6,10 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import Table from 'cli-table3'
 import { engineSuites } from './engine/index.ts'
+import { orthancSuites } from './orthanc/index.ts'
 import type { Figure, Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [...engineSuites]
+const suites: readonly Suite[] = [...engineSuites, ...orthancSuites]
 const results = join(import.meta.dirname, '../RESULTS.md')
 
 const wanted = process.argv.slice(2)

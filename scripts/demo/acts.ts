@@ -1,7 +1,9 @@
 // The demo, in the order in which it is played: one act a dialect.
 
 import type { Act } from './act.ts'
+import { ecflow } from './ecflow.ts'
 import { native } from './native.ts'
+import { orthanc } from './orthanc.ts'
 import { prominence } from './prominence.ts'
 
-export const acts: readonly Act[] = [native, prominence]
+export const acts: readonly Act[] = [native, prominence, orthanc, ecflow]

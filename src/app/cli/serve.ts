@@ -14,6 +14,8 @@ interface ServeOptions {
   readonly insecureHttp?: boolean
   readonly logLevel?: string
   readonly set: readonly string[]
+  readonly orthancConfig?: string
+  readonly jobs: boolean
   readonly printConfig?: boolean
   readonly checkConfig?: boolean
 }
@@ -31,6 +33,8 @@ export function add(program: Command): void {
     .option('--insecure-http', 'allow an address that others can reach without TLS')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent')
     .option('--set <name=value>', 'any setting, such as pools.default.slots=4', collect, [])
+    .option('--orthanc-config <file>', "Orthanc's own JSON configuration, a file or a folder of them")
+    .option('--no-jobs', 'the Orthanc dialect starts with an empty list of jobs; those of before are lost')
     .option('--print-config', 'print the settings that would be used, and end')
     .option('--check-config', 'check the settings, and end')
     .action(serve)
@@ -125,6 +129,8 @@ async function settingsOf(options: ServeOptions): Promise<Settings> {
     ['log.level', options.logLevel],
     ['store', options.memory === true ? 'memory' : undefined],
     ['server.insecureHttp', options.insecureHttp],
+    ['dialects.orthanc.configuration', options.orthancConfig],
+    ['dialects.orthanc.ForgetJobs', options.jobs ? undefined : true],
   ]
   for (const setting of options.set) {
     const equals = setting.indexOf('=')

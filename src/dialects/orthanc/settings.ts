@@ -96,7 +96,7 @@ export function readSettings(section: Json): OrthancSettings {
     isLocalOnly: !isRemote,
     concurrentJobs: jobs,
     jobsHistorySize: read.count('JobsHistorySize'),
-    savesJobs: read.flag('SaveJobs'),
+    savesJobs: read.flag('SaveJobs') && all['ForgetJobs'] !== true,
     mediaArchiveSize: read.count('MediaArchiveSize'),
     streamsZips: read.flag('SynchronousZipStream'),
     overwriteInstances: read.flag('OverwriteInstances'),
