@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ask, type ScaleServer, startScale } from './scale-server.ts'
+import { ask, missingForContainers, type ScaleServer, startScale } from './scale-server.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked into member by member
 type Body = any
@@ -12,7 +12,7 @@ type Body = any
 let server: ScaleServer
 
 beforeAll(async () => {
-  server = await startScale()
+  server = await startScale({ containers: missingForContainers() === undefined })
   await workspace('Raw')
   await workspace('Products')
   await jobType('noop', { command: 'true' })
@@ -327,6 +327,50 @@ describe('limits and files', () => {
     expect(page.body).toContain('<div class="stderr">trouble</div>')
     const search = await ask(server, 'GET', `${path}/stdout/`, undefined, { accept: 'application/json' })
     expect((search.body as Body).hits.hits[0]._source.message).toBe('hello')
+  })
+})
+
+describe.skipIf(missingForContainers() !== undefined)('a container', () => {
+  test('reads its input files and writes into its output directory', async () => {
+    const type = await jobType(
+      'counter',
+      {
+        // The entry point takes one argument, so the command has no blank.
+        command: 'wc<$IN_FILE>$OUTPUT_DIR/count.txt',
+        inputs: { files: [{ name: 'IN_FILE', mediaTypes: ['text/plain'] }] },
+        outputs: { files: [{ name: 'COUNT', pattern: '*.txt', mediaType: 'text/plain' }] },
+      },
+      { image: 'counter', configuration: { output_workspaces: { default: 'products' } } },
+    )
+    await ask(server, 'POST', '/v6/scans/', {
+      title: 'Everything',
+      configuration: {
+        workspace: 'raw',
+        scanner: { type: 'dir' },
+        files_to_ingest: [{ filename_regex: '.*txt' }],
+      },
+    })
+    await ask(server, 'POST', '/v6/scans/1/process/', { ingest: true })
+    const patience = Date.now() + 20_000
+    let source: Body
+    do source = ((await ask(server, 'GET', '/v6/files/?file_name=alpha.txt')).body as Body).results[0]
+    while (!source && Date.now() < patience && (await sleep(30)) === undefined)
+    const input = { files: { IN_FILE: [source.id] } }
+    const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input })).body as Body
+    const done = await untilJob(made.id, body => ['COMPLETED', 'FAILED'].includes(body.status))
+    expect([done.status, done.error_text]).toEqual(['COMPLETED', null])
+    const product = (await ask(server, 'GET', `/v6/files/${done.output.files.COUNT[0]}/`)).body as Body
+    expect(
+      (await readFile(join(server.data, 'products', product.file_path), 'utf8')).trim().split(/\s+/),
+    ).toEqual(['3', '3', '14'])
+    expect(product.job_output).toBe('COUNT')
+  })
+
+  test('whose image is not here fails with the error pull, after all its tries', async () => {
+    const type = await jobType('nowhere', { command: 'x' }, { image: 'nowhere/to-be:found' })
+    const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body
+    const failed = await untilJob(made.id, body => body.status === 'FAILED' && body.num_exes === 3)
+    expect([failed.error.name, failed.num_exes]).toEqual(['pull', 3])
   })
 })
 

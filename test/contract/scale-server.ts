@@ -1,7 +1,8 @@
 // A whole server for the Scale tests: memory store, real process executor, worker threads, and two directories that the
 // recordings' workspaces point to.
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -9,6 +10,9 @@ import { systemClock } from '../../src/app/clocks.ts'
 import { type Server, startServer } from '../../src/app/server.ts'
 import { settingsSchema } from '../../src/app/settings/schema.ts'
 import { scale } from '../../src/dialects/scale/index.ts'
+import { ContainerExecutor } from '../../src/executors/container/container-executor.ts'
+import { type Item, tarOf } from '../../src/executors/container/images/archive-fixture.ts'
+import { importImage, openImageStore } from '../../src/executors/container/images/index.ts'
 import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
 import { ProcessExecutor } from '../../src/executors/process/process-executor.ts'
 import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
@@ -33,7 +37,13 @@ export interface ScaleAnswer {
 
 /** Starts a server; `dialect` is the dialect's section of the configuration. */
 export async function startScale(
-  options: { dialect?: Record<string, unknown>; dir?: string; disk?: MemoryDisk; cpus?: number } = {},
+  options: {
+    dialect?: Record<string, unknown>
+    dir?: string
+    disk?: MemoryDisk
+    cpus?: number
+    containers?: boolean
+  } = {},
 ): Promise<ScaleServer> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-scale-')))
   const disk = options.disk ?? new MemoryDisk()
@@ -56,18 +66,22 @@ export async function startScale(
     clock: systemClock(),
     dialects: [scale],
     tell: () => {},
-    adapters: async ({ dir: folders, work }) => ({
-      store: new MemoryStore({ disk, blobs: new BlobFiles(folders.blobs) }),
-      executors: [
-        new FunctionExecutor({
-          functions: work,
-          folder: join(folders.executors, 'function'),
-          blobsDir: folders.blobs,
-          threadsMax: 1,
-        }),
-        new ProcessExecutor({ folder: join(folders.executors, 'process') }),
-      ],
-    }),
+    adapters: async ({ dir: folders, work }) => {
+      const blobs = new BlobFiles(folders.blobs)
+      return {
+        store: new MemoryStore({ disk, blobs }),
+        executors: [
+          new FunctionExecutor({
+            functions: work,
+            folder: join(folders.executors, 'function'),
+            blobsDir: folders.blobs,
+            threadsMax: 1,
+          }),
+          new ProcessExecutor({ folder: join(folders.executors, 'process') }),
+          ...(options.containers ? [await containers(dir, folders.executors, blobs)] : []),
+        ],
+      }
+    },
   })
   return {
     server,
@@ -82,6 +96,39 @@ export async function startScale(
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** Why containers cannot run here; undefined when they can. */
+export function missingForContainers(): string | undefined {
+  if (busybox === undefined) return 'busybox is not installed (Debian: busybox-static)'
+  if (!existsSync('/usr/bin/bwrap')) return 'bwrap is not installed (Debian: bubblewrap)'
+  return existsSync('/usr/bin/time') ? undefined : 'GNU time is not installed (Debian: time)'
+}
+
+const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(path => existsSync(path))
+
+// One image, `counter`, made of busybox: its entry point is a shell that counts lines.
+async function containers(dir: string, executors: string, blobs: BlobFiles): Promise<ContainerExecutor> {
+  const images = await openImageStore({ dataDir: dir, now: () => 1 })
+  const file = join(dir, 'counter.tar')
+  const items: Item[] = [
+    ['bin/', {}],
+    ...['sh', 'wc', 'cat'].map(
+      (name): Item => [`bin/${name}`, { type: 'symlink', linkname: '/bin/busybox.real' }],
+    ),
+    ['etc/passwd', 'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n'],
+    ['etc/resolv.conf', ''],
+    ['etc/hosts', ''],
+    ['bin/busybox.real', await readFile(busybox!)],
+  ]
+  await writeFile(file, await tarOf(items))
+  await importImage(images, { file, name: 'counter', config: { entrypoint: ['/bin/sh', '-c'] } })
+  return new ContainerExecutor({
+    folder: join(executors, 'container'),
+    images,
+    drivers: ['rootfs'],
+    stage: { blobs, openUrl: () => Promise.reject(new Error('nothing is fetched from the web here')) },
+  })
 }
 
 /** Sends a request; the body of the answer is parsed where it is JSON. */

@@ -12,7 +12,7 @@ import { recipeRoutes } from './routes/recipes.ts'
 import { scanRoutes } from './routes/scans.ts'
 import { statusRoutes } from './routes/status.ts'
 import { collectKind, recipeDrafter, recipeKind } from './run/drafter.ts'
-import { prepareCollect, prepareProgram } from './run/prepare.ts'
+import { prepareCollect, prepareContainer, prepareProgram } from './run/prepare.ts'
 import { readSettings } from './settings.ts'
 import { addRoutes, prefixes, type Route } from './web/routing.ts'
 import { World } from './world.ts'
@@ -40,6 +40,7 @@ export const scale: Dialect = {
       recipeDrafter(settings.pool, typeId => world.follower.mayStart(typeId)),
     )
     kit.prepare('scale.job', prepareProgram(world))
+    kit.prepare('scale.container', prepareContainer(world))
     kit.prepare(collectKind, prepareCollect(world))
     let stopWatching = (): void => {}
     return {

@@ -6,8 +6,6 @@ import type { Json } from '../../core/json.ts'
 const settingsShape = z.strictObject({
   /** Programs of this machine by the name of their image: `local/NAME` runs the argv. */
   images: z.record(z.string().regex(/^[A-Za-z0-9._-]+$/), z.array(z.string().min(1)).min(1)).default({}),
-  /** The container runtime's command line up to its options, such as ["podman", "run"]; without it images cannot be had. */
-  runtime: z.array(z.string().min(1)).min(1).optional(),
   /** Which pool the jobs compete in. */
   pool: z.string().min(1).default('default'),
   /** Refuse a cancel or requeue without any filter unless `?all=true` is said. */
@@ -24,7 +22,6 @@ const settingsShape = z.strictObject({
 /** The dialect's settings. */
 export interface ScaleSettings {
   readonly images: ReadonlyMap<string, readonly string[]>
-  readonly runtime?: readonly string[] | undefined
   readonly pool: string
   readonly refuseEmptyFilters: boolean
   readonly metadataBytesMax: number

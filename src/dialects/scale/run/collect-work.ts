@@ -1,9 +1,11 @@
 // Collects what a program left in its output directory: matches files to outputs, reads values and side-cars, and puts
 // the files into their workspaces, synced, before anybody hears of them. Runs on a worker thread.
 
-import { constants } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import { extract } from 'tar-stream'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Work } from '../../../core/work.ts'
 import { builtInErrors } from '../../../domains/recipe/seed/errors.ts'
@@ -22,6 +24,8 @@ import type { CapturedFile } from '../files/files.ts'
 export interface CollectInput {
   /** The directory of the run; its outputs are in `output`. */
   readonly folder: string
+  /** The output directory as a gzipped tar, where the program ran in a container. */
+  readonly archive?: string
   readonly fileOutputs: readonly (FileOutput & {
     readonly workspace?: { readonly id: number; readonly folder: string }
   })[]
@@ -46,6 +50,7 @@ class CollectFailure extends Error {
 export const collect: Work = async (given, tools) => {
   const input = given as unknown as CollectInput
   const from = join(input.folder, 'output')
+  if (input.archive !== undefined) await unpack(input.archive, from, input.filesMax)
   const paths = await listFiles(from, input.filesMax)
   const text = await readText(join(from, jsonOutputsName), input.metadataBytesMax)
   const outputs = captureOutputs(input, paths, text)
@@ -102,6 +107,41 @@ async function moveDurably(source: string, target: string): Promise<void> {
     await file.close()
   }
   await rename(part, target)
+}
+
+// Only plain files: what a container could do with links to lead us astray is not unpacked at all.
+async function unpack(archive: string, folder: string, filesMax: number): Promise<void> {
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  const reader = extract()
+  let count = 0
+  const [source, gunzip] = [createReadStream(archive), createGunzip()]
+  // Its streams are not Node's own, so the pieces are joined by hand: an error anywhere ends the reading.
+  source.on('error', error => reader.destroy(error))
+  gunzip.on('error', error => reader.destroy(error))
+  source.pipe(gunzip).pipe(reader)
+  for await (const entry of reader) {
+    const { name, type } = entry.header
+    const path = normalize(name).replace(/^output_data\//, '')
+    if (type === 'file' && !path.startsWith('..') && !path.startsWith('/')) {
+      if (++count > filesMax)
+        throw new CollectFailure(
+          'filesystem-io',
+          `the program left more than ${filesMax} files in its output directory`,
+        )
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeEntry(entry as AsyncIterable<Uint8Array>, join(folder, path))
+    } else entry.resume()
+  }
+}
+
+async function writeEntry(entry: AsyncIterable<Uint8Array>, path: string): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    for await (const chunk of entry) await file.write(chunk)
+  } finally {
+    await file.close()
+  }
 }
 
 async function listFiles(root: string, filesMax: number): Promise<string[]> {

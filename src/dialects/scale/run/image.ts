@@ -19,15 +19,16 @@ export type ImagePlan =
       readonly argv: readonly string[]
     }
   | {
-      readonly executor: 'process'
-      readonly kind: 'scale.job'
+      readonly executor: 'container'
+      readonly kind: 'scale.container'
       readonly run: 'container'
       readonly image: string
     }
 
 /** The plan for an image name; a text says why it cannot be run at all. */
 export function planImage(image: string, settings: ScaleSettings): ImagePlan | string {
-  if (!image.startsWith('local/')) return { executor: 'process', kind: 'scale.job', run: 'container', image }
+  if (!image.startsWith('local/'))
+    return { executor: 'container', kind: 'scale.container', run: 'container', image }
   const name = image.slice('local/'.length).replace(/:[^:/]*$/, '')
   if (name === 'shell')
     return { executor: 'process', kind: 'scale.job', run: 'shell', argv: ['/bin/sh', '-c'] }

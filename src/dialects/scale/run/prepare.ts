@@ -1,15 +1,18 @@
 // Gets a run ready just before it starts: its directories, its input files, and the command line for the process
 // executor. Also hands the collecting job what it needs to know. Nothing of this is stored.
 
-import { copyFile, link, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import { workspaceOf } from '../../../domains/recipe/seed/configuration.ts'
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
 import type { Preparer } from '../../../engine/engine.ts'
 import { workspaceFolder } from '../catalog/things.ts'
-import { sourceFactsOf } from '../files/file-entry.ts'
+import { type FileEntry, sourceFactsOf } from '../files/file-entry.ts'
 import { exeIdOf } from '../instances/execution.ts'
+import { hasOutputs } from '../instances/lay-out.ts'
+import type { JobRow } from '../instances/rows.ts'
 import { showFile } from '../shapes/files.ts'
 import type { World } from '../world.ts'
 import type { CollectInput } from './collect-work.ts'
@@ -19,41 +22,98 @@ import { metadataName, type Run, type RunFolders } from './runs.ts'
 /** Where a container sees the directories of its run. */
 const containerFolders: RunFolders = { input: '/scale/input_data', output: '/scale/output_data' }
 
-/** What the container runtime answers when the image cannot be had. */
-export const noImageExitCode = 125
+/** The output under which a container's whole output directory is handed over. */
+const outputArchive = 'output_data'
+/** How long an input file is kept for an attempt to take it. */
+const keepMs = 3_600_000
 
-/** Prepares programs. */
+/** Prepares programs of this machine. */
 export function prepareProgram(world: World): Preparer {
   return async order => {
-    await world.ready()
-    const row = world.instances.jobs.get(Number((order.spec as JsonObject)['job']))
-    if (!row) throw new Error(`there is no job ${String((order.spec as JsonObject)['job'])}`)
+    const row = await rowOf(world, order.spec)
     const folder = world.runs.folderOf({ ...row, main: order.n }, order.attempt)
     const local = { input: join(folder, 'input'), output: join(folder, 'output') }
-    const isContainer = await isContainerJob(world, row.typeId, row.revision)
-    const run = await world.runs.describe(row, order.attempt, isContainer ? containerFolders : local)
-    if (run.problems.length > 0) throw new Error(`Invalid job data: ${run.problems[0]}`)
-    if (typeof run.args === 'string') throw new Error(run.args)
-    row.inputBytes = run.inputBytes
-    await stage(world, run, local, isContainer)
-    return commandOf(world, run, run.args, local)
+    const run = await describeGood(world, row, order.attempt, local)
+    await stage(world, run, local)
+    return commandOf(run, local)
   }
+}
+
+/** Prepares containers: their files travel as blobs, into the attempt's own directories and out of them. */
+export function prepareContainer(world: World): Preparer {
+  return async order => {
+    const row = await rowOf(world, order.spec)
+    const run = await describeGood(world, row, order.attempt, containerFolders)
+    if (typeof run.image === 'string' || run.image.executor !== 'container')
+      throw new Error('the image is none of a container')
+    const fetch: JsonObject[] = []
+    for (const { file, path } of run.staged) {
+      const { hash } = await world.kit.blobs.write(createReadStream(sourceOf(world, file)))
+      // Kept from being swept until the attempt had ample time to take it.
+      const release = world.kit.blobs.keep(hash)
+      world.kit.clock.alarm(world.now + keepMs, release)
+      fetch.push({ blob: hash, name: `input_data/${path}` })
+    }
+    const metadata = Buffer.from(JSON.stringify(inputMetadata(world, run))).toString('base64')
+    return {
+      tasks: [
+        {
+          image: run.image.image,
+          argv: [...(run.args as readonly string[])],
+          entrypoint: 'image',
+          env: { ...run.env },
+          workdir: containerFolders.output,
+          mounts: [
+            { from: 'input_data', to: containerFolders.input, readOnly: true },
+            { from: 'output_data', to: containerFolders.output },
+          ],
+        },
+      ],
+      files: [
+        { path: `input_data/${metadataName}`, content: metadata },
+        // So that the directory is there, also for a program that writes nothing.
+        { path: 'output_data/.scale', content: Buffer.from('outputs\n').toString('base64') },
+      ],
+      stage: {
+        fetch,
+        collect: hasOutputs(run.revision) ? [{ output: outputArchive, path: 'output_data', as: 'tgz' }] : [],
+      },
+    }
+  }
+}
+
+async function rowOf(world: World, spec: Json): Promise<JobRow> {
+  await world.ready()
+  const id = Number((spec as JsonObject)['job'])
+  const row = world.instances.jobs.get(id)
+  if (!row) throw new Error(`there is no job ${id}`)
+  return row
+}
+
+async function describeGood(world: World, row: JobRow, attempt: number, folders: RunFolders): Promise<Run> {
+  const run = await world.runs.describe(row, attempt, folders)
+  if (run.problems.length > 0) throw new Error(`Invalid job data: ${run.problems[0]}`)
+  if (typeof run.args === 'string') throw new Error(run.args)
+  row.inputBytes = run.inputBytes
+  return run
 }
 
 /** Prepares the collecting of outputs. */
 export function prepareCollect(world: World): Preparer {
   return async order => {
-    await world.ready()
-    const row = world.instances.jobs.get(Number((order.spec as JsonObject)['job']))
-    if (!row) throw new Error('the job whose outputs are to be collected is gone')
+    const row = await rowOf(world, order.spec)
     const main = await world.engineJob(row.main)
     const attempt = main?.attempts ?? row.attempts
     const folder = world.runs.folderOf(row, attempt)
     const run = await world.runs.describe(row, attempt, containerFolders)
     const { manifest } = run.revision
     const inherited = mergeSources([...run.files.values()].map(sourceFactsOf))
+    const archive = (await world.kit.engine.history.outputs(row.main)).find(
+      output => output.name === outputArchive,
+    )?.blob
     const input: CollectInput = {
       folder,
+      ...(archive && { archive: world.kit.blobs.path(archive.hash) }),
       fileOutputs: manifest.fileOutputs.map(output => {
         const workspace = world.catalog.workspaceNamed(workspaceOf(run.configuration, output.name) ?? '')
         const target = workspace && workspaceFolder(workspace)
@@ -75,30 +135,27 @@ export function prepareCollect(world: World): Preparer {
   }
 }
 
-async function isContainerJob(world: World, typeId: number, revision: number): Promise<boolean> {
-  const image = world.catalog.jobTypeRevision(typeId, revision)?.image ?? ''
-  return !image.startsWith('local/')
-}
-
-async function stage(world: World, run: Run, folders: RunFolders, isContainer: boolean): Promise<void> {
+async function stage(world: World, run: Run, folders: RunFolders): Promise<void> {
   await rm(dirname(folders.input), { recursive: true, force: true })
   await mkdir(folders.output, { recursive: true })
   await mkdir(folders.input, { recursive: true })
   for (const { file, path } of run.staged) {
-    const workspace = world.catalog.workspaces.get(file.workspaceId)
-    const root = workspace && workspaceFolder(workspace)
-    if (root === undefined)
-      throw new Error(`the workspace of file ${file.id} (${file.name}) is not on this machine`)
-    const source = resolve(root, file.path)
-    if (!source.startsWith(resolve(root) + sep))
-      throw new Error(`file ${file.id} is not inside its workspace`)
     const target = join(folders.input, path)
     await mkdir(dirname(target), { recursive: true })
-    // A program of this machine may follow a link; into a container only the bytes themselves can be mounted.
-    if (isContainer) await link(source, target).catch(() => copyFile(source, target))
-    else await symlink(source, target)
+    await symlink(sourceOf(world, file), target)
   }
   await writeFile(join(folders.input, metadataName), JSON.stringify(inputMetadata(world, run)))
+}
+
+/** Where a file lies on this machine. */
+function sourceOf(world: World, file: FileEntry): string {
+  const workspace = world.catalog.workspaces.get(file.workspaceId)
+  const root = workspace && workspaceFolder(workspace)
+  if (root === undefined)
+    throw new Error(`the workspace of file ${file.id} (${file.name}) is not on this machine`)
+  const source = resolve(root, file.path)
+  if (!source.startsWith(resolve(root) + sep)) throw new Error(`file ${file.id} is not inside its workspace`)
+  return source
 }
 
 function inputMetadata(world: World, run: Run): JsonObject {
@@ -111,62 +168,13 @@ function inputMetadata(world: World, run: Run): JsonObject {
   return { JOB: Object.fromEntries(values) }
 }
 
-function commandOf(world: World, run: Run, args: readonly string[], folders: RunFolders): Json {
+function commandOf(run: Run, folders: RunFolders): Json {
   const { image } = run
+  const args = run.args as readonly string[]
   if (typeof image === 'string') throw new Error(image)
-  const env = { ...run.env }
-  if (image.executor === 'function') return {}
-  if (image.run === 'shell') return { argv: [...image.argv, args.join(' ')], env, cwd: folders.output }
-  if (image.run === 'program') return { argv: [...image.argv, ...args], env, cwd: folders.output }
-  return containerCommand(world, run, image.image, args, folders)
-}
-
-function containerCommand(
-  world: World,
-  run: Run,
-  image: string,
-  args: readonly string[],
-  folders: RunFolders,
-): Json {
-  const { runtime } = world.settings
-  if (!runtime)
-    return {
-      argv: [
-        '/bin/sh',
-        '-c',
-        `echo "no container runtime is configured (scale.runtime); cannot run $0" >&2; exit ${noImageExitCode}`,
-        image,
-      ],
-    }
-  const mounts = run.revision.manifest.mounts.flatMap(({ name, path, mode }) => {
-    const source = run.configuration.mounts.get(name)
-    if (!source) return []
-    return ['-v', `${source.type === 'host' ? source.hostPath : name}:${path}:${mode}`]
-  })
-  const variables = Object.entries(run.env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
-  const cpus = run.resources.get('cpus') ?? 1
-  const memory = Math.ceil(run.resources.get('mem') ?? 128)
-  return {
-    argv: [
-      ...runtime,
-      '--rm',
-      '--name',
-      `switchyard-scale-${run.row.id}-${run.row.main}-${run.number}`,
-      '--cpus',
-      String(cpus),
-      '--memory',
-      `${memory}m`,
-      '-v',
-      `${folders.input}:${containerFolders.input}:ro`,
-      '-v',
-      `${folders.output}:${containerFolders.output}:rw`,
-      ...mounts,
-      ...variables,
-      image,
-      ...args,
-    ],
-    cwd: folders.output,
-  }
+  if (image.executor !== 'process') throw new Error(`the image ${run.revision.image} is none of this machine`)
+  const argv = image.run === 'shell' ? [...image.argv, args.join(' ')] : [...image.argv, ...args]
+  return { argv, env: { ...run.env }, cwd: folders.output }
 }
 
 // The original's layout of products; users find their files by it.

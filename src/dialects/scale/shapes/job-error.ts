@@ -4,7 +4,6 @@ import { builtInErrors, errorOfEnd } from '../../../domains/recipe/seed/errors.t
 import type { Catalog } from '../catalog/catalog.ts'
 import type { ErrorEntry } from '../catalog/things.ts'
 import type { JobRow } from '../instances/rows.ts'
-import { noImageExitCode } from '../run/prepare.ts'
 
 /** How something ended, as far as its error depends on it. */
 export type EndFacts = Pick<JobRow, 'typeId' | 'revision' | 'reason' | 'exitCode'>
@@ -20,9 +19,6 @@ export function errorOfFacts(row: EndFacts, catalog: Catalog): ErrorEntry | unde
   if (row.reason === 'stage-out' && row.exitCode !== null)
     return catalog.errorNamed(builtInErrors[row.exitCode - 1]?.name ?? 'unknown', null)
   const revision = catalog.jobTypeRevision(row.typeId, row.revision)
-  const isContainer = !revision?.image.startsWith('local/')
-  if (isContainer && row.reason === 'exit' && row.exitCode === noImageExitCode)
-    return catalog.errorNamed('pull', null)
   const found = errorOfEnd(row.reason, row.exitCode, revision?.manifest.errors ?? [])
   if ('builtIn' in found) return catalog.errorNamed(found.builtIn, null)
   return catalog.errorNamed(found.declared.name, revision!.manifest.name)
