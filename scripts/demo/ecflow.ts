@@ -1,0 +1,60 @@
+// ecFlow: a suite of two tasks, the second behind a trigger on the first. The scripts report through the REST child
+// commands with their own passwords, as jobs of the original do.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Act, ask, type Row, type Stage, until } from './act.ts'
+
+const script = (address: string, work: string) => `#!/bin/sh
+U=${address}/v1/suites%ECF_NAME%
+ID="\\"ECF_NAME\\":\\"%ECF_NAME%\\",\\"ECF_PASS\\":\\"%ECF_PASS%\\",\\"ECF_RID\\":\\"$$\\",\\"ECF_TRYNO\\":\\"%ECF_TRYNO%\\""
+put() { curl -sf -X PUT "$U/$1" -d "{$ID,$2}" >/dev/null; }
+put status '"action":"init"'
+trap 'trap 0; put status "\\"action\\":\\"abort\\",\\"abort_why\\":\\"trapped\\""; exit 1' 0 1 2 15
+set -e
+${work}
+trap 0
+put status '"action":"complete"'
+`
+
+export const ecflow: Act = {
+  title: 'ecFlow',
+  async play(stage) {
+    const home = join(stage.dataDir, 'dialects/ecflow/home')
+    mkdirSync(join(home, 'demo/f'), { recursive: true })
+    writeFileSync(
+      join(home, 'demo/f/first.ecf'),
+      script(stage.url, 'put attributes \'"type":"meter","name":"step","value":"3"\'\necho first has run'),
+    )
+    writeFileSync(join(home, 'demo/f/second.ecf'), script(stage.url, 'echo second saw step %STEP% done'))
+    await ask(stage, '/v1/suites', { body: { definition } })
+    await ask(stage, '/v1/suites/demo/status', { method: 'PUT', body: { action: 'begin' } })
+    const state = await until(
+      async () => ((await ask(stage, '/v1/suites/demo/status')) as { status: string }).status,
+      it => it === 'complete' || it === 'aborted',
+    )
+    return [await rowOf(stage, state)]
+  },
+}
+
+const definition = `suite demo
+  family f
+    edit STEP '3'
+    task first
+      meter step 0 5 5
+    task second
+      trigger first == complete and first:step ge 3
+  endfamily
+endsuite
+`
+
+async function rowOf(stage: Stage, state: string): Promise<Row> {
+  const { content } = (await ask(stage, '/v1/suites/demo/f/second/output')) as { content?: string }
+  return {
+    dialect: 'ecFlow',
+    what: 'a suite: second triggers on first and its meter',
+    state,
+    result: (content ?? '').trim(),
+    address: '/v1/suites/demo/tree',
+  }
+}
