@@ -5,12 +5,16 @@
 import type { Flow, FlowDraft, FlowNode, FlowState } from './flow.ts'
 import type { Job, JobDraft } from './job.ts'
 import type { JsonObject } from './json.ts'
+import type { Refusal, Verdict } from './refusal.ts'
 
 /** What a planner may do to the world. Each call changes the model before it returns. */
 export interface PlannerActs {
   /** Makes a job that works for (flow, node). */
   enqueue(draft: JobDraft): Job
-  startFlow(draft: FlowDraft): Flow
+  /** Starts a child flow; refuses, with nothing changed, a plan that is no good. */
+  startFlow(draft: FlowDraft): Verdict<Flow>
+  /** Writes down why a node failed that never came to have a job or flow. */
+  tellRefused(flow: Flow, node: FlowNode, refusal: Refusal): void
   /** Lets a blocked job go, or makes a job wait for upstream again. */
   release(job: Job): void
   block(job: Job): void
@@ -30,7 +34,7 @@ export interface PlannerActs {
 export interface Drafter {
   /** The job of a node; `run` counts from 1 and rises with each retry of the node. */
   job(flow: Flow, spec: unknown, node: NodePlace, run: number): JobDraft
-  /** The child flow of a node that does a flow. */
+  /** The child flow of a node that does a flow; throws Refused where there can be none, and the node fails. */
   flow?(flow: Flow, spec: unknown, node: NodePlace): FlowDraft
   /**
    * Whether a gate opens, given what its upstream jobs brought: `true`, `false`, or a child's detail.

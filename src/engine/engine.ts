@@ -2,7 +2,7 @@
 
 import type { Clock } from '../core/clock.ts'
 import type { Event } from '../core/event.ts'
-import type { Flow, FlowDraft, FlowNode } from '../core/flow.ts'
+import type { DagPlan, Flow, FlowDraft, FlowNode } from '../core/flow.ts'
 import type { Random } from '../core/ids.ts'
 import type { Job, JobDraft, Output, Resources } from '../core/job.ts'
 import type { Json, JsonObject } from '../core/json.ts'
@@ -113,6 +113,8 @@ export interface Engine {
   whyNode(flow: number, node: string): Promise<Why | undefined>
   /** Whether a job that needs this could ever run in this pool. */
   fits(pool: string, needs: Resources): Refusal | undefined
+  /** Why a plan could never be a flow: keys that are not unique, a cycle, too many nodes. */
+  planTrouble(plan: DagPlan): Refusal | undefined
   poolState(): readonly PoolState[]
 
   drafter(kind: string, drafter: Drafter): void

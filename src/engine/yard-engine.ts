@@ -2,7 +2,7 @@
 // and only then answers and asks the executors. Falls, and recovers from the store, when a commit fails.
 
 import type { Event } from '../core/event.ts'
-import type { Flow, FlowNode } from '../core/flow.ts'
+import type { DagPlan, Flow, FlowNode } from '../core/flow.ts'
 import { attemptIdOf, idMaker } from '../core/ids.ts'
 import type { Job, Resources } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
@@ -22,6 +22,7 @@ import { Model, refKey } from './model.ts'
 import { applyMove } from './move.ts'
 import { findNode } from './planners/dag/dag.ts'
 import { Flows } from './planners/dag/flows.ts'
+import { isGraph, readGraph } from './planners/dag/graph.ts'
 import { adoptAttempts, refill } from './recover.ts'
 import { applyReport } from './report.ts'
 import { startRetention } from './retain.ts'
@@ -381,6 +382,11 @@ export class YardEngine implements Engine {
 
   fits(pool: string, needs: Resources): Refusal | undefined {
     return this.#model.pool(pool).fits(needs)
+  }
+
+  planTrouble(plan: DagPlan): Refusal | undefined {
+    const graph = readGraph(plan)
+    return isGraph(graph) ? undefined : graph
   }
 
   poolState(): readonly PoolState[] {

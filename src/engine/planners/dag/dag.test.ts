@@ -282,6 +282,34 @@ describe('cancel and rerun', () => {
   })
 })
 
+describe('a child flow that can never be', () => {
+  const noPlan = aFlow([aStep('x', { needs: ['y'] }), aStep('y', { needs: ['x'] })]) as never
+
+  test('fails its node alone, says why, and leaves the engine up', async () => {
+    const yard = await setup()
+    const draft = aFlow(
+      [aStep('first'), aStep('bad', { does: 'flow', needs: ['first'] }), aStep('good', { needs: ['first'] })],
+      { spec: { bad: noPlan } },
+    )
+    const flow = await begin(yard, draft)
+    await yard.end(live(yard, flow)['first']!)
+    assert.equal(yard.engine.up, true)
+    assert.deepEqual(await states(yard, flow), { first: 'done', bad: 'failed', good: 'live' })
+    await yard.end(live(yard, flow)['good']!)
+    const ended = (await yard.engine.flow({ n: flow.n }))!
+    assert.equal(ended.state, 'failed')
+    const told = (await yard.engine.history.chain(ended.lastEvent, 10)).find(it => it.type === 'node-refused')
+    assert.equal(told?.body?.['node'], 'bad')
+    assert.match(String(told?.body?.['message']), /these steps wait for each other: x, y/)
+  })
+
+  test('is refused by name before a flow is begun, when asked', async () => {
+    const yard = await setup()
+    assert.match(String(yard.engine.planTrouble((noPlan as FlowDraft).plan)?.text), /wait for each other/)
+    assert.equal(yard.engine.planTrouble(aFlow([aStep('a')]).plan), undefined)
+  })
+})
+
 describe('why', () => {
   test('a node names the steps it waits for', async () => {
     const yard = await setup()

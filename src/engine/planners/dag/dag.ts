@@ -2,10 +2,11 @@
 // takes effect through PlannerActs. Its cost follows what changed: a node's end touches its step, and a step's end
 // the steps that need it.
 
-import type { Flow, FlowNode, NodeState } from '../../../core/flow.ts'
+import type { Flow, FlowDraft, FlowNode, NodeState } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
 import { isFinal, isWaiting } from '../../../core/job-state.ts'
 import type { Drafter, NodePlace, PlannerActs } from '../../../core/planner.ts'
+import { Refused, type Verdict } from '../../../core/refusal.ts'
 import { type Graph, isGraph, readGraph } from './graph.ts'
 
 /** A flow that has not ended, with what the planner needs at hand. */
@@ -376,14 +377,18 @@ function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       return
     }
     case 'flow': {
-      const draft = plan.drafter.flow?.(plan.flow, plan.spec, where)
-      if (draft === undefined) throw new Error(`${plan.flow.kind} drafts no child flow for ${where.key}`)
       node.runs++
+      const child = startChild(plan, acts, node, where)
+      if (!child.ok) {
+        // What its siblings are filled in with may be fine: only this node fails, and trying again changes nothing.
+        acts.tellRefused(plan.flow, node, child.refusal)
+        setNode(plan, acts, node, 'failed')
+        return
+      }
       setNode(plan, acts, node, 'live')
-      const child = acts.startFlow({ ...draft, parent: { flow: plan.flow.n, node: node.key } })
-      node.child = child.n
+      node.child = child.value.n
       acts.saveNode(node)
-      if (child.state !== 'running') childMoved(plan, acts, child)
+      if (child.value.state !== 'running') childMoved(plan, acts, child.value)
       return
     }
     case 'job': {
@@ -410,6 +415,18 @@ function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       return
     }
   }
+}
+
+function startChild(plan: Plan, acts: PlannerActs, node: FlowNode, where: NodePlace): Verdict<Flow> {
+  let draft: FlowDraft | undefined
+  try {
+    draft = plan.drafter.flow?.(plan.flow, plan.spec, where)
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, refusal: error.refusal }
+    throw error
+  }
+  if (draft === undefined) throw new Error(`${plan.flow.kind} drafts no child flow for ${where.key}`)
+  return acts.startFlow({ ...draft, parent: { flow: plan.flow.n, node: node.key } })
 }
 
 /** Jobs for all nodes at once, blocked: a recipe shows all its jobs from the beginning. */

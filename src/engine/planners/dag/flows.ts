@@ -4,7 +4,7 @@ import type { Flow, FlowDraft, FlowNode } from '../../../core/flow.ts'
 import type { Job, JobDraft } from '../../../core/job.ts'
 import { isFinal } from '../../../core/job-state.ts'
 import type { Drafter, PlannerActs } from '../../../core/planner.ts'
-import { granted, Refused, refuse, refused, type Verdict } from '../../../core/refusal.ts'
+import { granted, type Refusal, Refused, refused, type Verdict } from '../../../core/refusal.ts'
 import { applyMove } from '../../move.ts'
 import { cancelJob } from '../../stop.ts'
 import { noteFlow, noteJob, saveNode, type Yard } from '../../yard.ts'
@@ -48,11 +48,21 @@ export class Flows {
 
   /** Makes a flow with its nodes and releases what is free. Throws a refusal when the plan or its drafter is no good. */
   start(draft: FlowDraft): Flow {
-    const drafter = this.#drafterOf(draft.kind)
+    const trouble = this.#troubleOf(draft)
+    if (trouble !== undefined) throw new Refused(trouble)
+    return this.#open(draft)
+  }
+
+  #troubleOf(draft: FlowDraft): Refusal | undefined {
     const graph = readGraph(draft.plan)
-    if (!isGraph(graph)) throw new Refused(graph)
-    if (this.#depthOf(draft.parent?.flow) >= nestingMax)
-      refuse('bad-request', `flows may be nested ${nestingMax} deep at most`)
+    if (!isGraph(graph)) return graph
+    return this.#depthOf(draft.parent?.flow) >= nestingMax
+      ? refused('bad-request', `flows may be nested ${nestingMax} deep at most`).refusal
+      : undefined
+  }
+
+  #open(draft: FlowDraft): Flow {
+    const drafter = this.#drafterOf(draft.kind)
     const { yard } = this.#parts
     const flow: Flow = {
       n: ++yard.model.lastN,
@@ -187,7 +197,12 @@ export class Flows {
     const { yard } = this.#parts
     return {
       enqueue: draft => this.#parts.submit(draft),
-      startFlow: draft => this.start(draft),
+      startFlow: draft => {
+        const refusal = this.#troubleOf(draft)
+        return refusal === undefined ? granted(this.#open(draft)) : { ok: false, refusal }
+      },
+      tellRefused: (flow, node, { text }) =>
+        noteFlow(yard, flow, 'node-refused', { node: node.key, message: text }),
       release: job => {
         job.reason = null
         applyMove(yard, job, 'release')
