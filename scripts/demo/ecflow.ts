@@ -49,12 +49,12 @@ endsuite
 `
 
 async function rowOf(stage: Stage, state: string): Promise<Row> {
-  const { content } = (await ask(stage, '/v1/suites/demo/f/second/output')) as { content?: string }
+  const { job_output } = (await ask(stage, '/v1/suites/demo/f/second/output')) as { job_output: string }
   return {
     dialect: 'ecFlow',
     what: 'a suite: second triggers on first and its meter',
     state,
-    result: (content ?? '').trim(),
+    result: job_output.trim(),
     address: '/v1/suites/demo/tree',
   }
 }
