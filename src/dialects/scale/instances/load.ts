@@ -6,7 +6,7 @@ import type { Job } from '../../../core/job.ts'
 import type { Rec, Records } from '../../../store/store.ts'
 import type { Kit } from '../../dialect.ts'
 import { collectKind, recipeKind } from '../run/drafter.ts'
-import { maxTriesUsual } from '../shapes/types.ts'
+import { maxTriesUsual } from '../shapes/catalog.ts'
 import { freshRecipe, Instances, type LiveFlow, type LiveRecipe } from './instances.ts'
 import { readJobFacts } from './job-facts.ts'
 import {

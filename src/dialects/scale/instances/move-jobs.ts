@@ -2,7 +2,7 @@
 // (contracts/scale.md §5.4).
 
 import type { Tx } from '../../../engine/engine.ts'
-import { maxTriesUsual } from '../shapes/types.ts'
+import { maxTriesUsual } from '../shapes/catalog.ts'
 import type { World } from '../world.ts'
 import { readJobFacts, showJobFacts } from './job-facts.ts'
 import { executionCount, type JobRow } from './rows.ts'

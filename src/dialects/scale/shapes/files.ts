@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../core/json.ts'
 import type { FileEntry } from '../files/file-entry.ts'
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
-import { showJobTypeBase, showRecipeTypeBase } from './types.ts'
+import { showJobTypeBase, showRecipeTypeBase } from './catalog.ts'
 
 /** A file; by itself also its meta-data. */
 export function showFile(file: FileEntry, world: World, options: { full?: boolean } = {}): JsonObject {

@@ -14,15 +14,15 @@ import type { Run } from '../run/runs.ts'
 import { showTime } from '../web/time-text.ts'
 import type { Status } from '../words.ts'
 import type { World } from '../world.ts'
-import { showSource } from './files.ts'
-import { errorOfFacts, errorOfRow } from './job-error.ts'
 import {
   secretsOf,
   showErrorBase,
   showJobTypeBase,
   showJobTypeRevision,
   showRecipeTypeBase,
-} from './types.ts'
+} from './catalog.ts'
+import { showSource } from './files.ts'
+import { errorOfFacts, errorOfRow } from './job-error.ts'
 
 /** Where containers see their directories; shown for every job, since clients look for these paths. */
 const shownFolders = { input: '/scale/input_data', output: '/scale/output_data' }

@@ -14,9 +14,9 @@ import {
 import { countAll, type RecipeRow } from '../instances/rows.ts'
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
+import { partsOf, showJobTypeBase, showRecipeTypeBase, showRecipeTypeRevision } from './catalog.ts'
 import { showSource } from './files.ts'
 import { showBatchBase, showRecipeBase } from './jobs.ts'
-import { partsOf, showJobTypeBase, showRecipeTypeBase, showRecipeTypeRevision } from './types.ts'
 
 /** A recipe in lists, and in the answer to whoever queued it. */
 export function showRecipe(row: RecipeRow, world: World): JsonObject {
