@@ -1,7 +1,7 @@
 // Answers to what is not even HTTP: no request object exists, so a plain answer is written to the socket by hand.
 
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { nodeHttp } from './node-http.ts'
 
 const statusOf: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
@@ -28,7 +28,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const status = statusOf[error.code ?? ''] ?? 400
   const body = `${sentenceOf[status]}\n`
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: text/plain\r\n` +
+    `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status]}\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
   )
 }

@@ -1,7 +1,7 @@
 // The HTTP server that carries the dialects: one Fastify, each dialect in a scope of its own (parsers, errors, 404
 // and 405 answers), with Fastify's defaults that old APIs contradict undone once, here.
 
-import { METHODS, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import {
@@ -17,6 +17,7 @@ import type { Logger } from 'pino'
 import { authority } from './addresses.ts'
 import { answerClientError } from './client-errors.ts'
 import type { HttpLimits } from './limits.ts'
+import { nodeHttp } from './node-http.ts'
 import { allowedMethods, claimFor, PathTable, pathOf } from './paths.ts'
 import { sendProblem } from './problem.ts'
 import { refusalOf } from './refusal-of.ts'
@@ -106,6 +107,8 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.silenceMs,
     keepAliveTimeout: limits.keepAliveMs,
+    // Each dialect reads by schemas of its own. Without compilers of ours, Fastify would load two that nobody asks.
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -210,6 +213,11 @@ export async function makeHost(parts: HostParts): Promise<Host> {
   }
 }
 
+/** Stands in for a compiler of schemas: routes have none. */
+function noCompiler(): never {
+  throw new Error('Routes of this server have no schemas for Fastify')
+}
+
 /** A JSON answer for paths that lead nowhere, where a dialect has none of its own. */
 function plainNotFound(request: FastifyRequest, reply: FastifyReply): void {
   const path = pathOf(request.url).slice(0, 500)
@@ -249,7 +257,7 @@ function catchUnmatched(
   catching: { paths: readonly string[]; mounted: Mounted; allowed: (path: string) => string[] },
 ): void {
   const { mounted, allowed } = catching
-  const methods = METHODS.filter(method => scope.supportedMethods.includes(method))
+  const methods = nodeHttp.METHODS.filter(method => scope.supportedMethods.includes(method))
   for (const path of catching.paths) {
     for (const url of path === '/' ? ['/'] : [path, `${path}/*`]) {
       const free = methods.filter(method => !scope.hasRoute({ url, method }))

@@ -1,17 +1,13 @@
 // The response object of our server: header names go out in the usual spelling (Fastify hands them over in lower
 // case), and an answer that is given before the request's body was read still reaches the client.
 
-import {
-  type IncomingMessage,
-  type OutgoingHttpHeader,
-  type OutgoingHttpHeaders,
-  ServerResponse,
-} from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
+import { nodeHttp } from './node-http.ts'
 
 type HeadersIn = OutgoingHttpHeaders | OutgoingHttpHeader[]
 
-export class YardResponse extends ServerResponse<IncomingMessage> {
+export class YardResponse extends nodeHttp.ServerResponse<IncomingMessage> {
   override writeHead(status: number, reason?: string | HeadersIn, headers?: HeadersIn): this {
     const given = typeof reason === 'string' ? headers : reason
     const spelled = given !== undefined && !Array.isArray(given) ? spellAll(given) : given

@@ -2,9 +2,10 @@
 // to what was resolved and allowed, and every redirect is judged anew.
 
 import { lookup as resolve } from 'node:dns'
-import http, { type IncomingMessage, type RequestOptions } from 'node:http'
+import type { IncomingMessage, RequestOptions } from 'node:http'
 import https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
+import { nodeHttp } from '../node-http.ts'
 import type { AddressRules } from './address-rules.ts'
 
 export interface UrlRequest {
@@ -68,7 +69,7 @@ function ask(url: URL, request: UrlRequest): Promise<IncomingMessage> {
     ...(signal === undefined ? {} : { signal }),
   }
   return new Promise((done, fail) => {
-    const asked = (url.protocol === 'https:' ? https : http).request(url, options, done)
+    const asked = (url.protocol === 'https:' ? https : nodeHttp).request(url, options, done)
     asked.on('timeout', () =>
       asked.destroy(new Error(`${url.host} did not answer for ${silenceMsMax / 1000} s`)),
     )
