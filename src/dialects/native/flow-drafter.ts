@@ -4,7 +4,6 @@ import type { DagPlan, Flow, FlowDraft, Step } from '../../core/flow.ts'
 import type { JobDraft } from '../../core/job.ts'
 import type { Json } from '../../core/json.ts'
 import type { Drafter, NodePlace } from '../../core/planner.ts'
-import { refuse } from '../../core/refusal.ts'
 import type { FlowIn, StepIn } from './shapes.ts'
 
 export const flowKind = 'native.flow'
@@ -22,10 +21,14 @@ export function draftFlow(flow: FlowIn, owner: string): FlowDraft {
   }
 }
 
-function planOf(flow: FlowIn): DagPlan {
+/** Unless a flow says otherwise: enough to keep any pool busy, few enough to keep in memory. */
+const idleMaxUsual = 10_000
+
+/** A flow's shape, for the planner. */
+export function planOf(flow: FlowIn): DagPlan {
   return {
     failure: flow.failure ?? 'cut',
-    ...(flow.idleMax !== undefined ? { idleMax: flow.idleMax } : {}),
+    idleMax: flow.idleMax ?? idleMaxUsual,
     steps: flow.steps.map(
       (step): Step => ({
         key: step.key,
@@ -40,13 +43,14 @@ function planOf(flow: FlowIn): DagPlan {
   }
 }
 
-function instanceCount({ fanOut }: StepIn): number {
+/** How many nodes a step has. */
+export function instanceCount({ fanOut }: StepIn): number {
   if (fanOut === undefined) return 1
   return 'count' in fanOut ? fanOut.count : fanOut.over.length
 }
 
 /** Turns nodes of native flows into jobs and child flows. */
-export function nativeDrafter(): Drafter {
+export function nativeDrafter(check: (flow: FlowIn) => void): Drafter {
   // Steps of a document by key, so that a node costs no walk through all of them.
   const known = new WeakMap<object, Map<string, StepIn>>()
   const stepOf = (spec: FlowIn, key: string): StepIn => {
@@ -61,23 +65,11 @@ export function nativeDrafter(): Drafter {
     job: (flow, spec, place) => draftJob(flow, stepOf(spec as FlowIn, place.step), place),
     flow: (flow, spec, place) => {
       const step = stepOf(spec as FlowIn, place.step)
-      return draftFlow(filled(step.flow!, valuesOf(step, place.index)), flow.owner)
+      const child = filled(step.flow!, valuesOf(step, place.index))
+      // Its values may have made two keys the same, or given a spec that cannot be.
+      if (step.fanOut !== undefined) check(child)
+      return draftFlow(child, flow.owner)
     },
-  }
-}
-
-/** Refuses a flow with a job that its executor could never run; names the step. */
-export function checkFlow(
-  flow: FlowIn,
-  check: (executor: string, spec: Json) => string | undefined,
-  path = 'steps',
-): void {
-  for (const step of flow.steps) {
-    const field = `${path}.${step.key}`
-    if (step.flow !== undefined) checkFlow(step.flow, check, `${field}.flow.steps`)
-    if (step.job === undefined) continue
-    const trouble = check(step.job.executor, filled(step.job.spec, valuesOf(step, 0)) as Json)
-    if (trouble !== undefined) refuse('bad-field', `${field}: ${trouble}`, { field })
   }
 }
 
@@ -104,7 +96,8 @@ export function definedOf<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never
 }
 
-function valuesOf(step: StepIn, index: number): ReadonlyMap<string, string> {
+/** What a step's placeholders stand for in one instance. */
+export function valuesOf(step: StepIn, index: number): ReadonlyMap<string, string> {
   const values = new Map<string, string>()
   if (step.fanOut === undefined) return values
   values.set('index', String(index))
@@ -115,7 +108,7 @@ function valuesOf(step: StepIn, index: number): ReadonlyMap<string, string> {
 }
 
 /** Replaces {{name}} in every text of a value; names that are not known stay as they are. */
-function filled<T>(value: T, values: ReadonlyMap<string, string>): T {
+export function filled<T>(value: T, values: ReadonlyMap<string, string>): T {
   if (values.size === 0) return value
   if (typeof value === 'string') {
     return value.replaceAll(

@@ -1,9 +1,9 @@
 // The native dialect: Switchyard's own API at /yard/v1, in the words of the core. It sees the jobs of all dialects.
 
 import { takeAnyBody } from '../../http/bodies.ts'
-import { sendJson } from '../../http/json.ts'
 import type { Dialect } from '../dialect.ts'
 import { answerError, answerNotFound } from './errors.ts'
+import { checkFlow, judgeOf } from './flow-check.ts'
 import { flowKind, nativeDrafter } from './flow-drafter.ts'
 import { idempotency } from './idempotency.ts'
 import { describeApi } from './openapi.ts'
@@ -20,14 +20,18 @@ export const native: Dialect = {
   // A job of this API is a program of the caller's choice: nothing goes without credentials.
   access: { anonymous: [] },
   async open(kit) {
-    kit.draft(flowKind, nativeDrafter())
+    const judge = judgeOf(kit.engine)
+    kit.draft(
+      flowKind,
+      nativeDrafter(flow => checkFlow(flow, judge)),
+    )
     const keys = idempotency(kit)
     const routes: NativeRoute[] = [
       ...jobRoutes(kit, keys),
       ...streamRoutes(kit),
       ...flowRoutes(kit, keys),
       ...eventRoutes(kit),
-      ...serverRoutes(kit),
+      ...serverRoutes(kit, () => document),
     ]
     const document = describeApi(routes, '1')
     return {
@@ -36,7 +40,6 @@ export const native: Dialect = {
         scope.setErrorHandler((error, request, reply) => answerError(kit.log, error, request, reply))
         scope.setNotFoundHandler(answerNotFound)
         for (const it of routes) addRoute(scope, kit, it)
-        scope.get(`${base}/openapi.json`, async (_request, reply) => sendJson(reply, document))
       },
     }
   },

@@ -19,6 +19,7 @@ export function describeApi(routes: readonly NativeRoute[], version: string): Do
     operations[it.method.toLowerCase()] = {
       operationId: it.id,
       summary: it.summary,
+      ...(it.right === 'none' ? { security: [] } : {}),
       parameters: [
         ...pathParameters(path),
         ...queryParameters(it),

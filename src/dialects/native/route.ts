@@ -30,7 +30,8 @@ export interface NativeRoute {
   readonly path: string
   readonly id: string
   readonly summary: string
-  readonly right: Right
+  /** What the caller must be allowed to do; `none` for what everybody may see. */
+  readonly right: Right | 'none'
   readonly body?: z.ZodType
   /** The body may be left out. */
   readonly bodyOptional?: boolean
@@ -56,13 +57,25 @@ export function route<B extends z.ZodType, Q extends z.ZodType>(
 
 export const base = '/yard/v1'
 
+/** Who came with a request, from the moment it was let in. */
+const callers = new WeakMap<FastifyRequest, Principal>()
+const nobody: Principal = { name: '', scheme: 'anonymous', role: 'viewer', groups: [] }
+
 /** Adds a route to the server: access first, then query and body by their schemas, then the handler. */
 export function addRoute(scope: FastifyInstance, kit: Kit, it: NativeRoute): void {
+  const { right } = it
   scope.route({
     method: it.method,
     url: base + it.path,
+    // Before the body is read: a stranger's sixteen megabytes are not worth keeping.
+    ...(right === 'none'
+      ? {}
+      : {
+          onRequest: async (request: FastifyRequest) =>
+            void callers.set(request, await kit.access.demand(request, right)),
+        }),
     handler: async (request, reply) => {
-      const principal = await kit.access.demand(request, it.right)
+      const principal = callers.get(request) ?? nobody
       const query = it.query === undefined ? undefined : check(it.query, request.query, 'query')
       const body =
         it.body === undefined

@@ -5,15 +5,22 @@ import { z } from 'zod'
 import { flowStates, nodeStates } from '../../core/flow.ts'
 import { endReasons, jobStates } from '../../core/job-state.ts'
 
-const instant = z.int().min(0).describe('Milliseconds since 1970, UTC')
+// The last instant that a Date can tell.
+const instant = z.int().min(0).max(8_640_000_000_000_000).describe('Milliseconds since 1970, UTC')
 const durationMs = z
   .int()
   .min(1)
   .max(10 * 365 * 86_400_000)
-const name = z.string().max(512)
-const label = z.string().min(1).max(512)
+/** Text that is kept beside the spec and searched for: only what every database and terminal keeps as it is. */
+const text = z
+  .string()
+  .refine(value => !value.includes('\0'), 'must not contain a NUL character')
+  .refine(value => value.isWellFormed(), 'must not contain half of a surrogate pair')
+const word = text.min(1).max(100)
+const name = text.max(512)
+const label = text.min(1).max(512)
 const labels = z
-  .record(label, z.string().max(512))
+  .record(label, text.max(512))
   .refine(all => Object.keys(all).length <= 64, 'at most 64 labels')
 const json = z.json()
 
@@ -28,14 +35,14 @@ export const needsIn = z
 /** A job as it is submitted. */
 export const jobIn = z
   .strictObject({
-    executor: z.string().min(1).max(100).describe('Who runs it: process, container, function …'),
+    executor: word.describe('Who runs it: process, container, function …'),
     spec: json.describe(
       'What the executor is to run; docs/reference/native-api.md has the form for each executor',
     ),
-    kind: z.string().min(1).max(100).optional().describe('What kind of work it is, for people and metrics'),
+    kind: word.optional().describe('What kind of work it is, for people and metrics'),
     name: name.optional(),
     labels: labels.optional(),
-    pool: z.string().min(1).max(100).optional(),
+    pool: word.optional(),
     rank: z.int().optional().describe('Place in the pool, ascending: a lower rank starts first'),
     needs: needsIn.optional(),
     held: z.boolean().optional().describe('Not before somebody releases it'),
@@ -136,11 +143,13 @@ export const whyOut = z
   })
   .meta({ id: 'Why' })
 
-const stepKey = z
-  .string()
+const stepKey = text
   .min(1)
   .max(200)
   .regex(/^[^/\s]+$/, 'no slash and no white space')
+
+/** How many nodes a flow may come to, those of the flows inside it included. */
+export const nodesMax = 100_000
 
 /** One step of a flow: a job, or a flow of its own. */
 const stepFields = {
@@ -158,7 +167,7 @@ const stepFields = {
     .describe('How often a failed node is tried again as a new job'),
   fanOut: z
     .union([
-      z.strictObject({ count: z.int().min(1).max(1_000_000) }),
+      z.strictObject({ count: z.int().min(1).max(nodesMax) }),
       z.strictObject({
         over: z.array(z.record(z.string().min(1), z.union([z.string(), z.number(), z.boolean()]))).min(1),
       }),
@@ -341,7 +350,7 @@ export const nodesQuery = z.strictObject({
 })
 
 export const cancelIn = z
-  .strictObject({ message: z.string().max(1_000).optional(), kill: z.boolean().optional() })
+  .strictObject({ message: text.max(1_000).optional(), kill: z.boolean().optional() })
   .meta({ id: 'Cancel' })
 export const rankIn = z.strictObject({ rank: z.int() }).meta({ id: 'Rank' })
 export const eventsQuery = z.strictObject({

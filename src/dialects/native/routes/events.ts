@@ -32,9 +32,9 @@ export function eventRoutes(kit: Kit): NativeRoute[] {
         if (!String(request.headers.accept ?? '').includes('text/event-stream'))
           return { json: await onePage(kit, query) }
         const last = request.headers['last-event-id']
+        if (last !== undefined && !/^\d{1,15}$/.test(String(last)))
+          refuse('bad-field', 'Last-Event-ID must be the seq of an event', { field: 'Last-Event-ID' })
         const after = last === undefined ? query.after : Number(last)
-        if (after !== undefined && !Number.isSafeInteger(after))
-          refuse('bad-field', 'Last-Event-ID must be a number', { field: 'Last-Event-ID' })
         const from = after ?? (await kit.engine.lastEvent())
         await follow({ kit, stream: openEventStream(request, reply) }, query, from)
         return undefined

@@ -3,13 +3,14 @@
 import { type FlowState, flowStates, nodeStates } from '../../../core/flow.ts'
 import { must, refuse } from '../../../core/refusal.ts'
 import type { Kit } from '../../dialect.ts'
-import { checkFlow, definedOf, draftFlow } from '../flow-drafter.ts'
+import { checkFlow, judgeOf } from '../flow-check.ts'
+import { definedOf, draftFlow } from '../flow-drafter.ts'
 import type { Idempotency } from '../idempotency.ts'
 import { base, type Call, type NativeRoute, route } from '../route.ts'
 import { flowIn, flowOut, flowsQuery, nodeOut, nodesQuery, pageOf, waitQuery, whyOut } from '../shapes.ts'
 import { showFlow, showNode, showWhy } from '../show.ts'
 import { demandChange, findFlow, ownerSeen } from '../visible.ts'
-import { ownerFilter, readLabels } from './jobs.ts'
+import { leaves, ownerFilter, readLabels } from './jobs.ts'
 
 export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
   const { engine } = kit
@@ -19,10 +20,7 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
     demandChange(call.principal, flow.owner)
     return flow
   }
-  const check = (name: string, spec: never) => {
-    const executor = engine.executors.get(name)
-    return executor === undefined ? `there is no executor called ${name} here` : executor.check(spec)
-  }
+  const judge = judgeOf(engine)
 
   return [
     route({
@@ -36,7 +34,7 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       idempotent: true,
       answers: { 201: flowOut },
       handle: ({ body, principal, request }) => {
-        checkFlow(body, check as never)
+        checkFlow(body, judge)
         return keys.once(request, principal, tx => {
           const flow = tx.startFlow(draftFlow(body, principal.name))
           return { status: 201, headers: { location: `${base}/flows/${flow.id}` }, json: showFlow(flow) }
@@ -77,7 +75,7 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       handle: async call => {
         const flow = await find(call)
         if (call.query.wait === undefined || flow.state !== 'running') return { json: showFlow(flow) }
-        await engine.settledFlow(flow.n, { timeoutMs: call.query.wait })
+        await engine.settledFlow(flow.n, { timeoutMs: call.query.wait, signal: leaves(call) })
         return { json: showFlow((await engine.flow({ n: flow.n })) ?? flow) }
       },
     }),

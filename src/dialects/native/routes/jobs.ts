@@ -254,9 +254,10 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
 }
 
 /** Aborted when the client goes away: nobody is left to wait for. */
-function leaves({ request }: Call): AbortSignal {
+export function leaves({ reply }: Pick<Call, 'reply'>): AbortSignal {
   const gone = new AbortController()
-  request.raw.socket.once('close', () => gone.abort())
+  // The answer's own end, not the connection's: that one goes on to carry other requests.
+  reply.raw.once('close', () => gone.abort())
   return gone.signal
 }
 

@@ -1,13 +1,23 @@
-// The server itself: who am I, which pools and executors there are.
+// The server itself: who am I, which pools and executors there are, what this API is.
 
 import { z } from 'zod'
+import type { Json } from '../../../core/json.ts'
 import type { Kit } from '../../dialect.ts'
 import { type NativeRoute, route } from '../route.ts'
 import { poolOut } from '../shapes.ts'
 
-export function serverRoutes(kit: Kit): NativeRoute[] {
+export function serverRoutes(kit: Kit, document: () => unknown): NativeRoute[] {
   const { engine } = kit
   return [
+    route({
+      method: 'GET',
+      path: '/openapi.json',
+      id: 'describeApi',
+      summary: 'This document. It needs no credentials.',
+      right: 'none',
+      answers: { 200: z.record(z.string(), z.json()) },
+      handle: async () => ({ json: document() as Json }),
+    }),
     route({
       method: 'GET',
       path: '/pools',
