@@ -73,12 +73,17 @@ export async function readBody(request: FastifyRequest, bytesMax: number): Promi
   if (announced > bytesMax) refuse('too-large', `the request body is larger than ${bytesMax} bytes`)
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request.raw as AsyncIterable<Buffer>) {
+  for await (const chunk of bytesOf(request)) {
     size += chunk.length
     if (size > bytesMax) refuse('too-large', `the request body is larger than ${bytesMax} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)
+}
+
+/** The body as it comes in. Who stops reading early leaves the request alive: it still has to be answered. */
+export function bytesOf({ raw }: FastifyRequest): AsyncIterable<Buffer> {
+  return raw.iterator({ destroyOnReturn: false })
 }
 
 /** The body as JSON, whatever its content type says. */

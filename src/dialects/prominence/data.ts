@@ -5,7 +5,7 @@ import { isObject } from '../../core/json.ts'
 import { refuse } from '../../core/refusal.ts'
 import { readJson } from '../../http/json.ts'
 import { sendBytes } from '../../http/ranges.ts'
-import { type Call, readBody, send, serve, serveBare } from './call.ts'
+import { bytesOf, type Call, readBody, send, serve, serveBare } from './call.ts'
 import { sendError } from './errors.ts'
 import { findSnapshot } from './inside.ts'
 import { putJobOutput } from './job-outputs.ts'
@@ -108,15 +108,15 @@ async function drop(call: Call, parts: Parts, name: string): Promise<unknown> {
 async function follow(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<unknown> {
   const { signed = '' } = request.params as { signed?: string }
   const grant = parts.links.read(signed, parts.kit.clock.now())
-  if (grant === undefined) return sendError(reply, 403, 'This link is not valid, or not any more')
+  if (grant === undefined) refuse('not-allowed', 'This link is not valid, or not any more')
   const wanted = request.method === 'PUT' ? 'put' : 'get'
-  if (!grant.may.startsWith(wanted)) return sendError(reply, 403, `This link does not allow to ${wanted}`)
+  if (!grant.may.startsWith(wanted)) refuse('not-allowed', `This link does not allow to ${wanted}`)
   switch (grant.may) {
     case 'put':
-      await putObject(parts, grant, request.raw)
+      await putObject(parts, grant, bytesOf(request))
       return reply.code(200).send()
     case 'put-output':
-      await putJobOutput(parts, grant, request.raw)
+      await putJobOutput(parts, grant, bytesOf(request))
       return reply.code(200).send()
     case 'get':
       return sendBlob(request, reply, parts, grant.hash)

@@ -44,6 +44,8 @@ export function sendError(reply: FastifyReply, status: number, text: string): Fa
 /** Makes every error, also of unknown paths, an error object. */
 export function installErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
+    // What is left of a body would be taken for the next request of this connection.
+    if (!request.raw.complete) reply.header('connection', 'close')
     const refusal = refusalOf(error)
     if (refusal === undefined) {
       request.log.error({ err: error }, 'a PROMINENCE request failed')

@@ -13,7 +13,7 @@ import { Notifications, noticeKind } from './notifications.ts'
 import type { Parts } from './parts.ts'
 import { jobPreparer } from './prepare.ts'
 import { routesOf } from './routes.ts'
-import { readSettings } from './settings.ts'
+import { readSettings, type Settings } from './settings.ts'
 import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
 
 /** The dialect as app/ opens it. */
@@ -43,15 +43,18 @@ async function open(kit: Kit): Promise<OpenDialect> {
   const notifications = new Notifications(parts)
   kit.draft(workflowKind, workflowDrafter(settings))
   kit.prepare(jobKind, jobPreparer(parts))
-  // The mail server's password is put in for each try, and never stored with the notice.
   kit.prepare(noticeKind, ({ spec }) =>
-    settings.smtp === undefined
-      ? spec
-      : { ...(spec as JsonObject), mailServer: { ...settings.smtp } as JsonObject },
+    addMailServer(spec as { function: string; input: JsonObject }, settings),
   )
   return {
     routes: routesOf(parts),
     ready: () => notifications.start(),
     close: () => notifications.close(),
   }
+}
+
+/** For each try anew: the mail server's password is never stored with a notice. */
+function addMailServer(spec: { function: string; input: JsonObject }, { smtp }: Settings): JsonObject {
+  if (smtp === undefined) return spec
+  return { ...spec, input: { ...spec.input, mailServer: { ...smtp } as JsonObject } }
 }

@@ -140,7 +140,7 @@ export class Notifications {
         dialect: dialectName,
         executor: 'function',
         kind: noticeKind,
-        spec: notice as unknown as Json,
+        spec: { function: noticeKind, input: notice as unknown as Json },
         owner,
         name: `${event} ${id}`,
         triesMax,
