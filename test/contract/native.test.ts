@@ -352,7 +352,7 @@ describe('the document', () => {
       Object.values(it).map(each => each.operationId),
     )
     assert.equal(new Set(ids).size, ids.length)
-    assert.equal(ids.length, 28)
+    assert.ok(ids.length >= 30)
   })
 
   test('says 405 with what a path has, and 404 for what leads nowhere', async () => {

@@ -4,6 +4,7 @@
 import { refuse } from '../../core/refusal.ts'
 import type { Dialect } from '../dialect.ts'
 import { scanKind } from './files/scans.ts'
+import { batchRoutes } from './routes/batches.ts'
 import { fileRoutes } from './routes/files.ts'
 import { jobTypeRoutes } from './routes/job-types.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -58,6 +59,7 @@ export const scale: Dialect = {
           ...jobRoutes(world),
           ...fileRoutes(world),
           ...scanRoutes(world),
+          ...batchRoutes(world),
         ]
         addRoutes(app, kit, routes, ready)
       },

@@ -11,6 +11,7 @@ export interface Batch {
   readonly description: string | null
   readonly recipeTypeId: number
   readonly revision: number
+  readonly user: string
   readonly eventId: number
   readonly eventAt: number
   readonly definition: JsonObject
@@ -19,6 +20,7 @@ export interface Batch {
   readonly supersededId: number | null
   readonly recipesEstimated: number
   readonly recipes: number
+  readonly isCreationDone: boolean
   readonly isSuperseded: boolean
   readonly createdAt: number
   readonly supersededAt: number | null

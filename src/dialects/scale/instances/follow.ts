@@ -3,6 +3,7 @@
 
 import type { Event } from '../../../core/event.ts'
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
+import { resumeBatches } from '../batches/run-batch.ts'
 import { sourceFactsOf } from '../files/file-entry.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
@@ -42,6 +43,7 @@ export class Follower {
     const { instances } = this.#world
     for (const row of instances.jobs.values())
       if (needsCollecting(row) || row.step === 'scan') this.#afterMove(row)
+    resumeBatches(this.#world)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
     this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
   }

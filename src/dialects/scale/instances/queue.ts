@@ -19,6 +19,7 @@ import {
   readConfiguration,
 } from '../../../domains/recipe/seed/configuration.ts'
 import { type Unfolded, unfold } from '../../../domains/recipe/unfold.ts'
+import type { Tx } from '../../../engine/engine.ts'
 import type { JobType, RecipeType, RecipeTypeRevision } from '../catalog/things.ts'
 import type { FileEntry } from '../files/file-entry.ts'
 import { factsOf } from '../run/drafter.ts'
@@ -35,6 +36,8 @@ export interface QueueOrder {
   readonly input: JsonObject
   readonly configuration: Configuration
   readonly cause: Cause
+  /** What else belongs to the same commit. */
+  readonly also?: (tx: Tx) => void
 }
 
 /** Queues the current revision of a recipe type. */
@@ -51,7 +54,10 @@ export async function queueRecipe(world: World, order: QueueOrder): Promise<Reci
     configuration: order.configuration,
     cause: order.cause,
   })
-  return world.commit(tx => startRecipe(world, tx, prepared).rows[0]!)
+  return world.commit(tx => {
+    order.also?.(tx)
+    return startRecipe(world, tx, prepared).rows[0]!
+  })
 }
 
 /** Queues a single job. */
@@ -137,6 +143,7 @@ export async function reprocess(
   revision: RecipeTypeRevision,
   forced: ForcedNodes,
   cause: Cause,
+  also?: (tx: Tx) => void,
 ): Promise<RecipeRow> {
   const diff = demandReprocessable(world, row, revision, forced)
   const record = (await recordOf(row, world))!
@@ -163,6 +170,7 @@ export async function reprocess(
   return world.commit(tx => {
     // Two requests may have come this far at once; only the first may replace it.
     if (row.supersededAt !== null) throw answerError(400, 'Cannot reprocess a superseded recipe')
+    also?.(tx)
     const { rows, recipeIds, jobIds } = startRecipe(world, tx, prepared)
     const made = rows[0]!
     const newRecipes = new Map([...work.supersededRecipes].map(([at, old]) => [old, recipeIds[at]!]))

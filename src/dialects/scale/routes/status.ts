@@ -98,7 +98,6 @@ export function statusRoutes(world: World, facts: VersionFacts): Route[] {
         body: { is_paused: false, num_message_handlers: 1, system_logging_level: 'INFO', queue_mode: 'FIFO' },
       }),
     },
-    { method: 'GET', path: '/datasets', handle: call => page(call, []) },
   ]
 }
 
