@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import Table from 'cli-table3'
 import { engineSuites } from './engine/index.ts'
 import { orthancSuites } from './orthanc/index.ts'
+import { prominenceSuites } from './prominence/index.ts'
 import type { Figure, Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [...engineSuites, ...orthancSuites]
+const suites: readonly Suite[] = [...engineSuites, ...orthancSuites, ...prominenceSuites]
 const results = join(import.meta.dirname, '../RESULTS.md')
 
 const wanted = process.argv.slice(2)
