@@ -5,5 +5,6 @@ import { ecflow } from './ecflow.ts'
 import { native } from './native.ts'
 import { orthanc } from './orthanc.ts'
 import { prominence } from './prominence.ts'
+import { scale } from './scale.ts'
 
-export const acts: readonly Act[] = [native, prominence, orthanc, ecflow]
+export const acts: readonly Act[] = [native, prominence, scale, orthanc, ecflow]
