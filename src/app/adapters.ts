@@ -66,7 +66,7 @@ async function makeContainerExecutor(
   { settings, dir, clock }: AdapterFacts,
   store: Store,
 ): Promise<Executor> {
-  const { drivers, pull, fetchAllow, streamLimit } = settings.executors.container
+  const { drivers, pull, fetchAllow, volumes, streamLimit } = settings.executors.container
   const [{ ContainerExecutor }, { openImageStore }, { openUrl }, { addressRules }] = await Promise.all([
     import('../executors/container/container-executor.ts'),
     import('../executors/container/images/index.ts'),
@@ -79,6 +79,7 @@ async function makeContainerExecutor(
     images: await openImageStore({ dataDir: dir.path, now: clock.now }),
     drivers,
     pull,
+    volumes,
     stage: { blobs: store.blobs, openUrl: url => openUrl(url, { rules }) },
     ...streamBound(streamLimit),
   })

@@ -90,6 +90,23 @@ describe('pools', () => {
     )
   })
 
+  test('one owner has no more live jobs than ownerSlots, however much room there is', async () => {
+    const yard = await setup({ pools: { default: { slots: 8, fair: true, ownerSlots: 2 } } })
+    const [first, ...others] = await yard.submit(
+      aJob({ owner: 'ann' }),
+      aJob({ owner: 'ann' }),
+      aJob({ owner: 'ann' }),
+    )
+    assert.deepEqual(
+      [first!, ...others].map(job => job.state),
+      ['starting', 'starting', 'ready'],
+    )
+    const [ben] = await yard.submit(aJob({ owner: 'ben' }))
+    assert.equal(ben!.state, 'starting')
+    await yard.end(first!)
+    assert.equal(others[1]!.state, 'starting')
+  })
+
   test('a change of rank moves a waiting job, also back and forth', async () => {
     const yard = await setup({ slots: 1 })
     const [busy, a, b] = await yard.submit(aJob({ rank: -1 }), aJob(), aJob())

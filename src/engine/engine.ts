@@ -17,6 +17,8 @@ export interface PoolSettings {
   readonly resources?: Resources
   /** Whether owners take turns, with rank deciding only among one owner's jobs. */
   readonly fair?: boolean
+  /** How many jobs of one owner may be live at a time, in a pool that is fair. */
+  readonly ownerSlots?: number
 }
 
 export interface EngineParts {

@@ -151,9 +151,10 @@ export class Pool {
 
   /** Whoever has the fewest live jobs is first; among equals, whose oldest job is older. */
   #lanesInTurn(): Iterable<Lane> {
-    if (this.#lanes.size === 1) return this.#lanes.values()
+    const { ownerSlots = Number.POSITIVE_INFINITY } = this.settings
+    if (this.#lanes.size === 1 && ownerSlots === Number.POSITIVE_INFINITY) return this.#lanes.values()
     return [...this.#lanes.values()]
-      .filter(lane => lane.ready > 0)
+      .filter(lane => lane.ready > 0 && lane.live < ownerSlots)
       .sort((a, b) => a.live - b.live || (this.#head(a)?.job.n ?? 0) - (this.#head(b)?.job.n ?? 0))
   }
 

@@ -1,8 +1,9 @@
 // What the PROMINENCE dialect does that no recording shows: our additions, guards and bounds, with real containers.
 
-import { readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
@@ -56,13 +57,19 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     })
   })
   let hookUrl: string
+  let volume: string
 
   beforeAll(async () => {
     await new Promise<void>(done => hook.listen(0, '127.0.0.1', done))
     await new Promise<void>(done => smtp.listen(0, '127.0.0.1', done))
+    volume = await mkdtemp(join(tmpdir(), 'switchyard-volume-'))
+    await mkdir(join(volume, 'space'))
+    await writeFile(join(volume, 'space/in.txt'), 'mounted\n')
+    await symlink('/etc', join(volume, 'out'))
     hookUrl = `http://127.0.0.1:${(hook.address() as AddressInfo).port}`
     server = await startProminence({
       fetchAllow: ['127.0.0.1'],
+      volumes: { 'data.example.org': volume },
       dialect: {
         fetchAllow: ['127.0.0.1'],
         smtp: {
@@ -81,6 +88,7 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
   afterAll(async () => {
     await server?.close()
     hook.close()
+    await rm(volume, { recursive: true, force: true })
     smtp.close()
   })
 
@@ -245,6 +253,25 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
       status: 'failed',
       statusReason: 'Artifact uncompress failed',
     })
+  })
+
+  test('storage of a declared provider is mounted; other providers, and links out of it, are told', async () => {
+    const storage = (provider: string, directory: string) => ({
+      type: 'onedata',
+      mountpoint: '/data',
+      directory,
+      onedata: { provider, token: 'very secret' },
+    })
+    const run = async (provider: string, directory: string) => {
+      const document = { resources, tasks: [task('cat /data/in.txt')], storage: storage(provider, directory) }
+      return ended('dave', 'jobs', await submit('dave', 'jobs', document))
+    }
+    const good = await run('data.example.org', '/space')
+    expect(good).toMatchObject({ status: 'completed', storage: { onedata: { token: '***' } } })
+    expect(await stdout('dave', good.id)).toBe('mounted\n')
+    const words = { status: 'failed', statusReason: 'Unable to mount storage volume' }
+    expect(await run('other.example.org', '')).toMatchObject(words)
+    expect(await run('data.example.org', 'out')).toMatchObject(words)
   })
 
   test('an uploaded image archive is run', async () => {

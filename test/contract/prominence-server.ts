@@ -89,6 +89,7 @@ export async function startProminence(
     dialect?: Record<string, unknown>
     pools?: Record<string, unknown>
     fetchAllow?: readonly string[]
+    volumes?: Record<string, string>
   } = {},
 ): Promise<ProminenceServer> {
   const dir = await mkdtemp(join(tmpdir(), 'switchyard-prominence-'))
@@ -128,6 +129,7 @@ export async function startProminence(
               folder: join(data.executors, 'container'),
               images,
               drivers: ['rootfs'],
+              volumes: options.volumes ?? {},
               stage: { blobs, openUrl: url => openUrl(url, { rules }) },
             }),
           ),

@@ -133,6 +133,10 @@ const executors = z.strictObject({
         .array(z.string().min(1))
         .default([])
         .describe('Private hosts, addresses or networks (CIDR) from which jobs may fetch their inputs'),
+      volumes: z
+        .record(z.string().min(1), z.string().startsWith('/'))
+        .default({})
+        .describe('Folders of this machine that jobs may mount, by the name that jobs use'),
       streamLimit,
     })
     .prefault({}),

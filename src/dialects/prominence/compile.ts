@@ -25,8 +25,6 @@ export interface CompileFacts {
   readonly token: string
   /** The bytes of objects by their names; absent ones were not found. */
   readonly objects: ReadonlyMap<string, FoundObject>
-  /** Folders of this machine that stand in for storage providers. */
-  readonly storage: Readonly<Record<string, string>>
 }
 
 /** The executor's spec for one attempt. */
@@ -50,7 +48,7 @@ export function compileJob(told: ToldJob, facts: CompileFacts): JsonObject {
         ...collectOf('outputDirs', document.outputDirs, put),
       ],
     },
-    ...(document.storage === undefined ? {} : { volumes: volumesOf(document.storage, facts) }),
+    ...(document.storage === undefined ? {} : { volumes: volumesOf(document.storage) }),
     inside: true,
     taskRetries: policies?.maximumTaskRetries ?? 0,
     ignoreTaskFailures: policies?.ignoreTaskFailures ?? policies?.ignoreTaskTailures ?? false,
@@ -148,10 +146,13 @@ function collectOf(
   return names.map(name => ({ output: `${member}:${name}`, path: put(name), as }))
 }
 
-function volumesOf({ onedata, directory = '', mountpoint }: StorageDocument, facts: CompileFacts): Json[] {
-  const folder = facts.storage[onedata.provider]
-  if (folder === undefined) throw new Error(`storage provider ${onedata.provider} is not available here`)
+/** The provider's name is that of a volume which the operator has declared to stand in for it. */
+function volumesOf({ onedata, directory = '', mountpoint }: StorageDocument): Json[] {
   return [
-    { folder: directory === '' ? folder : `${folder}/${directory}`, to: mountpoint || `${home}/storage` },
+    {
+      name: onedata.provider,
+      to: mountpoint || `${home}/${onedata.provider}`,
+      ...(directory === '' ? {} : { below: directory.replace(/^\/+/, '') }),
+    },
   ]
 }

@@ -3,6 +3,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { JsonObject } from '../../core/json.ts'
 import { Serial } from '../../core/serial.ts'
+import type { PoolSettings } from '../../engine/engine.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { basePaths } from './call.ts'
 import { workflowDrafter } from './draft.ts'
@@ -24,9 +25,7 @@ export const prominence: Dialect = {
   access: { anonymous: [] },
   work: { [noticeKind]: { url: new URL('./outside/notify.ts', import.meta.url).href } },
   // Owners take turns, and a priority counts only among one's own jobs: contracts/prominence.md §3.2.
-  pools: () => ({
-    prominence: { fair: true, resources: { cpus: availableParallelism(), memoryBytes: totalmem() } },
-  }),
+  pools: section => ({ [dialectName]: poolOf(readSettings(section)) }),
   open,
 }
 
@@ -50,6 +49,15 @@ async function open(kit: Kit): Promise<OpenDialect> {
     routes: routesOf(parts),
     ready: () => notifications.start(),
     close: () => notifications.close(),
+  }
+}
+
+/** All of this machine, unless the configuration has a pool of this name. */
+function poolOf({ quota }: Settings): PoolSettings {
+  return {
+    fair: true,
+    resources: { cpus: availableParallelism(), memoryBytes: totalmem() },
+    ...(quota.runningJobs === undefined ? {} : { ownerSlots: quota.runningJobs }),
   }
 }
 

@@ -41,7 +41,6 @@ export function jobPreparer(parts: Parts): Preparer {
       url: kit.publicUrl() + basePaths[0],
       token,
       objects,
-      storage: settings.storage,
     })
   }
 }

@@ -50,13 +50,12 @@ const schema = z.strictObject({
     .strictObject({
       storedBytes: bytes.optional(),
       waitingJobs: z.number().int().positive().optional(),
+      runningJobs: z.number().int().positive().optional(),
       jobs: z.number().int().positive().optional(),
     })
     .prefault({}),
   /** Hosts (names, addresses, or networks in CIDR form) that may be fetched from although they are private. */
   fetchAllow: z.array(z.string()).default([]),
-  /** OneData providers by name, each a folder of this machine that is mounted in their place. */
-  storage: z.record(z.string(), z.string().startsWith('/')).default({}),
   /** Whom to ask about tokens that neither this server nor its configured issuer signed. */
   userinfo: z
     .strictObject({
@@ -86,6 +85,8 @@ export type Settings = z.output<typeof schema>
 export function readSettings(section: Json): Settings {
   const given: { [name: string]: unknown } = {}
   for (const [name, value] of Object.entries(isObject(section) ? section : {})) {
+    // These two are the host's, and stand in the same section.
+    if (name === 'enabled' || name === 'access') continue
     const flags = new Set(['ENABLE_EXEC', 'ENABLE_SNAPSHOTS', 'ENABLE_DATA', 'ENABLE_KV'])
     given[originalNames[name] ?? name] = flags.has(name) ? isOn(value) : value
   }

@@ -25,6 +25,7 @@ import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
 import { packTree } from './stage/pack-tree.ts'
 import { insideRoot, outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
+import { mountVolumes } from './volumes.ts'
 
 /** How the executor is set up. */
 export interface ContainerExecutorOptions {
@@ -43,6 +44,8 @@ export interface ContainerExecutorOptions {
   /** The control groups to use; found by probing unless given, none when null. */
   readonly cgroups?: CgroupRoot | null
   readonly perl?: string
+  /** Folders of this machine that jobs may name. */
+  readonly volumes?: Readonly<Record<string, string>>
   /** For jobs that bring files in or take them out; without it those are refused. */
   readonly stage?: StageTools
 }
@@ -264,7 +267,10 @@ export class ContainerExecutor implements Executor {
       folder,
       images: this.#store,
       cgroups: this.#cgroups,
-      mounts: this.#options.mounts ?? [],
+      mounts: [
+        ...(this.#options.mounts ?? []),
+        ...(await mountVolumes(read.spec.volumes, this.#options.volumes ?? {})),
+      ],
       bringIn: folder => this.#stage?.bringIn(folder, read.spec, order.needs?.diskBytes) ?? Promise.resolve(),
     })
     const stop = this.#preparing.get(id)?.stop

@@ -82,6 +82,11 @@ const specShape = z
       )
       .max(1000)
       .default([]),
+    /** Folders of this machine that the operator has declared for jobs. */
+    volumes: z
+      .array(z.strictObject({ name: text.min(1).max(256), to: absolute, below: inner.optional() }))
+      .max(20)
+      .default([]),
     /** What is brought in before the first task, and taken out after the last one. */
     stage: stageShape.prefault({}),
     /** Commands may be run beside the tasks while they run. */
