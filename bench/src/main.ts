@@ -8,9 +8,10 @@ import Table from 'cli-table3'
 import { engineSuites } from './engine/index.ts'
 import { orthancSuites } from './orthanc/index.ts'
 import { prominenceSuites } from './prominence/index.ts'
+import { scaleSuites } from './scale/index.ts'
 import type { Figure, Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [...engineSuites, ...orthancSuites, ...prominenceSuites]
+const suites: readonly Suite[] = [...engineSuites, ...orthancSuites, ...prominenceSuites, ...scaleSuites]
 const results = join(import.meta.dirname, '../RESULTS.md')
 
 const wanted = process.argv.slice(2)

@@ -157,7 +157,7 @@ export function resumeBatches(world: World): void {
 
 /** The recipes at the top that a batch made. */
 export function recipesOfBatch(world: World, id: number): RecipeRow[] {
-  return [...world.instances.recipes.values()].filter(row => row.batch === id && row.parent === null)
+  return world.instances.recipesOfBatch(id).filter(row => row.parent === null)
 }
 
 function goOn(world: World, batch: Batch): void {

@@ -64,6 +64,7 @@ export class Instances {
   /** Jobs that have not ended, for everything that watches the queue. */
   readonly unfinished = new Set<JobRow>()
   readonly #byPlace = new Map<number, JobRow>()
+  readonly #recipesByBatch = new Map<number, RecipeRow[]>()
   // Whatever is touched goes to the end, so that lists in the usual order (last change, ascending) need no sorting.
   readonly #jobsByChange = new Map<number, JobRow>()
   readonly #recipesByChange = new Map<number, RecipeRow>()
@@ -139,9 +140,23 @@ export class Instances {
     if (row.isVisible && options.isCounted) this.count(row.recipe, row.status, 1)
   }
 
+  /** The recipes and sub-recipes of a batch. */
+  recipesOfBatch(batch: number): readonly RecipeRow[] {
+    return this.#recipesByBatch.get(batch) ?? []
+  }
+
+  /** Takes a recipe in as it is, without counting it. */
+  keepRecipe(row: RecipeRow): void {
+    this.recipes.set(row.id, row)
+    if (row.batch === null) return
+    const sisters = this.#recipesByBatch.get(row.batch)
+    if (sisters) sisters.push(row)
+    else this.#recipesByBatch.set(row.batch, [row])
+  }
+
   /** Adds a recipe; its counts start at nothing unless it comes with them. */
   addRecipe(row: RecipeRow): void {
-    this.recipes.set(row.id, row)
+    this.keepRecipe(row)
     this.touchRecipe(row, row.modifiedAt)
     if (row.parent !== null && row.isVisible)
       this.#countSubRecipe(row.parent, 1, row.completedAt === null ? 0 : 1)

@@ -30,7 +30,7 @@ export async function loadInstances(kit: Kit): Promise<Instances> {
   for await (const { body } of allRecords(kit.records, recipeCollection)) {
     const record = body as unknown as RecipeRecord
     records.set(record.recipes[0]!.id, record)
-    for (const row of recipeRows(record)) instances.recipes.set(row.id, row)
+    for (const row of recipeRows(record)) instances.keepRecipe(row)
   }
   const ends: RecipeEnd[] = []
   for await (const { body } of allRecords(kit.records, recipeEndCollection))
@@ -77,6 +77,7 @@ export function recipeRows(record: RecipeRecord): RecipeRow[] {
 /** Counts what a recipe took over from an older one. */
 export function countCopies(instances: Instances, record: RecipeRecord): void {
   for (const recipe of record.recipes) {
+    if (recipe.copiedJobs + recipe.copiedSubRecipes === 0) continue
     if (recipe.copiedJobs > 0) instances.count(recipe.id, 'COMPLETED', recipe.copiedJobs)
     const chain: StoredRecipe[] = []
     for (

@@ -308,16 +308,7 @@ function storedRecipe(
   isCopied: (at: number) => boolean,
 ): StoredRecipe {
   const supersedes = reuse?.supersededRecipes.get(at) ?? null
-  const own = [...nodes[at]!.values()]
-  // Everything inside a copied sub-recipe counts for the recipe that holds the copy.
-  const within = (place: number): boolean =>
-    place === at || (isCopied(place) && within(unfolded.recipes[place]!.parent!.recipe))
-  const copiedSubRecipes = unfolded.recipes.filter(
-    (_, place) => place !== at && isCopied(place) && within(place),
-  ).length
-  const copiedJobs = nodes.flatMap((list, place) =>
-    within(place) ? [...list.values()].filter(ref => ref.is === 'job' && ref.copied) : [],
-  ).length
+  const copies = reuse ? countWithin(unfolded, at, nodes, isCopied) : { jobs: 0, subRecipes: 0 }
   return {
     id: recipeIds[at]!,
     typeId: typeIds[at]!,
@@ -337,9 +328,26 @@ function storedRecipe(
       ),
     }),
     nodes: Object.fromEntries([...nodes[at]!]),
-    copiedJobs: own.length === 0 ? 0 : copiedJobs,
-    copiedSubRecipes,
+    copiedJobs: copies.jobs,
+    copiedSubRecipes: copies.subRecipes,
   }
+}
+
+/** What a recipe took over: everything inside a copied sub-recipe counts for the recipe that holds the copy. */
+function countWithin(
+  unfolded: Unfolded,
+  at: number,
+  nodes: readonly ReadonlyMap<string, NodeRef>[],
+  isCopied: (at: number) => boolean,
+): { jobs: number; subRecipes: number } {
+  const within = (place: number): boolean =>
+    place === at || (isCopied(place) && within(unfolded.recipes[place]!.parent!.recipe))
+  const places = unfolded.recipes.keys().filter(within).toArray()
+  const jobs = places.reduce(
+    (sum, place) => sum + [...nodes[place]!.values()].filter(ref => ref.is === 'job' && ref.copied).length,
+    0,
+  )
+  return { jobs, subRecipes: places.length - 1 }
 }
 
 function copiedWhole(recipes: readonly UnfoldedRecipe[], reuse: Reuse | undefined): (at: number) => boolean {
