@@ -342,7 +342,7 @@ function countWithin(
 ): { jobs: number; subRecipes: number } {
   const within = (place: number): boolean =>
     place === at || (isCopied(place) && within(unfolded.recipes[place]!.parent!.recipe))
-  const places = unfolded.recipes.keys().filter(within).toArray()
+  const places = [...unfolded.recipes.keys()].filter(within)
   const jobs = places.reduce(
     (sum, place) => sum + [...nodes[place]!.values()].filter(ref => ref.is === 'job' && ref.copied).length,
     0,

@@ -67,19 +67,16 @@ export function addRoutes(
   for (const prefix of prefixes)
     for (const [path, sharing] of byPath) {
       const allow = allowText(sharing)
-      for (const url of [`${prefix}${path}/`, `${prefix}${path}`]) {
-        for (const route of sharing)
-          app.route({
-            method: route.method,
-            url,
-            handler: (request, reply) => run({ kit, route, prefix, ready, allow }, request, reply),
-          })
-        app.route({
-          method: 'OPTIONS',
-          url,
-          handler: (_, reply) => sendJson(reply.header('allow', allow), { name: path, parses: parsedTypes }),
-        })
+      // One route of the server for all methods of a path: each costs memory for as long as the server lives.
+      const byMethod = new Map(sharing.map(route => [route.method as string, route]))
+      const handler = (request: FastifyRequest, reply: FastifyReply) => {
+        const route = byMethod.get(request.method)
+        return route === undefined
+          ? sendJson(reply.header('allow', allow), { name: path, parses: parsedTypes })
+          : run({ kit, route, prefix, ready, allow }, request, reply)
       }
+      for (const url of [`${prefix}${path}/`, `${prefix}${path}`])
+        app.route({ method: [...byMethod.keys(), 'OPTIONS'], url, handler })
     }
 }
 
