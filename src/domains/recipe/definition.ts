@@ -149,7 +149,7 @@ export function readDefinition(document: JsonObject, current: CurrentRevisions):
 
 /** Reads a definition this server stored itself; it was checked before it was stored. */
 export function readStoredDefinition(document: JsonObject): Definition {
-  const reading = readCurrent(document)
+  const reading = buildDefinition(document)
   if (!reading.ok)
     throw new Error(`a stored recipe definition is broken: ${reading.problems[0]?.description}`)
   return reading.value
@@ -215,6 +215,11 @@ function readCurrent(document: JsonObject): Reading<Definition> {
     )
   const faults = findFaults(document, definitionShape)
   if (faults.length > 0) return { ok: false, problems: faults.map(problemOfFault) }
+  return buildDefinition(document)
+}
+
+// Of a document whose shape is known to be right.
+function buildDefinition(document: JsonObject): Reading<Definition> {
   const problems: Problem[] = []
   const built = buildInterface((member(document, 'input') as JsonObject | undefined) ?? {}, ['input'])
   problems.push(...built.problems)
