@@ -1,4 +1,4 @@
-// A whole server for the PROMINENCE tests: memory store, real container executor over a small busybox image, and a gate
+// A whole server for the PROMINENCE tests: SQLite, real container executor over a small busybox image, and a gate
 // that can keep jobs from starting for as long as a test wants to see them pending.
 
 import { execFileSync } from 'node:child_process'
@@ -20,8 +20,7 @@ import { issueJwt } from '../../src/http/auth/jwt.ts'
 import { readSecret } from '../../src/http/auth/secrets.ts'
 import { addressRules } from '../../src/http/outgoing/address-rules.ts'
 import { openUrl } from '../../src/http/outgoing/open-url.ts'
-import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
-import { MemoryStore } from '../../src/store/memory/memory-store.ts'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(path => existsSync(path))
 
@@ -100,7 +99,6 @@ export async function startProminence(
   const clock = systemClock()
   const server = await startServer({
     settings: settingsSchema.parse({
-      store: 'memory',
       server: { port: 0 },
       auth: { required: true },
       pools: options.pools ?? { prominence: { cpus: 3, memory: '16GB', fair: true } },
@@ -114,9 +112,9 @@ export async function startProminence(
     dialects: [prominence],
     tell: () => {},
     adapters: async ({ dir: data, work }) => {
-      const blobs = new BlobFiles(data.blobs)
+      const store = new SqliteStore({ directory: data.path })
       return {
-        store: new MemoryStore({ blobs }),
+        store,
         executors: [
           new FunctionExecutor({
             functions: work,
@@ -130,7 +128,7 @@ export async function startProminence(
               images,
               drivers: ['rootfs'],
               volumes: options.volumes ?? {},
-              stage: { blobs, openUrl: url => openUrl(url, { rules }) },
+              stage: { blobs: store.blobs, openUrl: url => openUrl(url, { rules }) },
             }),
           ),
         ],
