@@ -2,7 +2,8 @@
 
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { tickMinute } from '../../domains/suite/planner/tick.ts'
+import type { Living } from '../../domains/suite/planner/living.ts'
+import { followWall, tickMinute } from '../../domains/suite/planner/tick.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { JobStarter, poolName } from './jobs.ts'
 import { Keeper } from './keeper.ts'
@@ -83,6 +84,15 @@ async function open(kit: Kit): Promise<OpenDialect> {
     count: name => counters.byName.set(name, (counters.byName.get(name) ?? 0) + 1),
     localMinute: () => localMinute(clock.now()),
   }
+  // With an interval below a minute each poll is one suite minute: that is how days are tried out in seconds.
+  const poll = (living: Living) => {
+    if (settings.interval < 60) tickMinute(living)
+    else
+      followWall(living, {
+        utcMinute: Math.floor(clock.now() / 60_000),
+        localMinute: localMinute(clock.now()),
+      })
+  }
   let stopTicker = () => {}
   return {
     routes: routesOf(parts, log),
@@ -94,9 +104,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
         clock,
         intervalMs: settings.interval * 1000,
         tick: () =>
-          keeper
-            .change(tickMinute)
-            .catch(error => log.warn({ err: error }, 'a minute of suite time was lost')),
+          keeper.change(poll).catch(error => log.warn({ err: error }, 'a minute of suite time was lost')),
       })
     },
     async close() {

@@ -30,10 +30,13 @@ export function readNodeState(node: Node, comment: string): void {
         node.since = toNumber(value)
         break
       case 'begun':
-        if (node.kind === 'suite') node.suite = { begun: value === '1', minute: 0, elapsed: 0 }
+        if (node.kind === 'suite') node.suite = { begun: value === '1', minute: 0, wall: 0, elapsed: 0 }
         break
       case 'minute':
         if (node.suite) node.suite.minute = toNumber(value)
+        break
+      case 'wall':
+        if (node.suite) node.suite.wall = toNumber(value)
         break
       case 'elapsed':
         if (node.suite) node.suite.elapsed = toNumber(value)
@@ -216,8 +219,8 @@ export function readCalendar(node: Node, words: readonly string[], line: string)
 export function writeNodeState(node: Node): string {
   const words: string[] = []
   if (node.suite) {
-    const { begun, minute, elapsed } = node.suite
-    if (begun) words.push(`begun:1 minute:${minute} elapsed:${elapsed}`)
+    const { begun, minute, wall, elapsed } = node.suite
+    if (begun) words.push(`begun:1 minute:${minute} elapsed:${elapsed}${wall > 0 ? ` wall:${wall}` : ''}`)
   }
   if (node.state !== 'unknown') words.push(`state:${node.state satisfies NodeState}`)
   if (node.flags !== 0) words.push(`flag:${showFlags(node.flags)}`)

@@ -10,15 +10,77 @@ import { freeTimes, minutesToNext, type SuiteTime, timeOfSuite, turnDay } from '
 import { findBusyTask } from './user-commands.ts'
 import { expireZombies } from './zombies.ts'
 
-/** Advances every begun suite by one minute. Nothing happens unless the server is running. */
-export function tickMinute(living: Living): void {
+/** A server that was away for longer than this does not live through the missed minutes one by one. */
+const catchUpMax = 1440
+
+/**
+ * A poll that keeps suite clocks in step with the wall: minutes that were missed (a restart, a busy machine) are lived
+ * through in order, so that no time is passed over; a node whose time came meanwhile runs once, late.
+ */
+export function followWall(living: Living, now: { utcMinute: number; localMinute: number }): void {
+  const behind = (suite: Node) => {
+    const part = suite.suite
+    if (!part?.begun) return 0
+    // A suite that never followed the wall begins to.
+    return part.wall === 0 ? 1 : Math.max(0, now.utcMinute - part.wall)
+  }
+  const suites = living.root.children ?? []
+  let most = 0
+  for (const suite of suites) most = Math.max(most, behind(suite))
+  if (most === 0 || living.serverState !== 'RUNNING') {
+    expireZombies(living)
+    return
+  }
+  for (const suite of suites) {
+    const skipped = behind(suite) - catchUpMax
+    if (skipped > 0) skipMinutes(suite, skipped)
+  }
+  for (let step = Math.min(most, catchUpMax); step > 0; step--) {
+    tickMinute(living, suite => behind(suite) >= step && behind(suite) > 0)
+    for (const suite of living.root.children ?? []) {
+      const part = suite.suite
+      if (part?.begun && behind(suite) >= step) part.wall = now.utcMinute - step + 1
+    }
+  }
+  for (const suite of living.root.children ?? []) followLocalTime(living, suite, now.localMinute)
+}
+
+/** Too long away: the clock jumps, and what would have come in between waits for its next time. */
+function skipMinutes(suite: Node, minutes: number): void {
+  const part = suite.suite!
+  part.minute += minutes
+  part.elapsed += minutes
+  part.wall += minutes
+}
+
+/** A clock without a date shows local time: when that is put forward or back by an hour, so is the clock. */
+function followLocalTime(living: Living, suite: Node, localMinute: number): void {
+  const part = suite.suite
+  const clock = suite.attributes?.rare?.clock
+  if (!part?.begun || part.wall === 0 || (clock && clock.day > 0)) return
+  const offset = localMinute + Math.trunc((clock?.gainSeconds ?? 0) / 60) - part.minute
+  const size = Math.abs(offset)
+  // Anything else than a summer time's step is not ours to correct: the clock was set so on purpose.
+  if (size !== 60 && size !== 30) return
+  if (offset < 0) {
+    part.minute += offset
+    return
+  }
+  // Times within the hour that does not exist become free at its end.
+  const { elapsed } = part
+  for (let step = 0; step < offset; step++) tickMinute(living, it => it === suite)
+  part.elapsed = elapsed
+}
+
+/** Advances begun suites by one minute. Nothing happens unless the server is running. */
+export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () => true): void {
   expireZombies(living)
   if (living.serverState !== 'RUNNING') return
   const newDays = new Set<Node>()
   const times = new Map<Node, SuiteTime>()
   for (const suite of living.root.children ?? []) {
     const part = suite.suite
-    if (!part?.begun) continue
+    if (!part?.begun || !isDue(suite)) continue
     const before = timeOfSuite(suite)
     part.elapsed++
     part.minute++

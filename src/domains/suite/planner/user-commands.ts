@@ -58,15 +58,16 @@ export function beginSuite(living: Living, path: string, localMinute: number): v
   const node = findNode(living.root, path)
   if (node?.kind !== 'suite') refuse('illegal-move', `Begin failed as suite '${path}' is not loaded`)
   if (node.suite?.begun) return
-  startClock(node, localMinute)
+  startClock(living, node, localMinute)
   requeueSubtree(living, node, 'begin')
 }
 
 /** A clock with a date starts at midnight of it, one without at the server's local time; the gain is added. */
-export function startClock(suite: Node, localMinute: number): void {
+export function startClock(living: Living, suite: Node, localMinute: number): void {
   const clock = suite.attributes?.rare?.clock
   const base = clock && clock.day > 0 ? daysOf(clock.year, clock.month, clock.day) * 1440 : localMinute
-  suite.suite = { begun: true, minute: base + Math.trunc((clock?.gainSeconds ?? 0) / 60), elapsed: 0 }
+  const minute = base + Math.trunc((clock?.gainSeconds ?? 0) / 60)
+  suite.suite = { begun: true, minute, wall: Math.floor(living.nowMs / 60_000), elapsed: 0 }
 }
 
 /** Back to the beginning. Does nothing while a task below is busy. */

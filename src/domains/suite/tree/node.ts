@@ -160,6 +160,8 @@ export interface SuitePart {
   begun: boolean
   /** Suite time in minutes since 1970, in the suite's own local time; 0 before begin. */
   minute: number
+  /** Wall-clock minute (UTC, since 1970) up to which the clock was advanced; 0 when it follows polls, not the wall. */
+  wall: number
   /** Minutes of suite time since begin. Unlike `minute` it never goes back, whatever the clock does. */
   elapsed: number
 }
