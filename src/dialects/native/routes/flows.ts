@@ -10,7 +10,7 @@ import { base, type Call, type NativeRoute, route } from '../route.ts'
 import { flowIn, flowOut, flowsQuery, nodeOut, nodesQuery, pageOf, waitQuery, whyOut } from '../shapes.ts'
 import { showFlow, showNode, showWhy } from '../show.ts'
 import { demandChange, findFlow, ownerSeen } from '../visible.ts'
-import { leaves, ownerFilter, readLabels } from './jobs.ts'
+import { leaves, ownerFilter, readLabels, stillThere } from './jobs.ts'
 
 export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
   const { engine } = kit
@@ -138,7 +138,7 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       answers: { 200: flowOut },
       handle: async call => {
         const flow = await findMine(call)
-        must(await engine.write(tx => tx.cancelFlow(flow.n)))
+        stillThere(await engine.write(tx => tx.cancelFlow(flow.n)), `flow ${flow.id}`)
         return { json: showFlow((await engine.flow({ n: flow.n }))!) }
       },
     }),

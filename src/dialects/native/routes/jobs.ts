@@ -3,7 +3,8 @@
 import { z } from 'zod'
 import type { Job, JobDraft } from '../../../core/job.ts'
 import { isFinal, type JobState, jobStates } from '../../../core/job-state.ts'
-import { must, refuse } from '../../../core/refusal.ts'
+import { must, refuse, type Verdict } from '../../../core/refusal.ts'
+import type { Tx } from '../../../engine/engine.ts'
 import type { Kit } from '../../dialect.ts'
 import { definedOf } from '../flow-drafter.ts'
 import type { Idempotency } from '../idempotency.ts'
@@ -39,11 +40,11 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
     return job
   }
   /** A move of a job that lives; one that has ended refuses as the engine does. */
-  const steer = async (call: Call, move: (n: number) => Promise<unknown>) => {
+  const steer = async (call: Call, move: (tx: Tx, n: number) => Verdict<Job>) => {
     const job = await findMine(call)
     if (isFinal(job.state))
       refuse('illegal-move', `job ${job.id} has ended: it ${job.state}`, { facts: { state: job.state } })
-    await move(job.n)
+    stillThere(await engine.write(tx => move(tx, job.n)), `job ${job.id}`)
     return { json: show((await engine.job({ n: job.n }))!) }
   }
 
@@ -193,8 +194,7 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       body: cancelIn,
       bodyOptional: true,
       answers: { 200: jobOut },
-      handle: call =>
-        steer(call, async n => must(await engine.write(tx => tx.cancel(n, definedOf(call.body))))),
+      handle: call => steer(call, (tx, n) => tx.cancel(n, definedOf(call.body))),
     }),
     route({
       method: 'POST',
@@ -203,7 +203,7 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       summary: 'A waiting job does not start until released; a running one is paused where its executor can.',
       right: 'submit',
       answers: { 200: jobOut },
-      handle: call => steer(call, async n => must(await engine.write(tx => tx.pause(n)))),
+      handle: call => steer(call, (tx, n) => tx.pause(n)),
     }),
     route({
       method: 'POST',
@@ -212,7 +212,7 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       summary: 'Takes a hold back.',
       right: 'submit',
       answers: { 200: jobOut },
-      handle: call => steer(call, async n => must(await engine.write(tx => tx.release(n)))),
+      handle: call => steer(call, (tx, n) => tx.release(n)),
     }),
     route({
       method: 'POST',
@@ -234,7 +234,7 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       right: 'submit',
       body: rankIn,
       answers: { 200: jobOut },
-      handle: call => steer(call, async n => must(await engine.write(tx => tx.rerank(n, call.body.rank)))),
+      handle: call => steer(call, (tx, n) => tx.rerank(n, call.body.rank)),
     }),
     route({
       method: 'DELETE',
@@ -251,6 +251,12 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       },
     }),
   ]
+}
+
+/** The value of a move of what was found a moment ago: if it is not among the living any more, it has ended. */
+export function stillThere<T>(verdict: Verdict<T>, what: string): T {
+  if (!verdict.ok && verdict.refusal.kind === 'not-found') refuse('illegal-move', `${what} has ended`)
+  return must(verdict)
 }
 
 /** Aborted when the client goes away: nobody is left to wait for. */
