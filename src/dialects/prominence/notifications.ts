@@ -17,7 +17,7 @@ export const noticeKind = 'prominence.notice'
 
 const collection = 'prominence.cursor'
 const cursorId = 'notifications'
-const catchUpPage = 1_000
+const catchUpPage = 500
 /** How many events may go by before the cursor is written although nothing was sent. */
 const idleEventsMax = 20_000
 const triesMax = 8
@@ -40,34 +40,47 @@ export class Notifications {
   #written = 0
   #tail: Promise<void> = Promise.resolve()
   #stop: (() => void) | undefined
+  #closed = false
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
-  /** Takes up what ended since the last notice, then follows the events. */
+  /**
+   * Takes up what ended since the last notice, then follows the events. A long history (the dialect was switched off
+   * for a while) is caught up with beside the running server, which does not wait for it.
+   */
   async start(): Promise<void> {
     const { engine, records } = this.#parts.kit
     const cursor = await records.get(collection, cursorId)
     this.#seen = this.#written = (cursor?.body as { seq?: number } | undefined)?.seq ?? 0
-    for (;;) {
-      const events = await engine.history.events(this.#seen, catchUpPage)
-      await this.#take(events)
-      if (events.length < catchUpPage) break
-    }
-    this.#stop = engine.watch(events => {
-      this.#tail = this.#tail
-        .then(() => this.#take(events))
-        .catch(error => {
-          // The cursor stays where it is: the next start takes these events again.
-          this.#parts.kit.log.error({ err: error }, 'notices could not be written')
-        })
-    })
+    const caughtUp = this.#follow(() => this.#catchUp())
+    this.#stop = engine.watch(events => void this.#follow(() => this.#take(events)))
+    await Promise.race([caughtUp, new Promise(resolve => setImmediate(resolve))])
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#stop?.()
     await this.#tail
+  }
+
+  #follow(step: () => Promise<void>): Promise<void> {
+    this.#tail = this.#tail.then(step).catch(error => {
+      // The cursor stays where it is: the next start takes these events again.
+      if (!this.#closed) this.#parts.kit.log.error({ err: error }, 'notices could not be written')
+    })
+    return this.#tail
+  }
+
+  async #catchUp(): Promise<void> {
+    for (;;) {
+      const events = await this.#parts.kit.engine.history.events(this.#seen, catchUpPage)
+      await this.#take(events)
+      if (this.#closed || events.length < catchUpPage) return
+      // Reading is all there is to wait for, and it is no waiting: requests must get their turn.
+      await new Promise(resolve => setImmediate(resolve))
+    }
   }
 
   async #take(events: readonly Event[]): Promise<void> {
