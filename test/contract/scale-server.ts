@@ -19,6 +19,9 @@ import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
 import { MemoryStore } from '../../src/store/memory/memory-store.ts'
 
+/** The token of servers that are started with authentication. */
+export const adminToken = 'an-admin-token-for-the-tests'
+
 export interface ScaleServer {
   readonly server: Server
   readonly url: string
@@ -38,6 +41,7 @@ export interface ScaleAnswer {
 /** Starts a server; `dialect` is the dialect's section of the configuration. */
 export async function startScale(
   options: {
+    withAuth?: boolean
     dialect?: Record<string, unknown>
     dir?: string
     disk?: MemoryDisk
@@ -60,8 +64,8 @@ export async function startScale(
       dialects: { scale: { ...options.dialect } },
     }),
     dataPath: join(dir, 'data'),
-    env: {},
-    noAuth: true,
+    env: options.withAuth ? { SWITCHYARD_ADMIN_TOKEN: adminToken } : {},
+    noAuth: options.withAuth !== true,
     log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
     clock: systemClock(),
     dialects: [scale],

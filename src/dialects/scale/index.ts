@@ -1,6 +1,7 @@
 // The Scale dialect: versioned recipes of container programs, at /v6 (and /v7), with or without /api before it.
 // contracts/scale.md is the promise; README.md says where we answer otherwise.
 
+import { readFileSync } from 'node:fs'
 import { refuse } from '../../core/refusal.ts'
 import type { Dialect } from '../dialect.ts'
 import { scanKind } from './files/scans.ts'
@@ -18,8 +19,11 @@ import { readSettings } from './settings.ts'
 import { addRoutes, prefixes, type Route } from './web/routing.ts'
 import { World } from './world.ts'
 
-/** What `/v6/version/` says: the version of Scale whose API this is. */
-const apiVersion = '7.2.2'
+/** What `/v6/version/` says: the version of this server, as package.json has it. */
+function serverVersion(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
 
 const here = (file: string): string => new URL(file, import.meta.url).href
 
@@ -46,7 +50,7 @@ export const scale: Dialect = {
     let stopWatching = (): void => {}
     return {
       routes: async app => {
-        const facts = { version: apiVersion, startedAt: kit.clock.now() }
+        const facts = { version: serverVersion(), startedAt: kit.clock.now() }
         const ready = async (route: Route): Promise<void> => {
           if (!kit.engine.up) refuse('unavailable', 'The server cannot store anything at the moment')
           await (route.onlyAdds ? world.loaded() : world.ready())

@@ -13,7 +13,7 @@ import { type Answer, type Call, pathNumber, type Route } from '../web/routing.t
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
 
-/** The version of the API that this dialect speaks for; its own is the server's. */
+/** What does not change while the server runs. */
 export interface VersionFacts {
   readonly version: string
   readonly startedAt: number
