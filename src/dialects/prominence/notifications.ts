@@ -41,6 +41,8 @@ export class Notifications {
   #tail: Promise<void> = Promise.resolve()
   #stop: (() => void) | undefined
   #closed = false
+  /** There may be events after the last seen that only the store can tell. */
+  #isBehind = true
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -54,8 +56,8 @@ export class Notifications {
     const { engine, records } = this.#parts.kit
     const cursor = await records.get(collection, cursorId)
     this.#seen = this.#written = (cursor?.body as { seq?: number } | undefined)?.seq ?? 0
-    const caughtUp = this.#follow(() => this.#catchUp())
-    this.#stop = engine.watch(events => void this.#follow(() => this.#take(events)))
+    const caughtUp = this.#follow([])
+    this.#stop = engine.watch(events => void this.#follow(events))
     await Promise.race([caughtUp, new Promise(resolve => setImmediate(resolve))])
   }
 
@@ -65,11 +67,15 @@ export class Notifications {
     await this.#tail
   }
 
-  #follow(step: () => Promise<void>): Promise<void> {
-    this.#tail = this.#tail.then(step).catch(error => {
-      // The cursor stays where it is: the next start takes these events again.
-      if (!this.#closed) this.#parts.kit.log.error({ err: error }, 'notices could not be written')
-    })
+  #follow(events: readonly Event[]): Promise<void> {
+    this.#tail = this.#tail
+      .then(() => (this.#isBehind ? this.#catchUp() : this.#take(events)))
+      .catch(error => {
+        // Nothing of it was written, so it is all read again: at the next event, or at the next start.
+        this.#seen = this.#written
+        this.#isBehind = true
+        if (!this.#closed) this.#parts.kit.log.error({ err: error }, 'notices could not be written')
+      })
     return this.#tail
   }
 
@@ -77,10 +83,12 @@ export class Notifications {
     for (;;) {
       const events = await this.#parts.kit.engine.history.events(this.#seen, catchUpPage)
       await this.#take(events)
-      if (this.#closed || events.length < catchUpPage) return
+      if (this.#closed) return
+      if (events.length < catchUpPage) break
       // Reading is all there is to wait for, and it is no waiting: requests must get their turn.
       await new Promise(resolve => setImmediate(resolve))
     }
+    this.#isBehind = false
   }
 
   async #take(events: readonly Event[]): Promise<void> {
