@@ -5,28 +5,35 @@ import { pythonText } from '../../../domains/recipe/python-text.ts'
 import type { SourceFacts } from '../../../domains/recipe/seed/side-car.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import { answerError } from '../web/answer-error.ts'
+import type { PageWish } from '../web/page.ts'
 import type { Params } from '../web/params.ts'
 import { statuses } from '../words.ts'
 import type { World } from '../world.ts'
 import type { JobRow, RecipeRow } from './rows.ts'
 
+/** The part of a list that a page shows, and how long the whole list is. */
+export interface Window<T> {
+  readonly rows: readonly T[]
+  readonly count: number
+}
+
 /** Recipes that fit a request. */
-export function findRecipes(world: World, params: Params): RecipeRow[] {
+export function findRecipes(world: World, params: Params, wish: PageWish): Window<RecipeRow> {
   const matches = recipeFilter(world, params)
-  return inOrder(params, {
-    all: world.instances.recipes.values(),
-    byChange: world.instances.recipesByChange,
+  return inOrder(params, wish, {
+    all: () => world.instances.recipes.values(),
+    byChange: () => world.instances.recipesByChange,
     matches: row => row.isVisible && matches(row),
     keys: recipeKeys,
   })
 }
 
 /** Jobs that fit a request. */
-export function findJobs(world: World, params: Params): JobRow[] {
+export function findJobs(world: World, params: Params, wish: PageWish): Window<JobRow> {
   const matches = jobFilter(world, params)
-  return inOrder(params, {
-    all: world.instances.jobs.values(),
-    byChange: world.instances.jobsByChange,
+  return inOrder(params, wish, {
+    all: () => world.instances.jobs.values(),
+    byChange: () => world.instances.jobsByChange,
     matches: row => row.isVisible && matches(row),
     keys: jobKeys(world),
   })
@@ -169,32 +176,20 @@ export function isWithin(at: number, { from, to }: { from?: number; to?: number 
 
 type Key<T> = (row: T) => string | number | null
 
-function inOrder<T>(
-  params: Params,
-  parts: {
-    all: Iterable<T>
-    byChange: Iterable<T>
-    matches: (row: T) => boolean
-    keys: Readonly<Record<string, Key<T>>>
-  },
-): T[] {
+interface Rows<T> {
+  readonly all: () => Iterable<T>
+  readonly byChange: () => Iterable<T>
+  readonly matches: (row: T) => boolean
+  readonly keys: Readonly<Record<string, Key<T>>>
+}
+
+function inOrder<T>(params: Params, wish: PageWish, parts: Rows<T>): Window<T> {
   const orders = params.orders()
-  const [first] = orders
-  const pick = (rows: Iterable<T>): T[] => {
-    const found: T[] = []
-    for (const row of rows) if (parts.matches(row)) found.push(row)
-    return found
-  }
-  if (!first) return pick(parts.byChange)
-  if (orders.length === 1 && first.field === 'last_modified') {
-    const rows = pick(parts.byChange)
-    return first.isDown ? rows.reverse() : rows
-  }
-  if (orders.length === 1 && first.field === 'id') {
-    const rows = pick(parts.all).sort(compareBy([{ key: parts.keys['id']!, isDown: first.isDown }]))
-    return rows
-  }
-  return pick(parts.all).sort(
+  const [first = { field: 'last_modified', isDown: false }] = orders
+  if (orders.length <= 1 && first.field === 'last_modified') return windowOf(parts, wish, first.isDown)
+  const found: T[] = []
+  for (const row of parts.all()) if (parts.matches(row)) found.push(row)
+  found.sort(
     compareBy(
       orders.map(({ field, isDown }) => {
         const key = Object.hasOwn(parts.keys, field) ? parts.keys[field] : undefined
@@ -207,6 +202,24 @@ function inOrder<T>(
       }),
     ),
   )
+  return { rows: found.slice(wish.offset, wish.offset + wish.size), count: found.length }
+}
+
+// The usual order is the one in which the rows are kept: nothing is sorted, and only the page is collected.
+function windowOf<T>({ byChange, matches }: Rows<T>, { offset, size }: PageWish, isDown: boolean): Window<T> {
+  let count = 0
+  if (isDown) for (const row of byChange()) if (matches(row)) count++
+  const from = isDown ? count - offset - size : offset
+  const to = isDown ? count - offset : offset + size
+  const rows: T[] = []
+  let at = 0
+  for (const row of byChange()) {
+    if (!matches(row)) continue
+    if (at >= from && at < to) rows.push(row)
+    at++
+    if (isDown && at >= to) break
+  }
+  return { rows: isDown ? rows.reverse() : rows, count: isDown ? count : at }
 }
 
 /** Compares by several keys; what has no value comes last. */

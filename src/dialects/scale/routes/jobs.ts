@@ -20,7 +20,7 @@ import {
   showJobDetails,
 } from '../shapes/jobs.ts'
 import { answerError, notFound } from '../web/answer-error.ts'
-import { pageOf, readPage } from '../web/page.ts'
+import { pageOf, pageOfWindow, readPage } from '../web/page.ts'
 import type { Params } from '../web/params.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'
 import { htmlLog, type LogLine, linesOf, plainLog, searchLog } from '../web/send-log.ts'
@@ -39,9 +39,10 @@ export function jobRoutes(world: World): Route[] {
       path: '/jobs',
       handle: async call => {
         const wish = readPage(call.params)
+        const found = findJobs(world, call.params, wish)
         return {
           status: 200,
-          body: await pageOf(wish, call.address, findJobs(world, call.params), row => showJob(row, world)),
+          body: await pageOfWindow(wish, call.address, found, row => showJob(row, world)),
         }
       },
     },

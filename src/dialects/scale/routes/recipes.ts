@@ -14,7 +14,7 @@ import type { Cause } from '../instances/start-recipe.ts'
 import { showFile } from '../shapes/files.ts'
 import { inputOfRecipe, recordOf, showNewRecipe, showRecipe, showRecipeDetails } from '../shapes/recipes.ts'
 import { answerError, notFound } from '../web/answer-error.ts'
-import { pageOf, readPage } from '../web/page.ts'
+import { pageOf, pageOfWindow, readPage } from '../web/page.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'
 import type { World } from '../world.ts'
 import { inputFileFilter } from './files.ts'
@@ -36,8 +36,11 @@ export function recipeRoutes(world: World): Route[] {
       path: '/recipes',
       handle: async call => {
         const wish = readPage(call.params)
-        const rows = findRecipes(world, call.params)
-        return { status: 200, body: await pageOf(wish, call.address, rows, row => showRecipe(row, world)) }
+        const found = findRecipes(world, call.params, wish)
+        return {
+          status: 200,
+          body: await pageOfWindow(wish, call.address, found, row => showRecipe(row, world)),
+        }
       },
     },
     {

@@ -47,6 +47,16 @@ export async function pageOf<T>(
   return showPage(wish, items.length, address, shown)
 }
 
+/** A page of which only its own things are at hand. */
+export async function pageOfWindow<T>(
+  wish: PageWish,
+  address: string,
+  { rows, count }: { readonly rows: readonly T[]; readonly count: number },
+  show: (item: T) => Json | Promise<Json>,
+): Promise<JsonObject> {
+  return showPage(wish, count, address, await Promise.all(rows.map(show)))
+}
+
 function withPage(address: string, number: number): string {
   const url = new URL(address)
   // Page 1 is told without a number, as the original does.
