@@ -40,6 +40,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
   const folders = new OpenFolders(settings.roots)
   const starter = new JobStarter({
     engine,
+    clock,
     keeper: () => keeper,
     folders,
     home: settings.home,

@@ -3,9 +3,11 @@
 
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
+import type { Clock } from '../../core/clock.ts'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { Refused } from '../../core/refusal.ts'
 import { makeJob } from '../../domains/suite/jobs/make-job.ts'
 import { JobFault, jobVariable, substitute } from '../../domains/suite/jobs/substitute.ts'
 import { jobFailed } from '../../domains/suite/planner/job-outcome.ts'
@@ -28,8 +30,12 @@ export const poolName = 'ecflow'
 /** Jobs made at the same time: making one is reading files, which does not get faster by doing more at once. */
 const makersMax = 16
 
+/** How long after a failure of the store it is tried again. */
+const retryMs = 1000
+
 export interface JobParts {
   readonly engine: Engine
+  readonly clock: Clock
   readonly keeper: () => Keeper
   readonly folders: OpenFolders
   readonly home: string
@@ -114,8 +120,17 @@ export class JobStarter {
       const job = await this.#submit({ kind: jobKind, command, name: ask.path, ref: refOf(ask), owner: node })
       this.#listen(ask, job)
     } catch (error) {
-      await this.#fail(ask, 'ecfcmd_failed', (error as Error).message)
+      // The store fails at the moment: that is no fault of the task, so it is started when it works again.
+      if (error instanceof Refused && error.refusal.kind === 'unavailable') this.#later(() => this.act([ask]))
+      else await this.#fail(ask, 'ecfcmd_failed', (error as Error).message)
     }
+  }
+
+  #later(run: () => void): void {
+    const { clock } = this.#parts
+    clock.alarm(clock.now() + retryMs, () => {
+      if (!this.#isClosed) run()
+    })
   }
 
   async #makeCommand(node: Node): Promise<string> {
@@ -177,7 +192,12 @@ export class JobStarter {
     void this.#parts.engine
       .settled(job.n)
       .then(async ended => {
-        if (!ended || this.#isClosed || ended.state === 'succeeded') return
+        if (this.#isClosed || ended?.state === 'succeeded') return
+        if (!ended) {
+          // The engine had to start over; the job goes on, and so does listening to it.
+          this.#later(() => this.#listen(ask, job))
+          return
+        }
         const why = ended.message ?? `The job command ended with exit code ${ended.exitCode ?? 'none'}`
         await this.#fail(ask, 'ecfcmd_failed', why)
       })
