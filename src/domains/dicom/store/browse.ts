@@ -4,7 +4,10 @@ import type { Records } from '../../../store/store.ts'
 import { type Level, levelAbove, levelBelow, levels } from '../levels.ts'
 import { type Attachment, collectionOf, dicomFile, metaText, type Resource, readResource } from './bodies.ts'
 
-const pageSize = 500
+const pageSize = 200
+
+/** Lets others have a turn: a store that answers at once would keep a long walk on the thread to its end. */
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 export class Browse {
   readonly #records: Records
@@ -45,6 +48,7 @@ export class Browse {
       })
       for (const record of page.items) yield readResource(level, record)
       after = page.next
+      if (after !== undefined) await turn()
     } while (after !== undefined)
   }
 
@@ -84,7 +88,10 @@ export class Browse {
       yield resource
       return
     }
-    for await (const child of this.children(resource)) yield* this.descendants(child, level)
+    for await (const child of this.children(resource)) {
+      yield* this.descendants(child, level)
+      if (child.level !== level) await turn()
+    }
   }
 
   /** The ancestor of a level, the resource itself if it is of that level. */
@@ -119,6 +126,7 @@ export class Browse {
       })
       for (const record of page.items) yield readResource(level, record)
       after = page.next
+      if (after !== undefined) await turn()
     } while (after !== undefined)
   }
 }
