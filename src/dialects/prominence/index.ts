@@ -16,6 +16,7 @@ import { jobPreparer } from './prepare.ts'
 import { routesOf } from './routes.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
+import { sweepRecords } from './sweep.ts'
 
 /** The dialect as app/ opens it. */
 export const prominence: Dialect = {
@@ -47,7 +48,11 @@ async function open(kit: Kit): Promise<OpenDialect> {
   )
   return {
     routes: routesOf(parts),
-    ready: () => notifications.start(),
+    async ready() {
+      await notifications.start()
+      // Nobody waits for it: what it finds only takes room.
+      sweepRecords(parts).catch(error => kit.log.warn({ err: error }, 'records could not be swept'))
+    },
     close: () => notifications.close(),
   }
 }

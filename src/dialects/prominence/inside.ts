@@ -11,7 +11,9 @@ import type { Parts } from './parts.ts'
 import { type Sandbox, sandboxOf } from './sandbox.ts'
 import { jobStatus } from './words.ts'
 
-const collection = 'prominence.snapshot'
+/** The newest snapshot of each job, with a blob. */
+export const snapshots = 'prominence.snapshot'
+const collection = snapshots
 const snapshotMs = 3_600_000
 const execBytesMax = 16 * 1024 * 1024
 /** Commands that a description still shows; older ones are dropped. */

@@ -16,8 +16,9 @@ import { isSame, type SignedTexts, signedTexts } from './signed-text.ts'
 
 export const issuerPath = '/prominence/oidc'
 
-const approvals = 'prominence.approval'
-const renewals = 'prominence.renewal'
+/** Approved device codes, and renewal tokens that are still good; both have an end. */
+export const approvals = 'prominence.approval'
+export const renewals = 'prominence.renewal'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 const deviceMs = 600_000
 const renewalMs = 90 * 86_400_000
@@ -230,7 +231,14 @@ class Issuer {
     const body = { name, groups: [...groups], ...(email === undefined ? {} : { email }) }
     await kit.engine.write(tx => {
       tx.record({ drop: used })
-      tx.record({ put: { collection: renewals, id: hashOf(renewal), parent: name, body } })
+      tx.record({
+        put: {
+          collection: renewals,
+          id: hashOf(renewal),
+          parent: name,
+          body: { ...body, until: now + renewalMs },
+        },
+      })
     })
     const expiresAt = now + settings.tokenSeconds * 1000
     return {

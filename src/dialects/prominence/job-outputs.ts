@@ -11,7 +11,9 @@ import type { Parts } from './parts.ts'
 import type { ShownOutput } from './shapes.ts'
 import type { ToldJob } from './spec.ts'
 
-const collection = 'prominence.output'
+/** What jobs put by themselves; each a record below its job, with a blob. */
+export const putOutputs = 'prominence.output'
+const collection = putOutputs
 const linkMs = 7 * 86_400_000
 
 interface PutOutput {

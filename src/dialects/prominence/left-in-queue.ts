@@ -4,7 +4,9 @@ import type { RecordChange } from '../../store/store.ts'
 import { everyRecord } from './every-record.ts'
 import type { Parts } from './parts.ts'
 
-const collection = 'prominence.left'
+/** What is left in the queue, by kind and number. */
+export const leftOnes = 'prominence.left'
+const collection = leftOnes
 const dayMs = 86_400_000
 
 export type Left = 'job' | 'workflow'

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { aJob, setup } from '../../../test/support/yard.ts'
+import type { Parts } from './parts.ts'
+import { sweepRecords } from './sweep.ts'
+
+test('what belongs to forgotten jobs, or is over, is let go, and nothing else', async () => {
+  const yard = await setup()
+  const [job] = await yard.submit(aJob())
+  const now = yard.clock.now()
+  const put = (collection: string, id: string, parent: string | null, body: object) =>
+    yard.tell(tx => {
+      const { hash, sizeBytes } = body as { hash?: string; sizeBytes?: number }
+      if (hash !== undefined) tx.blob({ hash, sizeBytes: sizeBytes!, delta: 1 })
+      tx.record({ put: { collection, id, parent, body: { ...body } } })
+    })
+  await put('prominence.output', 'kept', job!.id, { name: 'a', hash: 'a'.repeat(64), sizeBytes: 1 })
+  await put('prominence.output', 'gone', 'no-such-job', { name: 'b', hash: 'b'.repeat(64), sizeBytes: 2 })
+  await put('prominence.snapshot', 'kept', 'ann', { n: job!.n, at: 0 })
+  await put('prominence.snapshot', 'gone', 'ann', { n: 999, at: 0 })
+  await put('prominence.left', 'job/999', 'job/ann', { n: 999, at: 0 })
+  await put('prominence.approval', 'kept', null, { until: now + 1 })
+  await put('prominence.approval', 'gone', null, { until: now - 1 })
+  await put('prominence.renewal', 'gone', 'ann', { until: now - 1 })
+  const { engine, clock } = yard
+  const kit = { engine, records: engine.records, clock }
+  const sweeping = sweepRecords({ kit } as unknown as Parts)
+  for (let turn = 0; turn < 20; turn++) await yard.settle()
+  expect(await sweeping).toBe(5)
+  const left = []
+  for (const collection of ['output', 'snapshot', 'left', 'approval', 'renewal']) {
+    const { items } = await engine.records.list({ collection: `prominence.${collection}`, limit: 10 })
+    left.push(...items.map(({ id }) => `${collection} ${id}`))
+  }
+  expect(left).toEqual(['output kept', 'snapshot kept', 'approval kept'])
+})
