@@ -357,6 +357,28 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     expect(after).toMatchObject({ status: 'deleted', statusReason: 'Workflow deleted by user' })
   })
 
+  test('a long list is sent whole, in pieces', async () => {
+    const id = await submit('gina', 'workflows', {
+      name: 'many',
+      jobs: [{ name: 'p', resources: { cpus: 64, memory: 1 }, tasks: [task(`echo ${'x'.repeat(200)}`)] }],
+      factories: [{ name: 'f', type: 'repeat', jobs: ['p'], number: 3_000 }],
+    })
+    expect(await ended('gina', 'workflows', id)).toMatchObject({
+      status: 'failed',
+      progress: { failed: 3_000 },
+    })
+    const answer = await ask(
+      'gina',
+      'GET',
+      `/api/v1/jobs?completed=true&num=-1&id=${id}&workflow=true&detail=true`,
+    )
+    const jobs = answer.body as unknown as Shown[]
+    expect(answer.text.length).toBeGreaterThan(1_000_000)
+    expect(new Set(jobs.map(job => job.id)).size).toBe(3_000)
+    expect(new Set(jobs.map(({ statusReason }) => statusReason))).toEqual(new Set(['No matching resources']))
+    expect((await ask('gina', 'GET', '/api/v1/jobs?completed=true&num=7')).body).toHaveLength(7)
+  })
+
   test('job names with slashes and factories of the same names are told apart', async () => {
     const id = await submit('gina', 'workflows', {
       name: 'w',
