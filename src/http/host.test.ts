@@ -326,3 +326,19 @@ test('a stopping server does not wait longer than it should for a request that n
   await host.close()
   expect(await answer).toBe('cut off')
 })
+
+test('a stopping server does not wait for connections that never brought a request', async () => {
+  const { host, port } = await listening(host => host.mount('any', ['/any'], async () => {}), {
+    limits: { drainMs: 3_600_000 },
+  })
+  const closed = ['', 'GET /any HT'].map(async begun => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    await new Promise(resolve => socket.once('connect', resolve))
+    socket.write(begun)
+    return new Promise(resolve => socket.once('close', resolve))
+  })
+  await new Promise(resolve => setTimeout(resolve, 50))
+  await host.close()
+  await Promise.all(closed)
+})

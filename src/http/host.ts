@@ -3,7 +3,7 @@
 
 import type { Server } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import {
   type FastifyInstance,
   type FastifyPluginAsync,
@@ -127,6 +127,14 @@ export async function makeHost(parts: HostParts): Promise<Host> {
   server.maxConnections = limits.connections
   server.maxHeadersCount = 200
 
+  // Connections that have not brought a whole request head yet: a stopping server has nothing to finish for them.
+  const silent = new Set<Socket>()
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket))
+
   root.decorate('draining', stop.signal)
   root.setErrorHandler(answerError)
   root.addHook('onRequest', (request, reply, done) => {
@@ -192,6 +200,7 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     async close() {
       stop.abort()
       const bound = setTimeout(() => server.closeAllConnections(), limits.drainMs)
+      for (const socket of silent) socket.destroy()
       // Connections whose last answer goes out during the closing would be kept for another request.
       const idle = setInterval(() => server.closeIdleConnections(), 20)
       await root.close().finally(() => {
