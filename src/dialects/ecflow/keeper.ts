@@ -85,7 +85,7 @@ export class Keeper {
       }
       const text = pieces.join('')
       readImage(living.root, text)
-      suites.set(record.id, keptImage(text))
+      suites.set(record.id, keptImage(text.length, pieces.length))
     }
     for await (const record of every(records, { collection: changeCollection, order: 'id' })) {
       const kept = suites.get(record.parent ?? '')
@@ -190,7 +190,7 @@ export class Keeper {
       return
     }
     if (change.type === 'image' || !kept) {
-      this.#writeImage(tx, suite, change.type === 'image' ? change.text : imageOfSuite(living, suite))
+      this.#writeImage(tx, suite, change.type === 'image' ? change.pieces : imageOfSuite(living, suite))
       return
     }
     const text = JSON.stringify(change.changes)
@@ -205,18 +205,20 @@ export class Keeper {
     tx.record({ put: { collection: changeCollection, id, parent: suite, body: { text } } })
   }
 
-  #writeImage(tx: Tx, suite: string, text: string): void {
+  #writeImage(tx: Tx, suite: string, printed: readonly string[]): void {
     const before = this.#suites.get(suite)
-    const kept = keptImage(text)
+    const pieces = gather(printed)
+    const imageBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     this.#dropChanges(tx, before)
-    this.#suites.set(suite, kept)
-    const piece = (index: number) => text.slice(index * pieceLength, (index + 1) * pieceLength)
-    tx.record({ put: { collection: imageCollection, id: suite, body: { text: piece(0) } } })
-    for (let index = 1; index < kept.pieceCount; index++) {
-      const id = pieceId(suite, index)
-      tx.record({ put: { collection: pieceCollection, id, parent: suite, body: { text: piece(index) } } })
-    }
-    dropPieces(tx, suite, { from: kept.pieceCount, to: before?.pieceCount ?? 0 })
+    this.#suites.set(suite, keptImage(imageBytes, pieces.length))
+    pieces.forEach((text, index) => {
+      if (index === 0) tx.record({ put: { collection: imageCollection, id: suite, body: { text } } })
+      else {
+        const id = pieceId(suite, index)
+        tx.record({ put: { collection: pieceCollection, id, parent: suite, body: { text } } })
+      }
+    })
+    dropPieces(tx, suite, { from: pieces.length, to: before?.pieceCount ?? 0 })
   }
 
   #dropChanges(tx: Tx, kept: KeptSuite | undefined): void {
@@ -230,9 +232,25 @@ export class Keeper {
   }
 }
 
-function keptImage(text: string): KeptSuite {
-  const pieceCount = Math.max(1, Math.ceil(text.length / pieceLength))
-  return { imageBytes: text.length, pieceCount, changeBytes: 0, changeIds: [] }
+/** Joins what was printed to pieces of about the stored length. */
+function gather(printed: readonly string[]): string[] {
+  const pieces: string[] = []
+  let open: string[] = []
+  let length = 0
+  for (const text of printed) {
+    open.push(text)
+    length += text.length
+    if (length < pieceLength) continue
+    pieces.push(open.join(''))
+    open = []
+    length = 0
+  }
+  if (open.length > 0 || pieces.length === 0) pieces.push(open.join(''))
+  return pieces
+}
+
+function keptImage(imageBytes: number, pieceCount: number): KeptSuite {
+  return { imageBytes, pieceCount, changeBytes: 0, changeIds: [] }
 }
 
 function pieceId(suite: string, index: number): string {

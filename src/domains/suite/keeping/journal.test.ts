@@ -108,7 +108,7 @@ test('what is read back after any commands is what was there, however often it w
           if (change.type === 'gone') images.delete(change.suite)
           else if (change.type === 'image') {
             images.delete(change.suite)
-            images.set(change.suite, { text: change.text, changes: [] })
+            images.set(change.suite, { text: change.pieces.join(''), changes: [] })
           } else images.get(change.suite)!.changes.push([...change.changes])
         }
       }

@@ -2,7 +2,7 @@
 // of small changes. Changes are images of what is now, never commands to be carried out again.
 
 import { parseDefinition } from '../language/parse-definition.ts'
-import { printAlone, printPersisted } from '../language/print-definition.ts'
+import { printAlone, printPersisted, printPersistedPieces } from '../language/print-definition.ts'
 import { isAttached, type Living, type ServerState } from '../planner/living.ts'
 import { findNode } from '../tree/find.ts'
 import type { Node } from '../tree/node.ts'
@@ -17,7 +17,7 @@ export type Change =
 
 /** What became of one suite in a turn. */
 export type SuiteChange =
-  | { readonly type: 'image'; readonly suite: string; readonly text: string }
+  | { readonly type: 'image'; readonly suite: string; readonly pieces: readonly string[] }
   | { readonly type: 'changes'; readonly suite: string; readonly changes: readonly Change[] }
   | { readonly type: 'gone'; readonly suite: string }
 
@@ -93,13 +93,13 @@ function isBelow(node: Node, tops: ReadonlySet<Node>): boolean {
 
 function showSuite(living: Living, suite: string, changes: Change[] | 'image' | 'gone'): SuiteChange {
   if (changes === 'gone') return { type: 'gone', suite }
-  if (changes === 'image') return { type: 'image', suite, text: imageOfSuite(living, suite) }
+  if (changes === 'image') return { type: 'image', suite, pieces: imageOfSuite(living, suite) }
   return { type: 'changes', suite, changes }
 }
 
-/** A whole suite with all states. */
-export function imageOfSuite(living: Living, suite: string): string {
-  return printPersisted([living.root.child(suite)!])
+/** A whole suite with all states, in pieces that follow each other. */
+export function imageOfSuite(living: Living, suite: string): string[] {
+  return printPersistedPieces([living.root.child(suite)!])
 }
 
 export function imageOfServer(living: Living): ServerImage {

@@ -42,9 +42,16 @@ export function printDefinition(node: Node): string {
 
 /** The same with states in comments, to be read back by `parseDefinition`. */
 export function printPersisted(nodes: readonly Node[]): string {
+  return printPersistedPieces(nodes).join('')
+}
+
+/** The same in pieces that follow each other: large suites need not be one string. */
+export function printPersistedPieces(nodes: readonly Node[]): string[] {
   const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true }
   for (const node of nodes) printNode(printer, node, 0)
-  return finish(printer)
+  printer.lines.push('')
+  printer.pieces.push(printer.lines.join('\n'))
+  return printer.pieces
 }
 
 /** One node with its attributes and states, and nothing of what is below it. */
