@@ -80,13 +80,11 @@ function cleanOutputs(task: Task, result: unknown): Map<string, unknown> {
   if (task.outputs.length === 0) return cleaned
   const given =
     result instanceof ParameterCollection ? result.values : new Map([[task.outputs[0]!.name, result]])
-  for (const parameter of task.outputs) {
-    if (given.has(parameter.name) && given.get(parameter.name) !== undefined)
-      cleaned.set(parameter.name, cleanValue(parameter, given.get(parameter.name)))
-  }
-  for (const name of given.keys()) {
-    if (!task.outputs.some(parameter => parameter.name === name))
-      throw new TypeError(`Unrecognized parameter: ${name}`)
+  // In the order in which the task set them.
+  for (const [name, value] of given) {
+    const parameter = task.outputs.find(own => own.name === name)
+    if (!parameter) throw new TypeError(`Unrecognized parameter: ${name}`)
+    if (value !== undefined) cleaned.set(name, cleanValue(parameter, value))
   }
   return cleaned
 }

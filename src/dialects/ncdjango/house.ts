@@ -1,0 +1,20 @@
+// What every route of this dialect works with.
+
+import type { RegisteredJob } from '../../domains/raster/tasks/registration.ts'
+import type { Kit } from '../dialect.ts'
+import type { Painters } from './maps/painters.ts'
+import type { TileCache } from './maps/tile-cache.ts'
+import type { ServiceShelf } from './service-shelf.ts'
+import type { NcdjangoSettings } from './settings.ts'
+
+export interface House {
+  readonly kit: Kit
+  readonly settings: NcdjangoSettings
+  readonly jobs: ReadonlyMap<string, RegisteredJob>
+  readonly shelf: ServiceShelf
+  readonly painters: Painters
+  readonly tiles: TileCache
+}
+
+export const dialectName = 'ncdjango'
+export const jobKind = 'ncdjango.job'

@@ -1,0 +1,95 @@
+// The dialect's section of the configuration: our names, and the original's (NC_…), which may also be environment
+// variables. What is not known is named in the log.
+
+import { isAbsolute, resolve } from 'node:path'
+import { isObject, type Json } from '../../core/json.ts'
+import type { JobSources } from '../../domains/raster/tasks/registration.ts'
+
+export interface NcdjangoSettings {
+  readonly sources: JobSources
+  /** Temporary services older than this are deleted. */
+  readonly serviceAgeMs: number
+  /** How often that is looked after; 0 = never by itself. */
+  readonly cleanupMs: number
+  readonly cellsShownMax: number
+  readonly uniqueValuesMax: number
+  readonly hasBestFitTime: boolean
+  /** Jobs at the same time; as many as the executor has threads unless said. */
+  readonly concurrentJobs: number | undefined
+  readonly renderThreads: number | undefined
+  readonly tileCacheBytes: number
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly unknown: readonly string[]
+}
+
+const names: Readonly<Record<string, string>> = {
+  jobs: 'NC_REGISTERED_JOBS',
+  maxTemporaryServiceAge: 'NC_MAX_TEMPORARY_SERVICE_AGE',
+  allowBestFitTimeIndex: 'NC_ALLOW_BEST_FIT_TIME_INDEX',
+  maxUniqueValues: 'NC_MAX_UNIQUE_VALUES',
+}
+const own = [
+  ...['enabled', 'demoJobs', 'cleanupInterval', 'cellsShown', 'concurrentJobs', 'renderThreads'],
+  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot'],
+]
+
+/** Reads the section; throws naming the setting that is wrong. */
+export function readSettings(
+  section: Json,
+  env: Readonly<Record<string, string | undefined>> = {},
+): NcdjangoSettings {
+  const given: Record<string, unknown> = isObject(section) ? section : {}
+  const value = (name: string): unknown => {
+    const theirs = names[name]
+    return given[name] ?? (theirs === undefined ? undefined : (given[theirs] ?? env[theirs]))
+  }
+  const number = (name: string, fallback: number): number => {
+    const found = value(name) ?? fallback
+    const read = typeof found === 'string' && found.trim() !== '' ? Number(found) : found
+    if (typeof read !== 'number' || !Number.isFinite(read) || read < 0)
+      throw new Error(`dialects.ncdjango.${name} must be a number of at least 0`)
+    return read
+  }
+  const count = (name: string): number | undefined => {
+    if (value(name) === undefined) return undefined
+    const read = number(name, 1)
+    if (!Number.isInteger(read) || read < 1)
+      throw new Error(`dialects.ncdjango.${name} must be a whole number of at least 1`)
+    return read
+  }
+  const flag = (name: string, fallback: boolean): boolean => {
+    const found = value(name) ?? fallback
+    if (found === 'true' || found === 'True' || found === true) return true
+    if (found === 'false' || found === 'False' || found === false) return false
+    throw new Error(`dialects.ncdjango.${name} must be true or false`)
+  }
+  const jobs = value('jobs')
+  if (jobs !== undefined && typeof jobs !== 'string' && !isObject(jobs))
+    throw new Error('dialects.ncdjango.jobs must be the path of a module or file, or an object')
+  const root = value('rasterRoot')
+  if (root !== undefined && typeof root !== 'string')
+    throw new Error('dialects.ncdjango.rasterRoot must be a path')
+  const proxies = value('trustedProxies') ?? []
+  if (!Array.isArray(proxies) || !proxies.every(item => typeof item === 'string'))
+    throw new Error('dialects.ncdjango.trustedProxies must be a list of addresses')
+  const known = new Set([...own, ...Object.keys(names), ...Object.values(names)])
+  return {
+    sources: {
+      jobs: jobs as JobSources['jobs'],
+      hasDemoJobs: flag('demoJobs', true),
+      folder: process.cwd(),
+      rasterRoot: root === undefined || isAbsolute(root) ? root : resolve(root),
+    },
+    serviceAgeMs: number('maxTemporaryServiceAge', 43_200) * 1000,
+    cleanupMs: number('cleanupInterval', 3600) * 1000,
+    cellsShownMax: number('cellsShown', 250_000),
+    uniqueValuesMax: number('maxUniqueValues', 100),
+    hasBestFitTime: flag('allowBestFitTimeIndex', true),
+    concurrentJobs: count('concurrentJobs'),
+    renderThreads: count('renderThreads'),
+    tileCacheBytes: number('tileCacheBytes', 64 * 1024 * 1024),
+    trustedProxies: proxies as string[],
+    unknown: Object.keys(given).filter(name => !known.has(name)),
+  }
+}
