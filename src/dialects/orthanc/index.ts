@@ -36,21 +36,19 @@ const claims = [
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
+// Built, the module has another ending.
+const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const makeArchive = {
+  url: new URL(`../../domains/dicom/archive/make-archive.${ending}`, import.meta.url).href,
+  export: 'makeArchive',
+}
+
 export const orthanc: Dialect = {
   name: 'orthanc',
   claims,
   // Its jobs are work of ours on its own files, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit', 'operate', 'administer'] },
-  work: {
-    'dicom.archive': {
-      url: new URL('../../domains/dicom/archive/make-archive.ts', import.meta.url).href,
-      export: 'makeArchive',
-    },
-    'dicom.media': {
-      url: new URL('../../domains/dicom/archive/make-archive.ts', import.meta.url).href,
-      export: 'makeArchive',
-    },
-  },
+  work: { 'dicom.archive': makeArchive, 'dicom.media': makeArchive },
   pools: section => {
     const { concurrentJobs } = readSettings(section)
     return { orthanc: concurrentJobs === 0 ? {} : { slots: concurrentJobs } }
@@ -143,7 +141,6 @@ function addRoutes(scope: FastifyInstance, house: House, router: Router<Handler>
     }
     return reply
   }
-  scope.addHook('onRoute', () => {})
   for (const path of claims) {
     for (const url of [path, `${path}/`, `${path}/*`])
       scope.route({ method: methods as Method[], url, handler })

@@ -9,7 +9,9 @@ const asideFrom = 200_000
 /** As decodeImage, without blocking the caller's thread for long. */
 export async function decodeAside(mediaType: string, bytes: Uint8Array): Promise<Pixels> {
   if (imageSize(mediaType, bytes) < asideFrom) return decodeImage(mediaType, bytes)
-  const worker = new Worker(new URL('./decode-worker.ts', import.meta.url), {
+  // Built, the file beside this one has another ending.
+  const file = import.meta.url.endsWith('.ts') ? './decode-worker.ts' : './decode-worker.js'
+  const worker = new Worker(new URL(file, import.meta.url), {
     workerData: { mediaType, bytes },
   })
   try {
