@@ -379,6 +379,17 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     expect((await ask('gina', 'GET', '/api/v1/jobs?completed=true&num=7')).body).toHaveLength(7)
   })
 
+  test('a long stream is sent whole, and from any offset', async () => {
+    const id = await submit('frank', 'jobs', {
+      resources,
+      tasks: [task('/bin/sh -c "yes 0123456789abcde | head -n 300000"')],
+    })
+    await ended('frank', 'jobs', id)
+    expect((await stdout('frank', id)).length).toBe(4_800_000)
+    const tail = await ask('frank', 'GET', `/api/v1/jobs/${id}/stdout?node=0&offset=${4_800_000 - 20}`)
+    expect(tail.text).toBe('cde\n0123456789abcde\n')
+  })
+
   test('job names with slashes and factories of the same names are told apart', async () => {
     const id = await submit('gina', 'workflows', {
       name: 'w',

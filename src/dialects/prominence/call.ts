@@ -1,6 +1,7 @@
 // How a route is written here: one handler per method of a path, under both base paths, with the caller recognised
 // and the query read.
 
+import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Json } from '../../core/json.ts'
 import type { Principal } from '../../core/principal.ts'
@@ -63,8 +64,9 @@ export function send({ reply }: Call, value: unknown, status = 200): FastifyRepl
 }
 
 /** Answers with text that every client decodes as UTF-8. */
-export function sendText({ reply }: Call, bytes: Uint8Array): FastifyReply {
-  return reply.header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(bytes))
+export function sendText({ reply }: Call, text: Uint8Array | Readable): FastifyReply {
+  reply.header('content-type', 'text/plain; charset=utf-8')
+  return reply.send(text instanceof Uint8Array ? Buffer.from(text) : text)
 }
 
 /** The body as bytes; refuses as `too-large` while it is still coming in. */

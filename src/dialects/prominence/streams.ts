@@ -1,5 +1,6 @@
 // What jobs print: the streams of all attempts of a job, one after another, from a byte offset.
 
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
@@ -12,9 +13,7 @@ import { readInteger } from './query.ts'
 
 type StreamName = 'stdout' | 'stderr'
 
-/** How much of a stream one answer has at most; clients ask again from where they are. */
-const answerBytesMax = 64 * 1024 * 1024
-const readBytesMax = 4 * 1024 * 1024
+const readBytesMax = 1024 * 1024
 
 /** Serves the streams of jobs, and of jobs of workflows by their names. */
 export function streamRoutes(app: FastifyInstance, parts: Parts): void {
@@ -70,29 +69,49 @@ async function answer(
   const offset = readInteger(call.query.get('offset') ?? '0', 'offset')
   const nodes = (await parts.specs.job(job))?.document.resources.nodes ?? 1
   if (node < 0 || node >= nodes) refuse('bad-field', `${stream} does not exist`)
-  const bytes = await readStream(parts, job, stream === 'stdout' ? 'out' : 'err', Math.max(0, offset))
-  return sendText(call, bytes)
+  return sendPieces(call, readStream(parts, job, stream === 'stdout' ? 'out' : 'err', Math.max(0, offset)))
 }
 
-/** The bytes of a stream over all attempts, from an offset. */
-async function readStream({ kit }: Parts, job: Job, stream: 'out' | 'err', offset: number): Promise<Buffer> {
-  const executor = kit.engine.executors.get(job.executor)
-  const chunks: Uint8Array[] = []
-  let room = answerBytesMax
-  let skip = offset
-  for (let attempt = 1; attempt <= job.attempts && executor !== undefined && room > 0; attempt++) {
-    const id = attemptIdOf(job.id, attempt)
-    for (;;) {
-      const chunk = await executor.read(id, stream, skip, Math.min(room, readBytesMax))
-      if (chunk === undefined || chunk.bytes.length === 0) {
-        skip = Math.max(0, skip - (chunk?.sizeBytes ?? 0))
-        break
-      }
-      chunks.push(chunk.bytes)
-      room -= chunk.bytes.length
-      skip += chunk.bytes.length
-      if (room === 0) break
-    }
+/** What fits one piece goes out with its length, more of it as it is read. */
+async function sendPieces(call: Call, pieces: AsyncGenerator<Uint8Array>): Promise<unknown> {
+  const first = await pieces.next()
+  if (first.done || first.value.length < readBytesMax) {
+    const second = first.done ? first : await pieces.next()
+    if (second.done) return sendText(call, first.value ?? new Uint8Array())
+    return sendText(call, Readable.from(chained([first.value as Uint8Array, second.value], pieces)))
   }
-  return Buffer.concat(chunks)
+  return sendText(call, Readable.from(chained([first.value], pieces)))
+}
+
+async function* chained(
+  held: readonly Uint8Array[],
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  for (const piece of held) yield Buffer.from(piece)
+  for await (const piece of rest) yield Buffer.from(piece)
+}
+
+/** A stream over all attempts, from an offset, up to where each attempt's ended when it was looked at. */
+async function* readStream(
+  { kit }: Parts,
+  job: Job,
+  stream: 'out' | 'err',
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  const executor = kit.engine.executors.get(job.executor)
+  let skip = offset
+  for (let attempt = 1; attempt <= job.attempts && executor !== undefined; attempt++) {
+    const id = attemptIdOf(job.id, attempt)
+    const first = await executor.read(id, stream, skip, readBytesMax)
+    const end = first?.sizeBytes ?? 0
+    if (first !== undefined && first.bytes.length > 0) yield first.bytes
+    // One that is still written to would never end otherwise.
+    for (let at = skip + (first?.bytes.length ?? 0); at < end; ) {
+      const chunk = await executor.read(id, stream, at, Math.min(readBytesMax, end - at))
+      if (chunk === undefined || chunk.bytes.length === 0) break
+      yield chunk.bytes
+      at += chunk.bytes.length
+    }
+    skip = Math.max(0, skip - end)
+  }
 }
