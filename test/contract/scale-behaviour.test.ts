@@ -249,6 +249,7 @@ describe('reprocessing', () => {
     expect([answer.status, answer.body]).toEqual([202, ''])
     const made = await until(Number(answer.headers.get('location')!.split('/').at(-2)), isComplete)
     expect([made.superseded_recipe.id, made.jobs_total, made.jobs_completed]).toEqual([old.id, 3, 3])
+    expect(made.why).toEqual((dry.body as Body).plan)
     expect(made.details.nodes.lone.node_type.job_id).toBe(old.details.nodes.lone.node_type.job_id)
     const [before, after] = [
       await recipe(old.details.nodes.in.node_type.recipe_id),

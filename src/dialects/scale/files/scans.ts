@@ -167,8 +167,10 @@ export class Scans {
         seen: number
         files: FoundFile[]
       }
-      for (let at = 0; at < found.files.length; at += chunkSize)
-        await this.#registerSome(scan, row, found.files.slice(at, at + chunkSize))
+      const told = await this.#toldPaths(scan)
+      const left = found.files.filter(file => !told.has(file.path))
+      for (let at = 0; at < left.length; at += chunkSize)
+        await this.#registerSome(scan, row, left.slice(at, at + chunkSize))
       await this.#world.commit(tx =>
         tx.record(putScan({ ...scan, fileCount: found.seen, isRegistered: true, modifiedAt: tx.now })),
       )
@@ -176,7 +178,7 @@ export class Scans {
   }
 
   async #registerSome(scan: Scan, row: JobRow, files: readonly FoundFile[]): Promise<void> {
-    const { catalog, kit } = this.#world
+    const { catalog } = this.#world
     const rules = rulesOf(scan)
     const source = catalog.workspaceNamed(String(scan.configuration['workspace']))!
     const placed = files.map(file => {
@@ -187,15 +189,10 @@ export class Scans {
       return { file, rule, workspace, path, place: `${workspace.id} ${path}` }
     })
     const known = await this.#knownPlaces(placed.map(({ place }) => place))
-    const told = new Set<string>()
-    const query = { collection: ingestCollection, parent: String(scan.id), limit: 1_000_000 }
-    for (const record of (await kit.records.list(query)).items)
-      told.add((record.body as unknown as Ingest).filePath)
     const fresh: FileEntry[] = await this.#world.commit(tx => {
       const { now } = tx
       const made: FileEntry[] = []
       for (const { file, rule, workspace, path, place } of placed) {
-        if (told.has(file.path)) continue
         const isDuplicate = known.has(place)
         const mediaType = guessMediaType(file.name)
         const dataTypes = rule.data_types ?? []
@@ -236,6 +233,24 @@ export class Scans {
       return made
     })
     await this.#queueRecipes(scan, fresh, row)
+  }
+
+  /** What an earlier registration, cut short, had told already. */
+  async #toldPaths(scan: Scan): Promise<Set<string>> {
+    const told = new Set<string>()
+    let after: string | undefined
+    do {
+      const query = {
+        collection: ingestCollection,
+        parent: String(scan.id),
+        limit: 1000,
+        ...(after && { after }),
+      }
+      const page = await this.#world.kit.records.list(query)
+      for (const record of page.items) told.add((record.body as unknown as Ingest).filePath)
+      after = page.next
+    } while (after)
+    return told
   }
 
   async #knownPlaces(places: readonly string[]): Promise<Set<string>> {

@@ -12,7 +12,7 @@ import { demandReprocessable, queueRecipe, reprocess } from '../instances/queue.
 import type { RecipeRow } from '../instances/rows.ts'
 import type { Cause } from '../instances/start-recipe.ts'
 import { showFile } from '../shapes/files.ts'
-import { inputOfRecipe, recordOf, showNewRecipe, showRecipe, showRecipeDetails } from '../shapes/recipes.ts'
+import { inputOfRecipe, showNewRecipe, showRecipe, showRecipeDetails } from '../shapes/recipes.ts'
 import { answerError, notFound } from '../web/answer-error.ts'
 import { pageOf, pageOfWindow, readPage } from '../web/page.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'
@@ -124,9 +124,4 @@ function recipeOf(world: World, call: Call): RecipeRow {
   const row = world.instances.recipes.get(pathNumber(call, 'id'))
   if (!row?.isVisible) throw notFound()
   return row
-}
-
-/** Why the nodes of a reprocessed recipe were run anew or taken over; absent for others. */
-export async function whyOf(row: RecipeRow, world: World): Promise<JsonObject | undefined> {
-  return (await recordOf(row, world))?.why
 }

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os'
 import type { Attempt } from '../../../core/job.ts'
 import type { Json, JsonObject } from '../../../core/json.ts'
-import { emptyData, showData } from '../../../domains/recipe/data.ts'
+import { type Data, emptyData, showData } from '../../../domains/recipe/data.ts'
 import { showConfiguration } from '../../../domains/recipe/seed/configuration.ts'
 import { mebibytes } from '../../../domains/recipe/seed/resources.ts'
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
@@ -97,14 +97,10 @@ async function failureText(row: JobRow, world: World): Promise<string | null> {
 }
 
 interface InputFacts {
-  readonly data: ReturnType<typeof emptyDataOf>
+  readonly data: Data
   readonly names: JsonObject
   readonly bytes: number | null
   readonly source: JsonObject
-}
-
-function emptyDataOf(): typeof emptyData {
-  return emptyData
 }
 
 // A job that was never queued has no input yet, as far as clients are told.

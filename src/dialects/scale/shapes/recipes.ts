@@ -90,6 +90,8 @@ export async function showRecipeDetails(row: RecipeRow, world: World): Promise<J
     superseded_recipe: replaced ? showRecipeBase(replaced, world) : null,
     superseded_by_recipe: by ? showRecipeBase(by, world) : null,
     input: showData(await inputOfRecipe(row, world)),
+    // Ours: for a recipe that replaced another, why each of its nodes ran anew or was taken over.
+    ...(record?.why && row.id === row.root && { why: record.why }),
     details: { nodes: await showNodes(row, world) },
     job_types: [...jobTypes.values()].map(showJobTypeBase),
     sub_recipe_types: [...recipeTypes.values()].map(showRecipeTypeBase),
