@@ -1,7 +1,7 @@
 // The HTTP server that carries the dialects: one Fastify, each dialect in a scope of its own (parsers, errors, 404
 // and 405 answers), with Fastify's defaults that old APIs contradict undone once, here.
 
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import {
