@@ -110,6 +110,12 @@ describe('ecflow_client of ours', () => {
     const { json } = await server.ask('GET', '/v1/suites/c/bad/attributes?filter=variables[0]')
     expect(json).toEqual({ name: 'V', value: 'some value', const: false })
     await client('--alter=delete', 'variable', 'V', '/c/bad')
+    await client('--order=/c/bad', 'top')
+    expect(Object.keys((await server.ask('GET', '/v1/suites/c/tree')).json.c)).toEqual([
+      'bad',
+      'good',
+      'other',
+    ])
     await client('--shutdown=yes')
     expect((await server.ask('GET', '/v1/server/status?filter=status')).json).toBe('SHUTDOWN')
     await client('--restart')

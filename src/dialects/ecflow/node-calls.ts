@@ -11,7 +11,7 @@ import {
   changeAttribute,
   deleteAttribute,
 } from '../../domains/suite/planner/edit-attributes.ts'
-import { deleteNode, loadSuites, putChild } from '../../domains/suite/planner/edit-tree.ts'
+import { deleteNode, loadSuites, orderNode, orders, putChild } from '../../domains/suite/planner/edit-tree.ts'
 import type { Living } from '../../domains/suite/planner/living.ts'
 import {
   archiveNode,
@@ -198,7 +198,14 @@ function readCommand(
       const value = needText(body, 'defstatus_value')
       return living => setDefaultState(living, path, value)
     }
-    // Ours: the original has these two on the command line only.
+    // Ours: the original has these on the command line only.
+    case 'order': {
+      const value = needText(body, 'order_value')
+      const order = orders.find(it => it === value)
+      if (!order)
+        refuse('bad-field', `order_value: expected one of ${orders.join(', ')}`, { field: 'order_value' })
+      return living => orderNode(living, path, order)
+    }
     case 'kill':
       return living => killNode(living, path)
     case 'free_dep':
@@ -208,7 +215,7 @@ function readCommand(
   if (state === undefined) {
     refuse(
       'bad-field',
-      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, kill, free_dep`,
+      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, free_dep`,
       { field: 'action' },
     )
   }
@@ -228,6 +235,7 @@ function counterOf(action: string): string {
     defstatus: 'alter_cmd',
     kill: 'node_kill',
     free_dep: 'free_dep',
+    order: 'order_node',
   }
   return names[action] ?? 'force'
 }

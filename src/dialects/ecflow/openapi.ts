@@ -160,6 +160,7 @@ const bodies: Readonly<Record<string, Shape>> = {
       action: text,
       recursive: flag,
       defstatus_value: text,
+      order_value: text,
       ECF_NAME: text,
       ECF_PASS: text,
       ECF_RID: scalar,

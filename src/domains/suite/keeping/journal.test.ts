@@ -5,7 +5,7 @@ import { parseDefinition } from '../language/parse-definition.ts'
 import { printPersisted } from '../language/print-definition.ts'
 import { childCommand } from '../planner/child-commands.ts'
 import { addAttribute, changeAttribute, deleteAttribute } from '../planner/edit-attributes.ts'
-import { deleteNode, loadSuites, putChild, setServerVariable } from '../planner/edit-tree.ts'
+import { deleteNode, loadSuites, orderNode, putChild, setServerVariable } from '../planner/edit-tree.ts'
 import { Living } from '../planner/living.ts'
 import { runPass } from '../planner/pass.ts'
 import { tickMinute } from '../planner/tick.ts'
@@ -82,6 +82,9 @@ const commands: readonly ((living: Living, pick: (count: number) => number) => v
   living => deleteNode(living, '/t', { force: true }),
   living => loadSuites(living, parseDefinition('suite t\n task e\n'), { allowMissing: false, localMinute }),
   living => beginSuite(living, '/t', localMinute),
+  living => orderNode(living, '/s/f/a', 'bottom'),
+  living => orderNode(living, '/s/g', 'up'),
+  (living, pick) => orderNode(living, '/s/f', pick(2) === 0 ? 'alpha' : 'order'),
 ]
 
 function report(

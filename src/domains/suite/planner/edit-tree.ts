@@ -130,3 +130,34 @@ export function removeNode(living: Living, node: Node): void {
   living.ordersStale = true
   recomputeFrom(living, parent)
 }
+
+/** Where a node may be moved among its siblings; `alpha` and `order` sort all of them, up and down the alphabet. */
+export const orders = ['top', 'bottom', 'up', 'down', 'alpha', 'order'] as const
+export type Order = (typeof orders)[number]
+
+/** Moves a node among its siblings: what comes first is looked at first. Ours: the original has it on the command line only. */
+export function orderNode(living: Living, path: string, order: Order): void {
+  const node = demandNode(living, path)
+  const parent = node.parent!
+  if (node.kind === 'suite') refuse('illegal-move', 'Suites stay in the order in which they were loaded')
+  const siblings = parent.children!
+  if (order === 'alpha' || order === 'order') {
+    const sign = order === 'alpha' ? 1 : -1
+    const sorted = [...siblings].sort((one, other) => (one.name < other.name ? -sign : sign))
+    for (const child of sorted) {
+      parent.remove(child)
+      parent.add(child)
+      living.structure.push({ type: 'put', node: child })
+    }
+  } else {
+    const at = siblings.indexOf(node)
+    const last = siblings.length - 1
+    const to = { top: 0, bottom: last, up: Math.max(0, at - 1), down: Math.min(last, at + 1) }[order]
+    if (to === at) return
+    parent.remove(node)
+    parent.insert(node, to)
+    living.structure.push({ type: 'put', node })
+  }
+  living.ordersStale = true
+  living.setFlag(node, 'message', true)
+}
