@@ -276,6 +276,20 @@ describe('reprocessing', () => {
     expect((await recipe(old.id)).is_superseded).toBe(false)
   })
 
+  test('of a recipe that still runs cancels what is left of it, and runs that anew', async () => {
+    const typeId = await recipeType('Restless', { quick: job('noop'), nap: job('sleeper') })
+    const id = await queue(typeId)
+    const running = await until(id, body => body.jobs_running === 1 && body.jobs_completed === 1)
+    const answer = await ask(server, 'POST', `/v6/recipes/${id}/reprocess/`, { forced_nodes: { all: false } })
+    expect(answer.status).toBe(202)
+    const old = await until(id, body => body.jobs_canceled === 1)
+    expect([old.is_superseded, statuses(old)]).toEqual([true, { quick: 'COMPLETED', nap: 'CANCELED' }])
+    const made = await until(old.superseded_by_recipe.id, body => body.jobs_running === 1)
+    expect(made.details.nodes.quick.node_type.job_id).toBe(running.details.nodes.quick.node_type.job_id)
+    expect(made.details.nodes.nap.node_type.job_id).not.toBe(running.details.nodes.nap.node_type.job_id)
+    await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [made.id] })
+  })
+
   test('the diff of any two revisions has an address of its own', async () => {
     await recipeType('Compared', { a: job('noop') })
     await ask(server, 'PATCH', '/v6/recipe-types/compared/', {

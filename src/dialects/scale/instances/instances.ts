@@ -183,8 +183,10 @@ export class Instances {
     const moved = new Set<JobRow>()
     const touched = new Map<number, number>()
     const ended = new Map<number, number>()
+    const gone: number[] = []
     for (const event of events) {
       if (event.subject === 'flow') {
+        if (event.type === 'cancelled') gone.push(event.n)
         if (event.type !== 'succeeded') continue
         ended.set(event.n, event.at)
         if (this.#expected > 0 && !this.flows.has(event.n)) this.#endedEarly.set(event.n, event.at)
@@ -216,6 +218,8 @@ export class Instances {
       this.flows.delete(n)
       endedFlows.push(flow)
     }
+    // A recipe that was replaced before it was complete: nothing of it will move any more.
+    for (const n of gone) this.flows.delete(n)
     return { completed, begun, failed, moved: [...moved], ended: endedFlows }
   }
 

@@ -19,16 +19,16 @@ export async function cancelJobs(world: World, rows: readonly JobRow[]): Promise
       waiting.push(row)
     else running.push(row)
   }
+  const done: JobRow[] = []
   if (waiting.length + running.length > 0)
     await world.commit(tx => {
-      for (const row of waiting) holdCanceled(tx, row)
-      for (const row of running)
-        tx.cancel(row.mainState === 'succeeded' ? row.post : row.main, { message: 'cancelled by a user' })
+      // The rows may be a moment behind the engine: what has begun since is stopped, what has ended stays as it ended.
+      for (const row of waiting) if (holdCanceled(tx, row) || stop(tx, row)) done.push(row)
+      for (const row of running) if (stop(tx, row)) done.push(row)
     })
-  for (const row of failed) await world.kit.engine.writeOff(row.postState === 'failed' ? row.post : row.main)
-  const { now, instances } = world
-  for (const row of [...waiting, ...running, ...failed])
-    if (row.status !== 'COMPLETED') instances.setCanceled(row, true, now)
+  for (const row of failed)
+    if ((await world.kit.engine.writeOff(row.postState === 'failed' ? row.post : row.main)).ok) done.push(row)
+  for (const row of done) if (row.status !== 'COMPLETED') world.instances.setCanceled(row, true, world.now)
 }
 
 /** Puts failed and cancelled jobs back: those that ran are queued again, those that never ran wait again. */
@@ -102,7 +102,13 @@ function isWaiting(row: JobRow): boolean {
 }
 
 // A waiting job is not ended but held: then it can go on waiting where it stands when it is wanted again.
-function holdCanceled(tx: Tx, row: JobRow): void {
-  tx.hold(row.main)
+function holdCanceled(tx: Tx, row: JobRow): boolean {
+  if (!tx.hold(row.main).ok) return false
   tx.note(row.main, { isCanceled: true })
+  return true
+}
+
+function stop(tx: Tx, row: JobRow): boolean {
+  const message = 'cancelled by a user'
+  return tx.cancel(row.main, { message }).ok || (row.post !== 0 && tx.cancel(row.post, { message }).ok)
 }

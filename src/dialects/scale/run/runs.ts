@@ -89,7 +89,9 @@ export class Runs {
   async specOf(row: Pick<JobRow, 'flow'>): Promise<RecipeSpec> {
     // Jobs of the server itself belong to no flow.
     if (row.flow === 0) return emptySpec
-    return (await this.#world.kit.engine.spec(row.flow)) as unknown as RecipeSpec
+    const spec = (await this.#world.kit.engine.spec(row.flow)) as unknown as RecipeSpec | null
+    // History may have been forgotten while rows of it are still shown.
+    return spec ?? emptySpec
   }
 
   /** The recipe's own input and every output that a set of sources needs. */
