@@ -188,6 +188,18 @@ describe('failure, cancel and requeue', () => {
     expect(statuses(ended)).toEqual({ nap: 'CANCELED', next: 'CANCELED', last: 'CANCELED' })
   })
 
+  test('a job that is requeued while it is still being stopped runs again', async () => {
+    const type = await jobType('stubborn', { command: `trap 'sleep 0.3; exit 1' TERM; sleep 600 & wait` })
+    const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body
+    await untilJob(made.id, body => body.status === 'RUNNING')
+    await ask(server, 'POST', '/v6/jobs/cancel/', { job_ids: [made.id] })
+    expect((await untilJob(made.id, () => true)).status).toBe('CANCELED')
+    await ask(server, 'POST', '/v6/jobs/requeue/', { job_ids: [made.id] })
+    const again = await untilJob(made.id, body => body.status === 'RUNNING' && body.num_exes === 2)
+    expect([again.status, again.num_exes]).toEqual(['RUNNING', 2])
+    await ask(server, 'POST', '/v6/jobs/cancel/', { job_ids: [made.id] })
+  })
+
   test('outputs that are missing fail the job with their error, and a requeue runs the program again', async () => {
     const flag = join(server.data, 'writes')
     const type = await jobType(

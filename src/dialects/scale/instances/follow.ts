@@ -8,11 +8,15 @@ import { sourceFactsOf } from '../files/file-entry.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
 import type { LiveFlow } from './instances.ts'
+import { requeueJobs } from './move-jobs.ts'
 import { putRecipeEnd, type RecipeRecord, recipeCollection } from './recipe-record.ts'
 import { executionCount, type JobRow, type RecipeRow } from './rows.ts'
 
 export class Follower {
   readonly #world: World
+
+  /** Jobs that are wanted again as soon as they have stopped, with their new priority. */
+  readonly #wanted = new Map<JobRow, number>()
 
   constructor(world: World) {
     this.#world = world
@@ -46,6 +50,11 @@ export class Follower {
     resumeBatches(this.#world)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
     this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
+  }
+
+  /** Queues a job again when the cancel that is under way has come through. */
+  requeueOnceStopped(row: JobRow, priority: number): void {
+    this.#wanted.set(row, priority)
   }
 
   /** Whether a job of this type may start as soon as it is ready. */
@@ -87,6 +96,11 @@ export class Follower {
   }
 
   #afterMove(row: JobRow): void {
+    const priority = this.#wanted.get(row)
+    if (priority !== undefined && (row.mainState === 'cancelled' || row.mainState === 'failed')) {
+      this.#wanted.delete(row)
+      this.#after(requeueJobs(this.#world, [row], priority))
+    }
     if (row.status === 'COMPLETED' && row.step === 'scan' && row.flow === 0)
       this.#after(this.#world.scans.register(row))
     if (row.status === 'COMPLETED' && row.post !== 0) this.#after(this.#world.files.outputOf(row.id))

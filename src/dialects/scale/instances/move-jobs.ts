@@ -54,7 +54,11 @@ async function requeue(world: World, row: JobRow, priority: number | undefined):
     await runAgain(world, row, rank)
   } else {
     const verdict = await engine.resubmit(row.main)
-    if (!verdict.ok) return
+    if (!verdict.ok) {
+      // A cancel was asked and is not there yet; the program may take its grace time to end.
+      if (row.isCanceled) world.follower.requeueOnceStopped(row, rank)
+      return
+    }
     await world.commit(tx => {
       tx.note(row.main, { maxTries, isCanceled: null })
       tx.rerank(row.main, rank)
