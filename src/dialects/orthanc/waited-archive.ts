@@ -54,6 +54,7 @@ export async function sendStreamed(
   }
   gone.signal.addEventListener('abort', cancel, { once: true })
   const ended = engine.settled(job.n, { signal: gone.signal })
+  ended.catch(() => {}) // Whoever needs the end hears of it below; a client that left needs nothing.
   try {
     const socket = await Promise.race([connected, ended.then(() => undefined)])
     if (!socket) throw failureOf(await ended)
