@@ -89,6 +89,7 @@ function compileTask(
   return {
     image: task.image,
     ...(stored === undefined ? {} : { imageBlob: stored.hash }),
+    ...(task.imagePullCredential === undefined ? {} : { credential: credentialOf(task.imagePullCredential) }),
     ...(argv.length === 0 ? {} : { argv }),
     // Singularity runs what it is told, udocker hands it to the entry point: contracts/prominence.md §3.2.
     entrypoint: argv.length > 0 && task.runtime === 'singularity' ? 'none' : 'image',
@@ -107,6 +108,10 @@ function compileTask(
     mounts,
     sidecar: task.type === 'sidecar',
   }
+}
+
+function credentialOf({ username, token }: NonNullable<TaskDocument['imagePullCredential']>): JsonObject {
+  return { username, token }
 }
 
 /** MPI tasks run under the image's mpirun; an app of a Singularity image is a script at a known place. */

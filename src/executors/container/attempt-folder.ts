@@ -125,6 +125,7 @@ export async function writeTaskFiles(dir: string, files: TaskFiles): Promise<voi
     ['args', files.args],
     ['env', files.env],
     ['pull.sh', files.pull],
+    ['config.json', files.login],
     ['stop.sh', files.stop],
   ]
   for (const [name, text] of all) {

@@ -56,6 +56,7 @@ function taskFiles(plan: TaskPlan, tools: CliTools): TaskFiles {
     run: script(`[ "$1" = 0 ] || ${clear}`, runLine(plan, tools)),
     env: [...plan.env].map(([name, value]) => `${name}=${value}\n`).join(''),
     pull: script(...pullLines(plan, tools)),
+    ...(plan.task.credential == null ? {} : { login: loginFile(plan.task.image, plan.task.credential) }),
     stop: script(clear),
   }
 }
@@ -85,13 +86,25 @@ function runLine(plan: TaskPlan, tools: CliTools): string {
   return `exec ${shellLine([tools.program, ...args])}`
 }
 
+/** Both clients read the same form: credentials by the registry's name. */
+function loginFile(image: string, { username, token }: { username: string; token: string }): string {
+  const [first = ''] = image.split('/')
+  const isHost = image.includes('/') && (/[.:]/.test(first) || first === 'localhost')
+  const auth = Buffer.from(`${username}:${token}`).toString('base64')
+  const names = isHost ? [first] : ['docker.io', 'https://index.docker.io/v1/']
+  return JSON.stringify({ auths: Object.fromEntries(names.map(name => [name, { auth }])) })
+}
+
 /** Leaves `image.status`: `cached` or `completed`, the image's id, and the milliseconds it took. */
 function pullLines(plan: TaskPlan, tools: CliTools): string[] {
   const image = shellWord(plan.task.image)
   const client = shellWord(tools.program)
   const status = shellWord(`${plan.dir}/image.status`)
   const look = `${client} image inspect --format '{{.Id}}' ${image} 2>/dev/null`
-  const pull = `${client} pull -q ${image} >/dev/null`
+  const login = plan.task.credential == null ? '' : shellWord(plan.dir)
+  const asks =
+    tools.name === 'podman' ? `pull -q --authfile ${login}/config.json` : `--config ${login} pull -q`
+  const pull = `${client} ${login === '' ? 'pull -q' : asks} ${image} >/dev/null`
   return [
     `if id=$(${look}); then echo "cached $id 0" >${status}; exit 0; fi`,
     ...(tools.pull === 'never'

@@ -224,6 +224,41 @@ test('docker is called with the same list, its own way of removing, and no secre
   }
 })
 
+test.each([
+  [
+    'podman',
+    'registry.example:5000/team/app:1',
+    ['registry.example:5000'],
+    'pull -q --authfile /d/config.json',
+  ],
+  ['docker', 'team/app', ['docker.io', 'https://index.docker.io/v1/'], '--config /d pull -q'],
+] as const)(
+  '%s shows a registry the credentials of a task by a file, never by its arguments',
+  async (name, image, hosts, asks) => {
+    const driver = cliDriver({ name, program: name, env: {}, pull: 'missing' })
+    const read = readSpec({ tasks: [{ image, credential: { username: 'u', token: 'hush' } }] })
+    if ('text' in read) throw new Error(read.text)
+    const files = await driver.files({
+      spec: read.spec,
+      task: read.spec.tasks[0] as TaskPlan['task'],
+      containerName: 'x',
+      dir: '/d',
+      scratchDir: '/s',
+      tmpDir: '/t',
+      env: new Map(),
+      mounts: [],
+      limits: { cpus: null, memoryBytes: null },
+      cgroup: null,
+      image: null,
+    })
+    const { auths } = JSON.parse(files.login ?? '') as { auths: Record<string, { auth: string }> }
+    assert.deepEqual(Object.keys(auths), hosts)
+    assert.equal(Buffer.from(Object.values(auths)[0]!.auth, 'base64').toString(), 'u:hush')
+    assert.ok(files.pull?.includes(asks), files.pull)
+    assert.ok(!`${files.run}${files.pull}`.includes('hush'))
+  },
+)
+
 test('a line break in a variable is refused where it cannot be passed', () => {
   const driver = cliDriver({ name: 'podman', program: 'podman', env: {}, pull: 'never' })
   const read = readSpec({ tasks: [{ image: 'a', env: { X: 'a\nb' } }] })

@@ -56,6 +56,8 @@ export interface TaskFiles {
   readonly env?: string
   /** Makes sure that the image is there; not zero when it cannot be had. */
   readonly pull?: string
+  /** What the client shows a registry. */
+  readonly login?: string
   /** Ends the container for good, also when nobody waits for it any more. */
   readonly stop?: string
 }

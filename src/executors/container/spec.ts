@@ -59,6 +59,8 @@ const taskShape = z.strictObject({
    * directory, because a task could put a link in the place of that and lead the next one's mount astray.
    */
   mergeInto: inner.refine(isPlainName, 'is not the name of a file').nullish(),
+  /** How to get at the image in its registry. */
+  credential: z.strictObject({ username: text.max(1024), token: text.max(65_536) }).nullish(),
   /** Runs in the background beside the ordinary tasks, and ends with the last of them. */
   sidecar: z.boolean().default(false),
 })

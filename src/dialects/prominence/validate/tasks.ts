@@ -1,7 +1,7 @@
 // The member `tasks` of a job.
 
 import { splitWords } from '../command-words.ts'
-import { atLeastOne, bad, has, isCount, listOr, objectOr, onlyKnown, staysBelow, textOr } from './bad.ts'
+import { atLeastOne, bad, has, isCount, listOr, objectOr, onlyKnown, textOr } from './bad.ts'
 
 const known = new Set([
   'image',
@@ -64,8 +64,11 @@ function checkTask(task: { [name: string]: unknown }, cpus: number | undefined):
   }
   if (has(task, 'workdir')) textOr(task['workdir'], 'workdir must be a string', 'workdir')
   if (has(task, 'imageSha256')) textOr(task['imageSha256'], 'imageSha256 must be a string', 'imageSha256')
-  if (has(task, 'stdout') && !staysBelow(textOr(task['stdout'], 'stdout must be a string', 'stdout')))
-    bad('stdout must be the name of a file below the home directory of the job', 'stdout')
+  if (has(task, 'stdout')) {
+    const name = textOr(task['stdout'], 'stdout must be a string', 'stdout')
+    if (name === '' || name === '.' || name === '..' || name.includes('/'))
+      bad('stdout must be the name of a file in the home directory of the job', 'stdout')
+  }
 }
 
 function checkCredential(task: { [name: string]: unknown }): void {
