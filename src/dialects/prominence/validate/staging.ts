@@ -37,8 +37,15 @@ function checkMountpoint(value: unknown): void {
   if (source === '' || source === '.' || source === '..' || source.includes('/'))
     bad('invalid source in mountpoint for artifact', 'mountpoint')
   if (!target.startsWith('/')) bad('the mountpoint for an artifact must be an absolute path', 'mountpoint')
-  if (target.split('/').includes('..') || target.includes(':') || /^\/+$/.test(target))
-    bad('invalid mountpoint for artifact', 'mountpoint')
+  if (!isMountable(target)) bad('invalid mountpoint for artifact', 'mountpoint')
+}
+
+/** Not the root, nothing that climbs, and nothing of what every task has anyway. */
+function isMountable(target: string): boolean {
+  const names = target.split('/').filter(name => name !== '' && name !== '.')
+  if (names.length === 0 || names.includes('..') || target.includes(':')) return false
+  if (['proc', 'dev', 'sys', 'tmp'].includes(names[0]!)) return false
+  return names[0] !== 'home' || (names.length > 1 && names[1] !== 'user')
 }
 
 function checkOutputs(job: { [name: string]: unknown }, member: 'outputFiles' | 'outputDirs'): void {
