@@ -25,4 +25,9 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// A reader that has seen enough (`switchyard logs 7 | head`) ends the command, and is no failure to shout about.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCodes.ok)
+})
 process.exitCode = await main(process.argv.slice(2))

@@ -39,6 +39,8 @@ export interface Client {
   ask(method: string, path: string, asking?: Asking): Promise<Answer>
   /** The JSON of a good answer; CommandFailed, with the server's own sentence, for any other. */
   json<T>(method: string, path: string, asking?: Asking): Promise<T>
+  /** An answer that is good; CommandFailed, with the server's own sentence, for any other. */
+  good(answer: Answer): Promise<Answer>
   /** The body of a good answer, as it comes. */
   stream(method: string, path: string, asking?: Asking): Promise<Answer>
 }
@@ -91,7 +93,10 @@ export async function makeClient(options: ClientOptions): Promise<Client> {
   }
 
   async function stream(method: string, path: string, asking?: Asking): Promise<Answer> {
-    const answer = await ask(method, path, asking)
+    return good(await ask(method, path, asking))
+  }
+
+  async function good(answer: Answer): Promise<Answer> {
     if (answer.status >= 200 && answer.status < 300) return answer
     throw refusedBy(answer.status, await textOf(answer.body), place)
   }
@@ -99,6 +104,7 @@ export async function makeClient(options: ClientOptions): Promise<Client> {
   return {
     url,
     ask,
+    good,
     stream,
     async json<T>(method: string, path: string, asking?: Asking) {
       const text = await textOf((await stream(method, path, asking)).body)

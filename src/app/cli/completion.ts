@@ -38,7 +38,7 @@ function wordsOf(command: Command, path = ''): Map<string, string[]> {
 const scripts: Readonly<Record<'bash' | 'zsh' | 'fish', (words: Words) => string>> = {
   bash: words => `# bash completion of switchyard
 _switchyard() {
-  local first=\${COMP_WORDS[1]} second=\${COMP_WORDS[2]} words
+  local first=\${COMP_WORDS[1]-} second=\${COMP_WORDS[2]-} words=
   [ "$COMP_CWORD" -gt 1 ] || first=
   [ "$COMP_CWORD" -gt 2 ] || second=
   case "$first $second" in

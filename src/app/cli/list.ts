@@ -3,9 +3,12 @@
 import type { Command } from 'commander'
 import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
 import { printTable } from './data-dir-option.ts'
+import { CommandFailed, exitCodes } from './failure.ts'
 import {
   flowPath,
+  harmless,
   jobPath,
+  listAll,
   type Page,
   printJson,
   ranFor,
@@ -52,7 +55,8 @@ export function add(program: Command): void {
 
 async function list(options: ListOptions): Promise<void> {
   const client = await makeClient(options)
-  const query = new URLSearchParams({ limit: options.limit })
+  const query = new URLSearchParams()
+  const enough = readLimit(options.limit)
   for (const name of ['state', 'dialect', 'owner', 'name'] as const) {
     const value = options[name]
     if (value !== undefined) query.set(name, value)
@@ -60,15 +64,15 @@ async function list(options: ListOptions): Promise<void> {
   for (const label of options.label ?? []) query.append('label', label)
   const now = Date.now()
   if (options.flows === true) {
-    const page = await client.json<Page<ShownFlow>>('GET', `/yard/v1/flows?${query}`)
-    if (options.json === true) return printJson(page.items)
+    const flows = await listAll<ShownFlow>(client, '/yard/v1/flows', query, enough)
+    if (options.json === true) return printJson(flows)
     return printTable(
       ['N', 'ID', 'DIALECT', 'NAME', 'STATE', 'DONE', 'STARTED', 'RAN'],
-      page.items.map(flow => [
+      flows.map(flow => [
         String(flow.n),
         flow.id,
         flow.dialect,
-        flow.name,
+        harmless(flow.name),
         flow.state,
         `${flow.progress.done}/${flow.progress.total}`,
         timeOf(flow.startedAt, now),
@@ -76,22 +80,28 @@ async function list(options: ListOptions): Promise<void> {
       ]),
     )
   }
-  const page = await client.json<Page<ShownJob>>('GET', `/yard/v1/jobs?${query}`)
-  if (options.json === true) return printJson(page.items)
+  const jobs = await listAll<ShownJob>(client, '/yard/v1/jobs', query, enough)
+  if (options.json === true) return printJson(jobs)
   printTable(
     ['N', 'ID', 'DIALECT', 'REF', 'KIND', 'NAME', 'STATE', 'STARTED', 'RAN'],
-    page.items.map(job => [
+    jobs.map(job => [
       String(job.n),
       job.id,
       job.dialect,
-      job.ref ?? '-',
-      job.kind,
-      job.name,
+      harmless(job.ref ?? '-'),
+      harmless(job.kind),
+      harmless(job.name),
       stateOf(job),
       timeOf(job.startedAt, now),
       ranFor(job, now),
     ]),
   )
+}
+
+function readLimit(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text))
+    throw new CommandFailed(`--limit ${text}: it is a number from 1`, exitCodes.usage)
+  return Number(text)
 }
 
 async function show(id: string, options: ClientOptions & { flow?: boolean; json?: boolean }): Promise<void> {
@@ -106,17 +116,18 @@ async function show(id: string, options: ClientOptions & { flow?: boolean; json?
 
 async function showFlow(client: Client, id: string, asJson: boolean): Promise<void> {
   const flow = await client.json<Record<string, unknown>>('GET', flowPath(id))
-  const nodes = await client.json<Page<{ key: string; state: string; job: number | null; runs: number }>>(
-    'GET',
+  const nodes = await listAll<{ key: string; state: string; job: number | null; runs: number }>(
+    client,
     `${flowPath(id)}/nodes`,
+    new URLSearchParams(),
   )
-  if (asJson) return printJson({ ...flow, nodes: nodes.items })
+  if (asJson) return printJson({ ...flow, nodes })
   printFacts(flow)
   process.stdout.write('\n')
   printTable(
     ['NODE', 'STATE', 'JOB', 'RUNS'],
-    nodes.items.map(node => [
-      node.key,
+    nodes.map(node => [
+      harmless(node.key),
       node.state,
       node.job === null ? '-' : String(node.job),
       String(node.runs),
@@ -134,5 +145,5 @@ function printFacts(facts: Record<string, unknown>): void {
 
 function shown(name: string, value: unknown): string {
   if (typeof value === 'number' && name.endsWith('At')) return new Date(value).toISOString()
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return harmless(typeof value === 'string' ? value : JSON.stringify(value))
 }

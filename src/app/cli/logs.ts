@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { type ClientOptions, makeClient, withClientOptions } from './client.ts'
+import { type Answer, type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
+import { CommandFailed, exitCodes } from './failure.ts'
 import { jobPath, type ShownJob } from './shown.ts'
 
 interface LogOptions extends ClientOptions {
@@ -29,21 +30,56 @@ export function add(program: Command): void {
 async function logs(id: string, options: LogOptions): Promise<void> {
   const client = await makeClient(options)
   const stream = options.err === true ? 'err' : 'out'
-  const attempt = options.attempt === undefined ? '' : `&attempt=${options.attempt}`
+  const only = options.attempt === undefined ? undefined : readAttempt(options.attempt)
+  let attempt = only
   let offset = 0
   for (;;) {
     // The state is read first: when it has ended, what is read afterwards is all there is.
     const job = await client.json<ShownJob>('GET', jobPath(id))
     const hasEnded = ['succeeded', 'failed', 'cancelled'].includes(job.state)
-    if (job.attempts > 0) {
-      const answer = await client.stream('GET', `${jobPath(id)}/logs/${stream}?offset=${offset}${attempt}`)
-      for await (const chunk of answer.body) {
-        offset += (chunk as Buffer).length
-        if (!process.stdout.write(chunk as Buffer))
-          await new Promise(resolve => process.stdout.once('drain', resolve))
-      }
+    const isFollowed = options.follow === true
+    attempt ??= job.attempts === 0 ? undefined : isFollowed && !hasEnded ? 1 : job.attempts
+    if (attempt !== undefined && (attempt <= job.attempts || !isFollowed)) {
+      const answer = await client.ask(
+        'GET',
+        `${jobPath(id)}/logs/${stream}?offset=${offset}&attempt=${attempt}`,
+      )
+      offset += await printed(client, answer, { mayBeAbsent: isFollowed && !hasEnded })
     }
-    if (options.follow !== true || hasEnded) return
+    if (!isFollowed) return
+    if (attempt !== undefined && attempt < job.attempts) {
+      // That attempt is over, and what was read afterwards is all of it.
+      if (only !== undefined) return
+      attempt++
+      offset = 0
+      continue
+    }
+    if (hasEnded) return
     await sleep(followMs)
   }
+}
+
+function readAttempt(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new CommandFailed(`--attempt ${text}: it is a number`, exitCodes.usage)
+  return Number(text)
+}
+
+/** Prints what came and says how much it was. An attempt that is only just starting may have no stream yet. */
+async function printed(
+  client: Client,
+  answer: Answer,
+  { mayBeAbsent }: { mayBeAbsent: boolean },
+): Promise<number> {
+  if (mayBeAbsent && answer.status === 404) {
+    answer.body.resume()
+    return 0
+  }
+  let bytes = 0
+  for await (const chunk of (await client.good(answer)).body) {
+    bytes += (chunk as Buffer).length
+    if (!process.stdout.write(chunk as Buffer))
+      await new Promise(resolve => process.stdout.once('drain', resolve))
+  }
+  return bytes
 }

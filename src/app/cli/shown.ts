@@ -46,6 +46,33 @@ export interface Page<T> {
   readonly next?: string
 }
 
+/** Up to `enough` items of a list: a page may be short, or have a bound, while there are more. */
+export async function listAll<T>(
+  client: Client,
+  path: string,
+  query: URLSearchParams,
+  enough = Number.POSITIVE_INFINITY,
+): Promise<T[]> {
+  const items: T[] = []
+  for (let after: string | undefined; items.length < enough; ) {
+    query.set('limit', String(Math.min(1_000, enough - items.length)))
+    if (after !== undefined) query.set('after', after)
+    const page = await client.json<Page<T>>('GET', `${path}?${query}`)
+    items.push(...page.items)
+    after = page.next
+    if (after === undefined) break
+  }
+  return items
+}
+
+/** Names are anybody's to choose, and a terminal obeys some characters: those are shown as escapes. */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, char => {
+    const code = char.codePointAt(0)!.toString(16)
+    return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\u{${code}}`
+  })
+}
+
 /** The path of a job by whatever people have at hand: its id, its place, or dialect:ref. */
 export function jobPath(key: string): string {
   return `/yard/v1/jobs/${encodeURIComponent(key)}`

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
 import { printTable } from './data-dir-option.ts'
-import { type Page, printJson, ranFor, type ShownJob, stateOf } from './shown.ts'
+import { harmless, type Page, printJson, ranFor, type ShownJob, stateOf } from './shown.ts'
 
 interface ShownPool {
   readonly name: string
@@ -66,7 +66,7 @@ function print({ pools, live }: Awaited<ReturnType<typeof look>>): void {
   printTable(
     ['POOL', 'LIVE', 'SLOTS', 'WAITING', 'CPUS', 'MEMORY'],
     pools.map(pool => [
-      pool.name,
+      harmless(pool.name),
       String(pool.slotsUsed),
       pool.slots === null ? '∞' : String(pool.slots),
       String(pool.ready),
@@ -80,9 +80,9 @@ function print({ pools, live }: Awaited<ReturnType<typeof look>>): void {
     live.map(job => [
       String(job.n),
       job.dialect,
-      job.kind,
-      job.name,
-      job.owner,
+      harmless(job.kind),
+      harmless(job.name),
+      harmless(job.owner),
       stateOf(job),
       ranFor(job, now),
     ]),
