@@ -39,7 +39,7 @@ check: setup ## Types, lint, unit and contract tests: under a minute
 sim: setup ## Plays simulated days: make sim SEED=42, or SEED=1 SEEDS=5000
 	@node test/simulation/main.ts --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1)
 
-bench: setup ## Measures beside real peers; bench/ installs them
+bench: build ## Measures beside real peers; bench/ installs them
 	@node scripts/system-packages.ts --for bench
 	cd bench && npm ci --no-fund --no-audit && node src/main.ts $(ONLY)
 

@@ -1,7 +1,7 @@
 // Servers that a benchmark starts and ends: ours, the bare limit, Redis. Each in a fresh folder, on a port of its own.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 
@@ -22,6 +22,12 @@ export interface RunningYard extends Running {
 }
 
 let count = 0
+
+/** Where the product's modules are: what was built, as `make bench` does, else the sources. */
+export function builtRoot(): string {
+  const built = join(root, 'dist')
+  return existsSync(join(built, 'app/main.js')) ? built : join(root, 'src')
+}
 
 /** A fresh folder of the benchmark's own. */
 export function freshDir(name: string): string {

@@ -34,19 +34,23 @@ export function rateFigure(
   }
 }
 
-/** A figure whose goal is a bound on a value. */
+/** A figure whose goal is a bound on a value; without a bound it is told for comparison only. */
 export function boundFigure(
   what: string,
   facts: { value: number; unit: string; atMost?: number; atLeast?: number; beside?: string },
 ): Figure {
-  const { value, unit, atMost, atLeast } = facts
+  const { value, unit, atMost = Number.POSITIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = facts
+  const bounds = [
+    ...(atMost < Number.POSITIVE_INFINITY ? [`≤ ${round(atMost)} ${unit}`] : []),
+    ...(atLeast > Number.NEGATIVE_INFINITY ? [`≥ ${round(atLeast)} ${unit}`] : []),
+  ]
   return {
     what,
     ours: `${round(value)} ${unit}`,
     beside: facts.beside ?? '',
     ratio: round(value),
-    goal: atMost !== undefined ? `≤ ${round(atMost)} ${unit}` : `≥ ${round(atLeast!)} ${unit}`,
-    met: atMost !== undefined ? value <= atMost : value >= atLeast!,
+    goal: bounds.length === 0 ? 'none, for comparison' : bounds.join(', '),
+    met: value <= atMost && value >= atLeast,
   }
 }
 
