@@ -11,6 +11,7 @@ import { systemClock } from '../../src/app/clocks.ts'
 import { type Server, startServer } from '../../src/app/server.ts'
 import { type SettingsInput, settingsSchema } from '../../src/app/settings/schema.ts'
 import type { Role } from '../../src/core/principal.ts'
+import type { Dialect } from '../../src/dialects/dialect.ts'
 import { native } from '../../src/dialects/native/index.ts'
 import { createToken, revokeToken } from '../../src/http/auth/token-files.ts'
 
@@ -154,6 +155,12 @@ function aDraft(user: string, role: Role) {
   return { user, role, groups: [], expiresAt: null }
 }
 
+/** The native dialect, with one kind of work more than the built-in ones. */
+const withWork: Dialect = {
+  ...native,
+  work: { keep: { url: new URL('native-work.ts', import.meta.url).href, export: 'keep' } },
+}
+
 function launch(dir: string, settings: SettingsInput): Promise<Server> {
   return startServer({
     settings: settingsSchema.parse({
@@ -168,7 +175,7 @@ function launch(dir: string, settings: SettingsInput): Promise<Server> {
     noAuth: false,
     log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
     clock: systemClock(),
-    dialects: [native],
+    dialects: [withWork],
     adapters: makeAdapters,
     tell: () => {},
   })

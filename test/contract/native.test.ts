@@ -263,7 +263,7 @@ describe('bytes', () => {
     await yard.post(`/jobs/${id}/cancel`)
   })
 
-  test('a value is an output, and a stored file is one with a validator and ranges', async () => {
+  test('a value is an output, whatever JSON it is', async () => {
     const input = { text: '\u0000\ud800 ☃', deep: [[1, null, true]], big: 1e300 }
     const { id } = await yard.submit({ executor: 'function', spec: { function: 'echo', input } })
     await yard.ended(id)
@@ -273,6 +273,40 @@ describe('bytes', () => {
     for (const name of ['other', '..%2fecho', '%2e%2e', '__proto__'])
       assert.equal((await yard.get(`/jobs/${id}/outputs/${name}`)).status, 404, name)
   })
+})
+
+test('a stored file is an output with a validator and ranges, until its job is forgotten', async () => {
+  const { id } = await yard.submit({ executor: 'function', spec: { function: 'keep', input: '0123456789' } })
+  assert.equal((await yard.ended(id)).state, 'succeeded')
+  const [output] = (await yard.get(`/jobs/${id}/outputs`)).json.items
+  assert.deepEqual(
+    [output.name, output.sizeBytes, output.mediaType, output.href],
+    ['file', 10, 'text/x-kept', `/yard/v1/jobs/${id}/outputs/file`],
+  )
+  const path = `/jobs/${id}/outputs/file`
+  const whole = await yard.get(path)
+  const etag = whole.headers.get('etag')!
+  assert.deepEqual(
+    [whole.status, whole.text, whole.headers.get('content-type')],
+    [200, '0123456789', 'text/x-kept'],
+  )
+  const cases: [Record<string, string>, number, string][] = [
+    [{ range: 'bytes=2-4' }, 206, '234'],
+    [{ range: 'bytes=-3' }, 206, '789'],
+    [{ range: 'bytes=10-' }, 416, ''],
+    [{ range: 'bytes=0-0', 'if-range': etag }, 206, '0'],
+    [{ range: 'bytes=0-0', 'if-range': '"other"' }, 200, '0123456789'],
+    [{ 'if-none-match': etag }, 304, ''],
+    [{ 'if-none-match': '"other"' }, 200, '0123456789'],
+  ]
+  for (const [headers, status, text] of cases) {
+    const answer = await yard.get(path, { headers })
+    assert.deepEqual([answer.status, answer.text], [status, text], JSON.stringify(headers))
+  }
+  await yard.restart()
+  assert.equal((await yard.get(path)).text, '0123456789')
+  assert.equal((await yard.ask('DELETE', `/jobs/${id}`)).status, 204)
+  assert.equal((await yard.get(path)).status, 404)
 })
 
 describe('an Idempotency-Key', () => {
