@@ -170,7 +170,7 @@ function isNamedByUrl(file: string): boolean {
   return sources.some(
     other =>
       other !== file &&
-      new RegExp(`[/'"\`]${name}(?:\\.(?:ts|js)|\\$\\{)|'\\./(?:[\\w-]+/)*${name}'`).test(textOf.get(other)!),
+      new RegExp(`[/'"\`]${name}\\.?(?:ts|js|\\$\\{)|'\\./(?:[\\w-]+/)*${name}'`).test(textOf.get(other)!),
   )
 }
 

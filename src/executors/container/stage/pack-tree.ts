@@ -71,13 +71,20 @@ function entry(pack: tar.Pack, header: EntryHeader): Promise<void> {
   })
 }
 
+/** tar-stream waits for the content of a file, also where there will be none: an empty one is handed over whole. */
+function emptyFile(pack: tar.Pack, header: EntryHeader): Promise<void> {
+  return new Promise((done, fail) => {
+    pack.entry(header, '', error => (error ? fail(error) : done()))
+  })
+}
+
 /** A file that grows meanwhile is packed as far as it was; one that shrinks is filled up, since its size is told first. */
 async function addFile(
   pack: tar.Pack,
   handle: FileHandle,
   header: EntryHeader & { size: number },
 ): Promise<void> {
-  if (header.size === 0) return entry(pack, header)
+  if (header.size === 0) return emptyFile(pack, header)
   await new Promise<void>((done, fail) => {
     const sink = pack.entry(header, error => (error ? fail(error) : done()))
     copy(handle, sink, header.size).catch(fail)

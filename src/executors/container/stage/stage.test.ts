@@ -13,6 +13,7 @@ import { type Item, tarOf } from '../images/archive-fixture.ts'
 import { bringIn } from './bring-in.ts'
 import { firstMatch, partTest } from './first-match.ts'
 import { openInside } from './inside-path.ts'
+import { packTree } from './pack-tree.ts'
 import { takeOut } from './take-out.ts'
 import { archiveKind, unpack } from './unpack.ts'
 
@@ -113,6 +114,18 @@ test.each([
   ['a.txt', undefined],
 ])('%s is unpacked as %s', (name, kind) => {
   expect(archiveKind(name)).toBe(kind)
+})
+
+test('an empty file in a directory that is taken out is packed like any other', async () => {
+  await mkdir(join(home, 'out'), { recursive: true })
+  await writeFile(join(home, 'out/empty'), '')
+  await writeFile(join(home, 'out/later'), 'later')
+  const packed = await packTree(root(), 'out')
+  const chunks: Buffer[] = []
+  for await (const chunk of packed!) chunks.push(chunk as Buffer)
+  const names = gunzipSync(Buffer.concat(chunks)).toString('latin1')
+  expect(names).toContain('out/empty')
+  expect(names).toContain('out/later')
 })
 
 test('a packed tar is unpacked beside itself and removed', async () => {
