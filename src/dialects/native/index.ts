@@ -31,9 +31,14 @@ export const native: Dialect = {
       ...streamRoutes(kit),
       ...flowRoutes(kit, keys),
       ...eventRoutes(kit),
-      ...serverRoutes(kit, () => document),
+      ...serverRoutes(kit, describe),
     ]
-    const document = describeApi(routes, '1')
+    // Made when somebody asks for it: most servers are never asked, and it is memory.
+    let document: ReturnType<typeof describeApi> | undefined
+    function describe() {
+      document ??= describeApi(routes, '1')
+      return document
+    }
     return {
       routes: async scope => {
         takeAnyBody(scope, 'bytes')
