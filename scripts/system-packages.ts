@@ -19,6 +19,9 @@ const packages: readonly { name: string; program: string; uses: readonly string[
   { name: 'orthanc', program: 'Orthanc', uses: ['test', 'bench'] },
   { name: 'ecflow-server', program: 'ecflow_server', uses: ['test', 'bench'] },
   { name: 'ecflow-client', program: 'ecflow_client', uses: ['test', 'bench'] },
+  { name: 'gdal-bin', program: 'gdal_translate', uses: ['test', 'bench'] },
+  { name: 'netcdf-bin', program: 'ncdump', uses: ['test'] },
+  { name: 'chromium', program: 'chromium', uses: ['test'] },
   { name: 'redis-server', program: 'redis-server', uses: ['bench'] },
   { name: 'wrk', program: 'wrk', uses: ['bench'] },
 ]

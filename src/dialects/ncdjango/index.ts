@@ -9,6 +9,7 @@ import { readPythonJson } from '../../domains/raster/values/python-json.ts'
 import { takeAnyBody } from '../../http/bodies.ts'
 import type { Dialect } from '../dialect.ts'
 import { dialectName, type House, jobKind } from './house.ts'
+import { answerCleanup } from './jobs/cleanup.ts'
 import { answerJobs, answerRefusal } from './jobs/routes.ts'
 import { Painters } from './maps/painters.ts'
 import { answerMaps } from './maps/routes.ts'
@@ -17,18 +18,21 @@ import { ServiceShelf } from './service-shelf.ts'
 import { readSettings } from './settings.ts'
 
 const jobClaim = '/geoprocessing/rest/jobs'
+const cleanupClaim = '/geoprocessing/rest/cleanup'
 const mapClaims = ['/arcgis/rest', '/data/services', '/tiles', '/wms']
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+// Built, the module has another ending.
+const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const bodyBytesMax = 10 * 1024 * 1024
 
 export const ncdjango: Dialect = {
   name: dialectName,
-  claims: [jobClaim, ...mapClaims],
+  claims: [jobClaim, cleanupClaim, ...mapClaims],
   // Jobs are tasks that the server's owner registered, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit'] },
   work: {
     [jobKind]: {
-      url: new URL('../../domains/raster/tasks/run-job.ts', import.meta.url).href,
+      url: new URL(`../../domains/raster/tasks/run-job.${ending}`, import.meta.url).href,
       export: 'runJob',
     },
   },
@@ -124,5 +128,6 @@ function addRoutes(scope: FastifyInstance, house: House): void {
     }
   }
   add(jobClaim, answerJobs)
+  add(cleanupClaim, answerCleanup)
   for (const claim of mapClaims) add(claim, answerMaps)
 }

@@ -73,7 +73,9 @@ export class Painters {
   }
 
   #start(): Worker {
-    const url = new URL('../../../domains/raster/drawing/painter-thread.ts', import.meta.url)
+    // Built, the module has another ending.
+    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const url = new URL(`../../../domains/raster/drawing/painter-thread.${ending}`, import.meta.url)
     const thread = new Worker(url, { name: 'painter', resourceLimits: { maxOldGenerationSizeMb: 1024 } })
     thread.on('message', (answer: PainterAnswer) => {
       const order = this.#busy.get(thread)
