@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { type Client, type ClientOptions, makeClient, withClientOptions } from './client.ts'
 import { CommandFailed } from './failure.ts'
-import { flowPath, jobPath, printJson, type ShownJob, stateOf } from './shown.ts'
+import { flowPath, harmless, jobPath, printJson, type ShownJob, stateOf } from './shown.ts'
 
 interface SteerOptions extends ClientOptions {
   readonly json?: boolean
@@ -96,9 +96,9 @@ async function why(id: string, node: string | undefined, options: SteerOptions):
       : `${flowPath(id)}/nodes/${node.split('/').map(encodeURIComponent).join('/')}/why`
   const reason = await client.json<Why>('GET', path)
   if (options.json === true) return printJson(reason)
-  process.stdout.write(`${reason.text}\n`)
+  process.stdout.write(`${harmless(reason.text)}\n`)
   if (reason.sinceAt !== undefined) process.stdout.write(`since ${new Date(reason.sinceAt).toISOString()}\n`)
   if (reason.place !== undefined) process.stdout.write(`place ${reason.place} in its pool's queue\n`)
   for (const upstream of reason.upstream ?? [])
-    process.stdout.write(`  ${upstream.node}: ${upstream.state}\n`)
+    process.stdout.write(`  ${harmless(upstream.node)}: ${upstream.state}\n`)
 }
