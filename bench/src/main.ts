@@ -5,13 +5,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import Table from 'cli-table3'
+import { ecflowSuites } from './ecflow/index.ts'
 import { engineSuites } from './engine/index.ts'
 import { orthancSuites } from './orthanc/index.ts'
 import { prominenceSuites } from './prominence/index.ts'
 import { scaleSuites } from './scale/index.ts'
 import type { Figure, Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [...engineSuites, ...orthancSuites, ...prominenceSuites, ...scaleSuites]
+const suites: readonly Suite[] = [
+  ...engineSuites,
+  ...orthancSuites,
+  ...prominenceSuites,
+  ...ecflowSuites,
+  ...scaleSuites,
+]
 const results = join(import.meta.dirname, '../RESULTS.md')
 
 const wanted = process.argv.slice(2)

@@ -1,7 +1,11 @@
 // A whole server for the ecFlow tests: memory store, real processes, and the tokens that the recordings use.
 
+import { execFileSync } from 'node:child_process'
 import { createHmac, pbkdf2Sync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -23,12 +27,24 @@ export interface Answered {
   readonly bytes: Buffer
 }
 
+export type Ask = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<Answered>
+
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface EcflowServer {
   readonly server: Server
   readonly home: string
   readonly dir: string
   readonly machine: string
-  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
+  ask: Ask
   /** The password of a task's current run. */
   password(path: string): Promise<string>
   close(): Promise<void>
@@ -59,7 +75,7 @@ const tokens = [
 
 /** Starts a server; with the same `disk` and `dir` it goes on where another one stopped. */
 export async function startEcflow(
-  options: { dialect?: Record<string, unknown>; disk?: MemoryDisk; dir?: string } = {},
+  options: { dialect?: Record<string, unknown>; tls?: TlsFiles; disk?: MemoryDisk; dir?: string } = {},
 ): Promise<EcflowServer & { disk: MemoryDisk }> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-ecflow-')))
   const home = join(dir, 'home')
@@ -69,7 +85,7 @@ export async function startEcflow(
   const server = await startServer({
     settings: settingsSchema.parse({
       store: 'memory',
-      server: { port: 0 },
+      server: { port: 0, ...(options.tls ? { tls: options.tls } : {}) },
       dialects: { ecflow: { home, no_ssl: true, ecflow_port: '3142', ...options.dialect } },
     }),
     dataPath: join(dir, 'data'),
@@ -118,6 +134,60 @@ export async function startEcflow(
         await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** Whether `certificate` can make one here. */
+export function hasOpenssl(): boolean {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false // Not installed.
+  }
+}
+
+/** A certificate of its own for 127.0.0.1, made by openssl in `dir`. */
+export function certificate(dir: string): TlsFiles {
+  const files = { cert: join(dir, 'server.crt'), key: join(dir, 'server.key') }
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', files.key]
+  execFileSync('openssl', ['req', '-x509', ...key, '-out', files.cert, '-days', '2', ...subject], {
+    stdio: 'ignore',
+  })
+  return files
+}
+
+/** Asks through a socket of its own, with TLS (trusting that certificate alone) or in clear. */
+export function askOverSocket(server: Server, tls?: TlsFiles): Ask {
+  const port = new URL(server.url).port
+  return (method, path, body, headers = {}) =>
+    new Promise((resolve, reject) => {
+      const payload = Buffer.from(body === undefined ? '' : JSON.stringify(body))
+      // A DELETE with a body gets a length only when it is given.
+      const length = body === undefined ? {} : { 'content-length': String(payload.length) }
+      const all = { ...headers, ...length }
+      const options = { host: '127.0.0.1', port, method, path, headers: all, agent: false }
+      const request = tls ? httpsRequest({ ...options, ca: readFileSync(tls.cert) }) : httpRequest(options)
+      request.on('error', reject)
+      request.on('response', response => {
+        const parts: Buffer[] = []
+        response.on('error', reject)
+        response.on('data', part => parts.push(part))
+        response.on('end', () => {
+          const bytes = Buffer.concat(parts)
+          const text = bytes.toString()
+          const status = response.statusCode ?? 0
+          resolve({
+            status,
+            headers: response.headers,
+            text,
+            json: text === '' ? null : readJson(text),
+            bytes,
+          })
+        })
+      })
+      request.end(payload)
+    })
 }
 
 function readJson(text: string): unknown {
