@@ -27,7 +27,7 @@ export const ncdjango: Act = {
     const second = (JSON.parse(derived.outputs) as { array_out: string }).array_out
     const range = await ask(stage, `/data/services/${second}/data/info/range/`)
     return [
-      row(published, 'a raster job, published as a map', `a tile of ${bytes} bytes`, stage.url + address),
+      row(published, 'a raster job, published as a map', `a tile of ${bytes} bytes`, address),
       row(
         derived,
         'map algebra on that result: x * 2 + 1',

@@ -1,15 +1,17 @@
 // Reads GeoTIFF files as if they were NetCDF: bands become variables over y and x, the place becomes coordinates.
 // The library is loaded when the first such file is opened.
 
+import { registerHooks } from 'node:module'
 import { textOfEpsg } from '../projection/epsg.ts'
 import { type Cells, type Dtype, makeCells, sizeOf } from '../values/nd-array.ts'
+import { lonLat } from '../values/raster.ts'
 import type { Attribute, GridFile, GridVariable } from './grid-file.ts'
 
 const dimensionMax = 100_000
 
 /** Opens a GeoTIFF; its variables are `Band1`, `Band2` …, and `x`, `y` and `crs` beside them. */
 export async function openGeotiff(path: string): Promise<GridFile> {
-  const { fromFile } = await import('geotiff')
+  const { fromFile } = await loadLibrary()
   const tiff = await fromFile(path)
   const image = await tiff.getImage()
   const width = image.getWidth()
@@ -21,9 +23,7 @@ export async function openGeotiff(path: string): Promise<GridFile> {
     ['y', Float64Array.from({ length: height }, (_, at) => ymax - ((at + 0.5) * (ymax - ymin)) / height)],
   ])
   const keys = (image.getGeoKeys() ?? {}) as Record<string, unknown>
-  const code = Number(keys['ProjectedCSTypeGeoKey'] ?? keys['GeographicTypeGeoKey'] ?? 4326)
-  const projection = textOfEpsg(code)
-  if (projection === undefined) throw new Error(`the projection EPSG:${code} is not known here`)
+  const projection = projectionOf(keys)
   const nodata = image.getGDALNoData()
   const dtype = typeOf(image.getSampleFormat(), image.getBitsPerSample() as number)
   const attributes = new Map<string, Attribute>([['grid_mapping', { type: 'text', text: 'crs' }]])
@@ -74,10 +74,43 @@ export async function openGeotiff(path: string): Promise<GridFile> {
   }
 }
 
+/** By its number; a system of longitudes and latitudes without one by its ellipsoid. */
+function projectionOf(keys: Readonly<Record<string, unknown>>): string {
+  const userDefined = 32_767
+  const code = Number(keys['ProjectedCSTypeGeoKey'] ?? keys['GeographicTypeGeoKey'] ?? 4326)
+  if (code === userDefined && keys['GTModelTypeGeoKey'] === 2) {
+    const [a, rf] = [keys['GeogSemiMajorAxisGeoKey'], keys['GeogInvFlatteningGeoKey']]
+    return typeof a === 'number' && typeof rf === 'number'
+      ? `+proj=longlat +a=${a} +rf=${rf} +no_defs`
+      : lonLat
+  }
+  const projection = textOfEpsg(code)
+  if (projection === undefined) throw new Error(`the projection EPSG:${code} of the image is not known here`)
+  return projection
+}
+
 function typeOf(format: unknown, bits: number): Dtype {
   const kind = Array.isArray(format) ? format[0] : format
   if (kind === 3) return bits === 64 ? 'float64' : 'float32'
   const dtype = `${kind === 2 ? '' : 'u'}int${bits}`
   if (!/^u?int(8|16|32)$/.test(dtype)) throw new Error(`pixels of ${bits} bits cannot be read`)
   return dtype as Dtype
+}
+
+/**
+ * The library brings a Worker for browsers that takes any worker thread for one of its own as soon as it is loaded,
+ * and fails. We decode in our own threads and never use it: it is left out.
+ */
+async function loadLibrary(): Promise<typeof import('geotiff')> {
+  const hooks = registerHooks({
+    resolve: (name, context, next) =>
+      name === 'web-worker'
+        ? { url: 'data:text/javascript,export default undefined', format: 'module', shortCircuit: true }
+        : next(name, context),
+  })
+  try {
+    return await import('geotiff')
+  } finally {
+    hooks.deregister()
+  }
 }

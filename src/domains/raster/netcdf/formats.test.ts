@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { findLayers } from '../services/describe-file.ts'
+import { readPlane } from '../services/read-plane.ts'
+import { makeRaster } from '../tasks/demo.ts'
+import type { Raster } from '../values/raster.ts'
+import { openGrid } from './open-grid.ts'
+import { writeRasterFile } from './publish.ts'
+
+const hasGdal = existsSync('/usr/bin/gdal_translate')
+
+describe('files of grids', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'switchyard-formats-'))
+  const classic = join(folder, 'classic.nc')
+  let source: Raster
+  beforeAll(() => {
+    source = makeRaster({
+      width: 7,
+      height: 5,
+      extent: [-120, 30, -113, 35],
+      mask_above: 30,
+      dtype: 'float32',
+    })
+    writeRasterFile(classic, source, { title: 't', history: 'h' })
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  async function first(path: string): Promise<{ raster: Raster; format: string }> {
+    const file = await openGrid(path)
+    try {
+      const [layer] = await findLayers(file)
+      assert.ok(layer, 'the file has a grid')
+      return { raster: await readPlane(file, layer, 0), format: file.format }
+    } finally {
+      file.close()
+    }
+  }
+
+  function assertSame(raster: Raster): void {
+    // Files may lie the other way up: the cells are compared where they lie on earth.
+    const rows = raster.toLists() as number[][]
+    assert.deepEqual(raster.yIncreasing ? rows.reverse() : rows, source.toLists())
+    for (const edge of ['xmin', 'ymin', 'xmax', 'ymax'] as const)
+      assert.ok(Math.abs(raster.extent[edge] - source.extent[edge]) < 1e-9, edge)
+  }
+
+  test('are read as they were written', async () => {
+    const { raster, format } = await first(classic)
+    assert.equal(format, 'netcdf-3')
+    assertSame(raster)
+  })
+
+  for (const [name, format, words] of [
+    ['nc4.nc', 'netcdf-4', ['-of', 'netCDF', '-co', 'FORMAT=NC4C', '-co', 'COMPRESS=DEFLATE']],
+    ['cdf5.nc', 'netcdf-3', ['-of', 'netCDF', '-co', 'FORMAT=NC2']],
+    ['grid.tif', 'geotiff', ['-of', 'GTiff', '-co', 'COMPRESS=DEFLATE', '-co', 'TILED=YES']],
+  ] as const) {
+    test.skipIf(!hasGdal)(
+      `are read as other programs write them: ${name} (skipped without GDAL)`,
+      async () => {
+        const path = join(folder, name)
+        execFileSync('gdal_translate', ['-q', ...words, `NETCDF:"${classic}":data`, path])
+        const read = await first(path)
+        assert.equal(read.format, format)
+        assertSame(read.raster)
+      },
+    )
+  }
+
+  test('that lie about their size, or are cut off, are refused when they are opened', async () => {
+    const path = join(folder, 'short.nc')
+    writeRasterFile(path, source, { title: 't', history: 'h' })
+    truncateSync(path, 700)
+    await assert.rejects(openGrid(path), /beyond the end|ends within/)
+    const noise = join(folder, 'noise.nc')
+    writeFileSync(noise, Buffer.concat([Buffer.from('CDF\u0002'), Buffer.alloc(64, 0x7f)]))
+    await assert.rejects(openGrid(noise))
+    writeFileSync(noise, 'nothing of the kind')
+    await assert.rejects(openGrid(noise), /neither NetCDF nor GeoTIFF/)
+  })
+})
