@@ -6,6 +6,7 @@ import { DefinitionError } from './definition-error.ts'
 import { isName, nameRule } from './name.ts'
 import { readAttributeState, readCalendar, readNodeState } from './persisted-state.ts'
 import { readAttribute } from './read-attribute.ts'
+import { Repetition } from './repetition.ts'
 import { Statement } from './statement.ts'
 
 /** What a text defines. The nodes hang nowhere yet; references are not looked at. */
@@ -30,7 +31,7 @@ export function parseDefinition(text: string): Definition {
 
 class Parser {
   private readonly text: string
-  private readonly statement = new Statement()
+  private readonly statement = new Statement(new Repetition())
   private readonly stack: Node[] = []
   private readonly nodes: Node[] = []
   private readonly variables: Variable[] = []

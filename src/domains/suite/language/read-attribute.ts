@@ -234,8 +234,9 @@ function addPart(statement: Statement, before: Condition | undefined): Condition
   if (join !== 'first' && !before) throw statement.fault(1, `a first ${keyword} without -a or -o`)
   if (statement.count <= from) throw statement.fault(from, 'an expression')
   const text = statement.joined(from)
-  const part: Part = { join, text, tree: readTree(statement, from, text) }
-  return before ? { parts: [...before.parts, part], free: before.free } : { parts: [part], free: false }
+  const read = (one: string): readonly Part[] => [{ join, text: one, tree: readTree(statement, from, one) }]
+  if (before) return { parts: [...before.parts, ...read(text)], free: before.free }
+  return { parts: statement.repetition?.condition(text, read) ?? read(text), free: false }
 }
 
 function readTree(statement: Statement, from: number, text: string): Part['tree'] {
@@ -296,7 +297,8 @@ function readEvent(statement: Statement): Event {
 function readMeter(statement: Statement): Meter {
   const name = statement.word(1)
   if (!isName(name)) throw statement.fault(1, nameRule)
-  const [min, max] = [2, 3].map(at => readInteger(statement.word(at)))
+  const min = readInteger(statement.word(2))
+  const max = readInteger(statement.word(3))
   if (min === undefined) throw statement.fault(2, 'the minimum as an integer')
   if (max === undefined) throw statement.fault(3, 'the maximum as an integer')
   if (min >= max) throw statement.fault(3, 'a maximum above the minimum')

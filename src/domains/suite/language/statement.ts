@@ -2,6 +2,7 @@
 // by line, so that reading a large definition allocates only what it keeps.
 
 import { DefinitionError, type DefinitionFault } from './definition-error.ts'
+import type { Repetition } from './repetition.ts'
 
 export class Statement {
   text = ''
@@ -14,10 +15,16 @@ export class Statement {
   count = 0
   /** Where the comment begins (its #), or -1. */
   comment = -1
+  /** What the text said before; absent for a single value. */
+  readonly repetition: Repetition | undefined
   private readonly starts: number[] = []
   private readonly ends: number[] = []
   /** Items of long lists by name, so that a node with a hundred thousand variables is still read in linear time. */
   private readonly indexes = new WeakMap<object, { upTo: number; items: Map<string, unknown> }>()
+
+  constructor(repetition?: Repetition) {
+    this.repetition = repetition
+  }
 
   /** Splits `text` from `start` to `end` at blanks and tabs; a token that begins with # ends the statement. */
   fill(text: string, at: { start: number; end: number; line: number; lineStart: number }): void {
@@ -59,7 +66,11 @@ export class Statement {
   }
 
   word(index: number): string {
-    return index < this.count ? this.text.slice(this.starts[index]!, this.ends[index]!) : ''
+    return index < this.count ? this.slice(this.starts[index]!, this.ends[index]!) : ''
+  }
+
+  private slice(from: number, to: number): string {
+    return this.repetition ? this.repetition.take(this.text, from, to) : this.text.slice(from, to)
   }
 
   startOf(index: number): number {
@@ -78,7 +89,7 @@ export class Statement {
       if (this.starts[i + 1]! !== this.ends[i]! + 1 || this.text.charCodeAt(this.ends[i]!) !== 32)
         single = false
     }
-    if (single) return this.text.slice(this.starts[index]!, this.ends[to - 1]!)
+    if (single) return this.slice(this.starts[index]!, this.ends[to - 1]!)
     const words: string[] = []
     for (let i = index; i < to; i++) words.push(this.word(i))
     return words.join(' ')
