@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import Table from 'cli-table3'
 import { ecflowSuites } from './ecflow/index.ts'
 import { engineSuites } from './engine/index.ts'
+import { ncdjangoSuites } from './ncdjango/index.ts'
 import { orthancSuites } from './orthanc/index.ts'
 import { prominenceSuites } from './prominence/index.ts'
 import { scaleSuites } from './scale/index.ts'
@@ -15,6 +16,7 @@ import type { Figure, Suite } from './suite.ts'
 const suites: readonly Suite[] = [
   ...engineSuites,
   ...orthancSuites,
+  ...ncdjangoSuites,
   ...prominenceSuites,
   ...ecflowSuites,
   ...scaleSuites,
