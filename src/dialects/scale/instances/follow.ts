@@ -47,6 +47,7 @@ export class Follower {
     const { instances } = this.#world
     for (const row of instances.jobs.values())
       if (needsCollecting(row) || row.step === 'scan') this.#afterMove(row)
+    this.#after(this.#world.runs.sweep())
     resumeBatches(this.#world)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
     this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
@@ -103,7 +104,10 @@ export class Follower {
     }
     if (row.status === 'COMPLETED' && row.step === 'scan' && row.flow === 0)
       this.#after(this.#world.scans.register(row))
-    if (row.status === 'COMPLETED' && row.post !== 0) this.#after(this.#world.files.outputOf(row.id))
+    if (row.status === 'COMPLETED') {
+      if (row.post !== 0) this.#after(this.#world.files.outputOf(row.id))
+      if (row.step !== 'scan') this.#after(this.#world.runs.clear(row))
+    }
     if (needsCollecting(row)) this.#after(this.#collectAgain(row))
   }
 

@@ -1,6 +1,7 @@
 // What a run of a program is: its input data, its files, its command line and environment, and the directories it sees.
 // Everything follows from what is stored, so that a run can be shown long after it has ended.
 
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JsonObject } from '../../../core/json.ts'
 import { type Data, emptyData, fitData, readData } from '../../../domains/recipe/data.ts'
@@ -74,7 +75,28 @@ export class Runs {
 
   /** The directory of a run on this machine. */
   folderOf(row: JobRow, attempt: number): string {
-    return join(this.#world.kit.dir, 'work', `${row.id}-${row.main}-${attempt}`)
+    return join(this.#folder, `${row.id}-${row.main}-${attempt}`)
+  }
+
+  /** Removes the directory of a run whose end, and whose outputs, are written down. */
+  async clear(row: JobRow): Promise<void> {
+    const revision = this.#world.catalog.jobTypeRevision(row.typeId, row.revision)
+    const image = revision && planImage(revision.image, this.#world.settings)
+    if (typeof image === 'object' && image.executor === 'function') return
+    await rm(this.folderOf(row, row.attempts), { recursive: true, force: true })
+  }
+
+  /** Removes the directories that a server left behind when it ended: of runs that nothing will be collected from. */
+  async sweep(): Promise<void> {
+    for (const name of await readdir(this.#folder).catch(() => [])) {
+      const row = this.#world.instances.jobs.get(Number.parseInt(name, 10))
+      const isOver = !row || row.status === 'COMPLETED' || ['failed', 'cancelled'].includes(row.mainState)
+      if (isOver) await rm(join(this.#folder, name), { recursive: true, force: true })
+    }
+  }
+
+  get #folder(): string {
+    return join(this.#world.kit.dir, 'work')
   }
 
   /** The configuration a job runs with: its type's, with the recipe's laid over it. */

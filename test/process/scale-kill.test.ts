@@ -1,0 +1,163 @@
+// The promise of the product through Scale's recipes, on the real thing: every recipe that was acknowledged completes
+// although the server is killed again and again, no program runs twice, and values and files pass from node to node.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test } from 'vitest'
+import { diceOf } from '../simulation/random.ts'
+import { freshDataDir, type RealServer, startServer } from '../support/server.ts'
+
+const kills = Number(process.env['SCALE_KILLS'] ?? 6)
+const seed = Number(process.env['SEED'] ?? 1)
+/** Enough that every kill meets recipes in all their stages, few enough that the rest is soon done. */
+const recipesMax = 8
+
+interface Queued {
+  readonly id: number
+  readonly word: string
+}
+
+test(`a server killed ${kills} times under recipes completes them all, runs no job twice, and passes on what jobs made`, async () => {
+  const dice = diceOf(seed)
+  const dataDir = freshDataDir('scale-kill')
+  const [ran, products] = [join(dataDir, 'ran'), join(dataDir, 'products')]
+  mkdirSync(products)
+  const config = '[pools.default]\ncpus = 8\nmemory = "64GB"\n'
+  const ledger: Queued[] = []
+  let server = await startServer({ dataDir, config })
+  try {
+    const typeId = await createTypes(server, ran, products)
+    for (let kill = 1; kill <= kills; kill++) {
+      const over = new AbortController()
+      const clients = [1, 2].map(client => queueUntil(over.signal, { server, typeId, ledger, kill, client }))
+      await sleep(250 + dice.below(500))
+      await server.kill()
+      over.abort()
+      await Promise.all(clients)
+      server = await startServer({ dataDir, config })
+    }
+    assert.ok(ledger.length >= kills, `only ${ledger.length} recipes were acknowledged: the load was no load`)
+    const jobs = new Set<number>()
+    for (const queued of ledger) {
+      const body = await completed(server, queued)
+      assert.equal(body.jobs_total, 3)
+      assert.equal(body.jobs_completed, 3)
+      for (const name of ['say', 'join', 'last']) jobs.add(body.details.nodes[name].node_type.job_id)
+      const { json: last } = await server.ask(`/v6/jobs/${body.details.nodes['last'].node_type.job_id}/`)
+      // The word went through two programs as a value, and through one of them as a file as well.
+      assert.deepEqual(last.output.json, { OUT: `${queued.word}.${queued.word}-in-a-file.last` })
+    }
+    assert.equal(jobs.size, ledger.length * 3, 'two recipes share a job')
+    const runs = readFileSync(ran, 'utf8').trim().split('\n')
+    const times = Map.groupBy(runs, run => run.slice(0, run.indexOf(' ')))
+    for (const [job, list] of times)
+      assert.equal(list.length, 1, `job ${job} ran ${list.length} times: ${list}`)
+    for (const job of jobs) assert.ok(times.has(String(job)), `job ${job} is complete and never ran`)
+  } finally {
+    await server.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+    rmSync(`${dataDir}.toml`, { force: true })
+  }
+}, 120_000)
+
+/** Three programs in a row; the answer is the recipe type's id. */
+async function createTypes(server: RealServer, ran: string, products: string): Promise<number> {
+  const make = async (path: string, body: unknown): Promise<number> => {
+    const answer = await server.ask(path, { body })
+    assert.equal(answer.status, 201, `${path}: ${answer.text}`)
+    return answer.json.id
+  }
+  await make('/v6/workspaces/', {
+    title: 'Products',
+    configuration: { broker: { type: 'host', host_path: products } },
+  })
+  // Each writes down that it runs before anything else, then takes a moment, so that kills find it alive.
+  const begin = `echo $SCALE_JOB_ID $SCALE_EXE_NUM >> ${ran}; sleep 0.1;`
+  const say = (text: string): string => `printf '%s' '{"OUT":"'${text}'"}' > \${OUTPUT_DIR}/seed.outputs.json`
+  const word = { name: 'VALUE', type: 'string' }
+  const out = { name: 'OUT', type: 'string' }
+  const programs = {
+    say: {
+      command: `${begin} printf '%s' \${VALUE}-in-a-file > \${OUTPUT_DIR}/word.txt; ${say(`\${VALUE}`)}`,
+      inputs: { json: [word] },
+      outputs: { json: [out], files: [{ name: 'TEXT', pattern: '*.txt', mediaType: 'text/plain' }] },
+    },
+    join: {
+      command: `${begin} ${say(`\${VALUE}.$(cat \${TEXT})`)}`,
+      inputs: { json: [word], files: [{ name: 'TEXT', mediaTypes: ['text/plain'] }] },
+      outputs: { json: [out] },
+    },
+    last: {
+      command: `${begin} ${say(`\${VALUE}.last`)}`,
+      inputs: { json: [word] },
+      outputs: { json: [out] },
+    },
+  }
+  for (const [name, face] of Object.entries(programs))
+    await make('/v6/job-types/', {
+      docker_image: 'local/shell:1.0',
+      manifest: {
+        seedVersion: '1.0.0',
+        job: {
+          name,
+          jobVersion: '1.0.0',
+          packageVersion: '1.0.0',
+          title: name,
+          description: name,
+          maintainer: { name: 'A', email: 'a' },
+          timeout: 60,
+          interface: face,
+        },
+      },
+      configuration: { output_workspaces: { default: 'products' } },
+    })
+  const node = (name: string, parents: string[], input: object): object => ({
+    dependencies: parents.map(parent => ({ name: parent })),
+    input,
+    node_type: { node_type: 'job', job_type_name: name, job_type_version: '1.0.0', job_type_revision: 1 },
+  })
+  const from = (parent: string, output: string): object => ({ type: 'dependency', node: parent, output })
+  return make('/v6/recipe-types/', {
+    title: 'Row',
+    definition: {
+      input: { json: [{ name: 'word', type: 'string' }] },
+      nodes: {
+        say: node('say', [], { VALUE: { type: 'recipe', input: 'word' } }),
+        join: node('join', ['say'], { VALUE: from('say', 'OUT'), TEXT: from('say', 'TEXT') }),
+        last: node('last', ['join'], { VALUE: from('join', 'OUT') }),
+      },
+    },
+  })
+}
+
+/** Queues recipes one after another until the server is gone, and remembers those that were acknowledged. */
+async function queueUntil(
+  over: AbortSignal,
+  parts: { server: RealServer; typeId: number; ledger: Queued[]; kill: number; client: number },
+): Promise<void> {
+  for (let count = 0; count < recipesMax / 2 && !over.aborted; count++) {
+    const word = `w${parts.kill}-${parts.client}-${count}`
+    const body = { recipe_type_id: parts.typeId, input: { json: { word } } }
+    try {
+      const { status, json } = await parts.server.ask('/v6/recipes/', { body })
+      if (status === 201) parts.ledger.push({ id: json.id, word })
+    } catch {
+      return // The server was killed: what it did not acknowledge may or may not be there.
+    }
+    await sleep(40)
+  }
+}
+
+/** The recipe's details as soon as it is complete. */
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked into member by member
+async function completed(server: RealServer, { id, word }: Queued): Promise<any> {
+  for (let turn = 0; ; turn++) {
+    const { status, json, text } = await server.ask(`/v6/recipes/${id}/`)
+    assert.equal(status, 200, `recipe ${id} (${word}) was acknowledged and is lost: ${text}`)
+    if (json.is_completed) return json
+    assert.ok(turn < 250, `recipe ${id} (${word}) does not complete: ${JSON.stringify(json.details)}`)
+    await sleep(100)
+  }
+}
