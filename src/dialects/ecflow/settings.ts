@@ -8,7 +8,8 @@ import type { Json } from '../../core/json.ts'
 
 const port = z.union([z.string(), z.number()]).transform(value => String(value))
 
-const schema = z.strictObject({
+/** The section as it is written; docs/reference/ecflow-settings.md explains it. */
+export const ecflowSettings = z.strictObject({
   /** Root of scripts, jobs and outputs; a folder of its own in the data directory unless given. */
   home: z.string().min(1).optional(),
   /** Seconds between polls; below 60 each poll is one minute of suite time. */
@@ -36,6 +37,15 @@ const schema = z.strictObject({
   http: z.boolean().optional(),
 })
 
+/** What is accepted because the original has it, and why it does nothing here. */
+export const idleSettings = [
+  { name: 'polling_interval', why: 'there is no second server to poll' },
+  { name: 'max_polling_interval', why: 'there is no second server to poll' },
+  { name: 'cert_directory', why: 'server.tls names the certificate and its key' },
+  { name: 'verbose', why: 'log.level says how much is logged' },
+  { name: 'http', why: 'log.level says how much is logged' },
+] as const
+
 export interface Settings {
   readonly home: string
   readonly interval: number
@@ -57,7 +67,7 @@ export interface Settings {
 
 /** Reads the dialect's section of the configuration; throws with every mistake named. */
 export function readSettings(section: Json, dir: string): Settings {
-  const read = schema.safeParse(section ?? {})
+  const read = ecflowSettings.safeParse(section ?? {})
   if (!read.success) {
     const problems = read.error.issues.map(
       issue => `dialects.ecflow.${issue.path.join('.')}: ${issue.message}`,
@@ -69,10 +79,7 @@ export function readSettings(section: Json, dir: string): Settings {
   const machine = hostname()
   const base = `${machine}.${given.ecflow_port}.ecf`
   const file = (name: string | undefined, usual: string) => resolve(home, name ?? usual)
-  const idle: string[] = []
-  if (given.polling_interval !== undefined || given.max_polling_interval !== undefined) {
-    idle.push('polling_interval and max_polling_interval have no effect: there is no second server to poll')
-  }
+  const idle = idleSettings.filter(({ name }) => given[name] !== undefined)
   return {
     home,
     interval: given.interval,
@@ -88,7 +95,7 @@ export function readSettings(section: Json, dir: string): Settings {
     roots: [home, ...given.roots.map(root => resolve(root))],
     executor: given.executor,
     blockMs: given.block_seconds * 1000,
-    idle,
+    idle: idle.map(({ name, why }) => `dialects.ecflow.${name} has no effect: ${why}`),
   }
 }
 

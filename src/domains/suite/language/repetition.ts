@@ -31,11 +31,6 @@ export class Repetition {
     return taken
   }
 
-  /** Puts a text in first place, so that `take` gives this very string. */
-  expect(text: string): void {
-    this.take(text, 0, text.length)
-  }
-
   /** The parts that an expression of one line has; nobody changes them, so nodes share them. */
   condition(text: string, read: (text: string) => readonly Part[]): readonly Part[] {
     let parts = this.conditions.get(text)
