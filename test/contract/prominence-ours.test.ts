@@ -174,6 +174,20 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     expect([elsewhere.status, elsewhere.body]).toEqual([400, { error: 'No matching resources' }])
   })
 
+  test('a job that takes more disk than it asked for is killed, and says so', async () => {
+    const fill = (bytes: number) => ({
+      resources: { ...resources, disk: 1 },
+      tasks: [task(`fallocate -l ${bytes} big`), task('true')],
+    })
+    const over = await submit('bob', 'jobs', fill(1_100_000_000))
+    const within = await submit('bob', 'jobs', fill(900_000_000))
+    expect(await ended('bob', 'jobs', over)).toMatchObject({
+      status: 'killed',
+      statusReason: 'Job used too much disk space',
+    })
+    expect((await ended('bob', 'jobs', within)).status).toBe('completed')
+  })
+
   test('the failed ones can be listed by their exit code', async () => {
     const good = await submit('bob', 'jobs', { name: 'e', resources, tasks: [task('true')] })
     const wrong = await submit('bob', 'jobs', { name: 'e', resources, tasks: [task('sh -c "exit 4"')] })

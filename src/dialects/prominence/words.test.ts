@@ -34,6 +34,11 @@ test('a deletion is told as soon as it is asked for, a walltime that ran out is 
   expect(isEnded({ state: 'running', stop: 'expire' })).toBe(false)
 })
 
+test('an end by the disk limit is a kill with words of its own, whatever the exit code', () => {
+  const over = facts({ reason: 'exit', fault: 'disk' })
+  expect([jobStatus(over), jobStatusReason(over)]).toEqual(['killed', 'Job used too much disk space'])
+})
+
 test('every reason of a failure has its status and its words', () => {
   const told = Object.fromEntries(
     endReasons.map(reason => [reason, [jobStatus(facts({ reason })), jobStatusReason(facts({ reason }))]]),

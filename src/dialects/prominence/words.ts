@@ -16,11 +16,11 @@ export interface JobFacts {
   readonly withWorkflow?: boolean
 }
 
-/** Faults within a stage, as the executor names them. */
-export type Fault = 'fetch' | 'unpack' | 'missing' | 'pack' | 'upload' | 'mount'
+/** Faults within a stage, or a limit besides time and memory, as the executor names them. */
+export type Fault = 'fetch' | 'unpack' | 'missing' | 'pack' | 'upload' | 'mount' | 'disk'
 
 /** The word for a job's state. A deletion is told as soon as it is asked for. */
-export function jobStatus({ state, stop, reason }: JobFacts): JobStatus {
+export function jobStatus({ state, stop, reason, fault }: JobFacts): JobStatus {
   switch (state) {
     case 'blocked':
     case 'ready':
@@ -35,6 +35,7 @@ export function jobStatus({ state, stop, reason }: JobFacts): JobStatus {
     case 'cancelled':
       return 'deleted'
     case 'failed':
+      if (reason === 'exit' && fault === 'disk') return 'killed'
       // Whatever the exit codes, a job whose tasks were run is completed.
       if (reason === 'exit') return 'completed'
       return reason === 'timeout' || reason === 'memory' ? 'killed' : 'failed'
@@ -49,7 +50,7 @@ export function jobStatusReason(facts: JobFacts): string | undefined {
   if (facts.state !== 'failed' || facts.reason === null) return undefined
   switch (facts.reason) {
     case 'exit':
-      return undefined
+      return facts.fault === 'disk' ? 'Job used too much disk space' : undefined
     case 'timeout':
       return 'Walltime limit exceeded'
     case 'memory':

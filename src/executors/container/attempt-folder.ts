@@ -16,6 +16,8 @@ const noteShape = z.object({
   cgroups: z.array(z.string()),
   succeedOnTaskFailure: z.boolean(),
   memoryBytes: z.number().nullable(),
+  /** Null where nothing was said of disk space. */
+  diskBytes: z.number().nullable().default(null),
 })
 
 /** What is noted of an attempt. */

@@ -14,12 +14,13 @@ import { Spawner, type SpawnNews } from '../process/spawner.ts'
 import { isFileKey } from '../stream-files.ts'
 import { type AttemptFolder, attemptFolder, readNote, removeTree } from './attempt-folder.ts'
 import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
+import { DiskWatch } from './disk-watch.ts'
 import type { Driver, DriverName, Mount } from './driver.ts'
 import { ImageMissing } from './image-missing.ts'
 import { type ImageStore, releaseImage } from './images/index.ts'
 import { prepareInside } from './inside-plan.ts'
 import { Lanes } from './lanes.ts'
-import { outcomeOfAttempt } from './outcome.ts'
+import { markOverDisk, outcomeOfAttempt } from './outcome.ts'
 import { prepareAttempt } from './prepare.ts'
 import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
@@ -44,6 +45,8 @@ export interface ContainerExecutorOptions {
   /** The control groups to use; found by probing unless given, none when null. */
   readonly cgroups?: CgroupRoot | null
   readonly perl?: string
+  /** How often the disk space of live attempts is measured; every 2 s unless given, less often where it takes long. */
+  readonly diskBeatMs?: number
   /** Folders of this machine that jobs may name. */
   readonly volumes?: Readonly<Record<string, string>>
   /** For jobs that bring files in or take them out; without it those are refused. */
@@ -75,6 +78,7 @@ export class ContainerExecutor implements Executor {
   /** Commands that run beside an attempt, and who waits for their end. */
   readonly #inside = new Map<string, (ending: Ending | undefined) => void>()
   #insideCount = 0
+  readonly #disk: DiskWatch
   /** Attempts whose end is being put together: told once. */
   readonly #finishing = new Map<AttemptId, Promise<Outcome>>()
   #probes: readonly ProbeResult[] = []
@@ -86,6 +90,7 @@ export class ContainerExecutor implements Executor {
     this.#options = options
     this.#stage = options.stage === undefined ? undefined : new Stage(options.stage)
     this.#folder = resolve(options.folder)
+    this.#disk = new DiskWatch({ onOver: id => this.#stopOverDisk(id), beatMs: options.diskBeatMs })
     this.#spawner = new Spawner({
       folder: join(this.#folder, 'spool'),
       onNews: news => this.#hear(news),
@@ -164,6 +169,7 @@ export class ContainerExecutor implements Executor {
 
   async close(): Promise<void> {
     this.#report = undefined
+    this.#disk.close()
     await Promise.all([...this.#preparing.values()].map(({ done }) => done))
     await this.#lanes.idle()
     await this.#spawner.close()
@@ -311,7 +317,10 @@ export class ContainerExecutor implements Executor {
       return { id, type: 'unknown' }
     }
     this.#known.add(id)
-    if (news.type === 'began') return { id, type: 'began', at: news.at }
+    if (news.type === 'began') {
+      await this.#watchDisk(id)
+      return { id, type: 'began', at: news.at }
+    }
     return { id, type: 'ended', outcome: await this.#finish(id, news) }
   }
 
@@ -323,11 +332,28 @@ export class ContainerExecutor implements Executor {
         if (item.type !== 'began') inside(item.type === 'ended' ? item.ending : undefined)
       } else if (id.endsWith(REAP_SUFFIX)) {
         if (item.type !== 'began') this.#reaping.get(id)?.()
-      } else if (item.type === 'began') this.#tell([{ id, type: 'began', at: item.at }])
-      else {
+      } else if (item.type === 'began') {
+        // An attempt whose note cannot be read is measured at its end, if at all.
+        void this.#watchDisk(id).catch(() => undefined)
+        this.#tell([{ id, type: 'began', at: item.at }])
+      } else {
+        this.#disk.drop(id)
         void this.#finish(id, item).then(outcome => this.#tell([{ id, type: 'ended', outcome }]))
       }
     }
+  }
+
+  async #watchDisk(id: AttemptId): Promise<void> {
+    const folder = attemptFolder(this.#folder, id)
+    const diskBytes = (await readNote(folder))?.diskBytes
+    if (diskBytes == null || this.#spawner.look(id)?.type !== 'began') return
+    this.#disk.watch(id, folder.dir, diskBytes)
+  }
+
+  /** Without grace: meanwhile it would only take more. */
+  async #stopOverDisk(id: AttemptId): Promise<void> {
+    await markOverDisk(attemptFolder(this.#folder, id))
+    this.#spawner.stop(id, 'kill', 'kill')
   }
 
   #tell(reports: readonly Report[]): void {

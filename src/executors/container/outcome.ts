@@ -1,11 +1,12 @@
 // What an ended attempt came to: its tasks' records and the runner's exit, put together once and kept.
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Outcome } from '../../core/job.ts'
 import type { Json } from '../../core/json.ts'
 import { type Ending, outcomeOf } from '../process/ending.ts'
 import { type AttemptFolder, type AttemptNote, writeWhole } from './attempt-folder.ts'
 import { type CgroupRoot, cgroupAt } from './cgroup.ts'
+import { isOver } from './disk-watch.ts'
 import { readTaskRecords, type TaskRecord } from './task-records.ts'
 
 /** What is known of an attempt that has ended. */
@@ -24,6 +25,15 @@ export interface EndedAttempt {
 
 /** The exit code of the runner when an image could not be had (run-tasks.sh). */
 const IMAGE_EXIT_CODE = 120
+
+/** Notes that an attempt has grown past its disk space, just before it is stopped for that. */
+export async function markOverDisk(folder: AttemptFolder): Promise<void> {
+  await writeFile(overDiskFile(folder), '')
+}
+
+function overDiskFile({ dir }: AttemptFolder): string {
+  return join(dir, 'over-disk')
+}
 
 /** The outcome; the same again when asked again, though the control groups are gone by then. */
 export async function outcomeOfAttempt(attempt: EndedAttempt): Promise<Outcome> {
@@ -55,7 +65,8 @@ async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
           endedAt: ending?.endedAt ?? Date.now(),
         })
   for (const group of groups) await group.remove()
-  const detail = { tasks: records as unknown as Json[] }
+  // An earlier attempt may have left a fault in the job's detail: this one's is told, also when it has none.
+  const detail = { tasks: records as unknown as Json[], fault: null }
   if (ending === undefined) return { result: 'lost', reason: 'lost', message: attempt.lostMessage, detail }
   const memoryBytes = note?.memoryBytes ?? undefined
   const told = outcomeOf(ending, memoryBytes === undefined ? {} : { memoryBytes })
@@ -64,7 +75,30 @@ async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
     isOutOfMemory && told.result === 'failed' && told.reason === 'exit'
       ? { ...told, reason: 'memory', message }
       : told
-  return { ...outcome, ...(await judge(attempt, outcome, records)), ...usageOf(outcome, records), detail }
+  const shown = {
+    ...outcome,
+    ...(await judge(attempt, outcome, records)),
+    ...usageOf(outcome, records),
+    detail,
+  }
+  return { ...shown, ...(await judgeDisk(attempt, shown)) }
+}
+
+/** An attempt that was stopped for its disk space, or that has ended with too much of it before it was measured. */
+async function judgeDisk({ folder, note }: EndedAttempt, outcome: Outcome): Promise<Partial<Outcome>> {
+  const diskBytes = note?.diskBytes
+  if (diskBytes == null) return {}
+  const isStopped = outcome.result === 'stopped'
+  // A stop that somebody else asked for says more than what the disk looks like after it.
+  if (isStopped && outcome.reason === 'timeout') return {}
+  const isMarked = await isThere(overDiskFile(folder))
+  if (!isMarked && (isStopped || !(await isOver(folder.dir, diskBytes)))) return {}
+  return {
+    result: 'failed',
+    reason: 'exit',
+    message: `it used more disk space than its limit of ${diskBytes} bytes`,
+    detail: { ...outcome.detail, fault: 'disk' },
+  }
 }
 
 /** What the tasks' records say beyond the runner's exit. */

@@ -48,6 +48,7 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
     cgroups: names,
     succeedOnTaskFailure: spec.succeedOnTaskFailure,
     memoryBytes: order.needs?.memoryBytes ?? null,
+    diskBytes: order.needs?.diskBytes ?? null,
   })
   for (const digest of new Set([...found.values()].map(({ image }) => image.digest))) {
     await holdImage(preparation.images, digest, order.id)

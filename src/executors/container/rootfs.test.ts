@@ -349,6 +349,65 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
     assert.equal((await yard.end(id)).result, 'stopped')
   })
 
+  test('a task that fills the disk past its limit is stopped, and the outcome says why', async () => {
+    const small = await openYard({ diskBeatMs: 50 })
+    try {
+      await addBox(small)
+      const grow = 'while :; do head -c 1000000 /dev/zero >>PLACE; sleep 0.05; done'
+      const needs = { cpus: 1, memoryBytes: 100_000_000, diskBytes: 5_000_000 }
+      // Directories of any depth count, and so does /tmp.
+      const places = ['big', '/tmp/big', '$(mkdir -p a/b/c; echo a/b/c/big)']
+      for (const [at, place] of places.entries())
+        small.start(`disk${at}.1`, { tasks: [sh(grow.replace('PLACE', place)), sh('echo never')] }, needs)
+      small.start(
+        'modest.1',
+        { tasks: [sh('head -c 1000000 /dev/zero >f; truncate -s 1G holes; sleep 1')] },
+        needs,
+      )
+      for (const at of places.keys()) {
+        const outcome = await small.end(`disk${at}.1`)
+        assert.deepEqual(
+          [outcome.result, outcome.reason, outcome.detail?.['fault']],
+          ['failed', 'exit', 'disk'],
+        )
+        assert.equal(outcome.message, 'it used more disk space than its limit of 5000000 bytes')
+        assert.equal(await small.text(`disk${at}.1`, 'out'), '')
+      }
+      assert.equal((await small.end('modest.1')).result, 'succeeded')
+    } finally {
+      await small.close()
+    }
+  })
+
+  test('a task that ended with more on disk than it may, before anybody measured, has failed all the same', async () => {
+    const spec = { tasks: [sh('head -c 3000000 /dev/zero >big')] }
+    const { outcome } = await run(spec, { diskBytes: 1_000_000 })
+    assert.deepEqual([outcome.result, outcome.detail?.['fault']], ['failed', 'disk'])
+    assert.equal((await run(spec, { diskBytes: 10_000_000 })).outcome.result, 'succeeded')
+  })
+
+  test('the disk space of an attempt is watched on after a restart of the server', async () => {
+    const small = await openYard({ diskBeatMs: 50 })
+    try {
+      await addBox(small)
+      const script =
+        'echo here; until [ -e go ]; do sleep 0.05; done; while :; do head -c 1000000 /dev/zero >>f; sleep 0.05; done'
+      small.start(
+        'late.1',
+        { tasks: [sh(script)] },
+        { cpus: 1, memoryBytes: 100_000_000, diskBytes: 3_000_000 },
+      )
+      await small.until('late.1', 'here')
+      await small.restart()
+      await small.executor.look(['late.1'])
+      await writeFile(join(small.dir, 'container/attempts/late.1/scratch/go'), '')
+      const outcome = await small.end('late.1')
+      assert.deepEqual([outcome.result, outcome.detail?.['fault']], ['failed', 'disk'])
+    } finally {
+      await small.close()
+    }
+  })
+
   test('what a task leaves running ends with it', async () => {
     const { outcome, out } = await run({
       tasks: [sh('setsid sleep 3000 & echo left'), sh('ps | grep -c "sleep 300[0]"')],

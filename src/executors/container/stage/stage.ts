@@ -78,8 +78,9 @@ export class Stage {
     this.keep(id, taken.outputs)
     const told: Outcome = { ...outcome, outputs: taken.outputs, detail: { ...detail, stageOutMs: taken.ms } }
     if (taken.fault === undefined) return told
-    // What a task's exit code says is less than that its results are missing; a time-out says more.
+    // What a task's exit code says is less than that its results are missing; a time-out, or a fault, says more.
     if (outcome.result !== 'succeeded' && outcome.reason !== 'exit') return told
+    if (outcome.detail?.['fault'] != null) return told
     return { ...told, ...failureOf(taken.fault), detail: { ...told.detail, fault: taken.fault.fault } }
   }
 
