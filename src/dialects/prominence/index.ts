@@ -16,7 +16,7 @@ import { jobPreparer } from './prepare.ts'
 import { routesOf } from './routes.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
-import { sweepRecords } from './sweep.ts'
+import { Sweeper } from './sweep.ts'
 
 /** The dialect as app/ opens it. */
 export const prominence: Dialect = {
@@ -41,8 +41,13 @@ async function open(kit: Kit): Promise<OpenDialect> {
     serial: new Serial(),
   }
   const notifications = new Notifications(parts)
+  const sweeper = new Sweeper(parts)
+  const prepareJob = jobPreparer(parts)
   kit.draft(workflowKind, workflowDrafter(settings))
-  kit.prepare(jobKind, jobPreparer(parts))
+  kit.prepare(jobKind, order => {
+    void sweeper.occasion()
+    return prepareJob(order)
+  })
   kit.prepare(noticeKind, ({ spec }) =>
     addMailServer(spec as { function: string; input: JsonObject }, settings),
   )
@@ -50,8 +55,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     routes: routesOf(parts),
     async ready() {
       await notifications.start()
-      // Nobody waits for it: what it finds only takes room.
-      sweepRecords(parts).catch(error => kit.log.warn({ err: error }, 'records could not be swept'))
+      void sweeper.occasion()
     },
     close: () => notifications.close(),
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { aJob, setup } from '../../../test/support/yard.ts'
 import type { Parts } from './parts.ts'
-import { sweepRecords } from './sweep.ts'
+import { Sweeper, sweepRecords } from './sweep.ts'
 
 test('what belongs to forgotten jobs, or is over, is let go, and nothing else', async () => {
   const yard = await setup()
@@ -32,4 +32,30 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
     left.push(...items.map(({ id }) => `${collection} ${id}`))
   }
   expect(left).toEqual(['output kept', 'snapshot kept', 'approval kept'])
+})
+
+test('a day after the last time, the next job is an occasion to sweep', async () => {
+  const yard = await setup()
+  const { engine, clock } = yard
+  const kit = {
+    engine,
+    records: engine.records,
+    clock,
+    log: { warn: (...words: unknown[]) => expect(words).toEqual([]) },
+  }
+  const sweeper = new Sweeper({ kit } as unknown as Parts)
+  const sweep = async () => {
+    const sweeping = sweeper.occasion()
+    for (let turn = 0; turn < 20; turn++) await yard.settle()
+    await sweeping
+    return (await engine.records.list({ collection: 'prominence.snapshot', limit: 10 })).items.length
+  }
+  expect(await sweep()).toBe(0)
+  const body = { n: 999, at: 0 }
+  await yard.tell(tx => {
+    tx.record({ put: { collection: 'prominence.snapshot', id: 'gone', parent: 'ann', body } })
+  })
+  expect(await sweep()).toBe(1)
+  clock.advance(86_400_000)
+  expect(await sweep()).toBe(0)
 })

@@ -1,4 +1,5 @@
-// At the start: what belongs to jobs that history has forgotten, or is over, is let go. In between it only takes room.
+// What belongs to jobs that history has forgotten, or is over, is let go: at the start, and then once a day when a job
+// is about to run. In between it only takes room.
 
 import type { BlobCount, Rec } from '../../store/store.ts'
 import { everyRecord } from './every-record.ts'
@@ -10,6 +11,33 @@ import type { Parts } from './parts.ts'
 
 /** How many records are let go in one write. */
 const batchMax = 200
+
+const pauseMs = 86_400_000
+
+/** Sweeps when there is an occasion and the last time was long ago. Nobody waits for it. */
+export class Sweeper {
+  readonly #parts: Parts
+  #sweptAt: number | undefined
+  #running: Promise<void> | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Answers the sweep under way, if there is one. */
+  occasion(): Promise<void> | undefined {
+    const { clock, log } = this.#parts.kit
+    if (this.#sweptAt !== undefined && clock.now() - this.#sweptAt < pauseMs) return this.#running
+    this.#sweptAt = clock.now()
+    this.#running ??= sweepRecords(this.#parts)
+      .then(() => undefined)
+      .catch(error => log.warn({ err: error }, 'records could not be swept'))
+      .finally(() => {
+        this.#running = undefined
+      })
+    return this.#running
+  }
+}
 
 interface Swept {
   readonly hash?: string
