@@ -67,7 +67,7 @@ export class JobStarter {
     const promised: Ask[] = []
     visitAll(root, node => {
       const { run } = node
-      if (node.kind !== 'task' || !run || (node.state !== 'submitted' && node.state !== 'active')) return
+      if (node.isContainer || !run || (node.state !== 'submitted' && node.state !== 'active')) return
       promised.push({ type: 'start', path: node.path, tryNumber: run.tryNumber, password: run.password })
     })
     void this.#resumeAll(promised)

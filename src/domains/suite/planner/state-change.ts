@@ -18,7 +18,8 @@ export type Mover = 'command' | 'expression'
 /** Puts a node into a state, with all that follows from it, up to the suite. */
 export function moveNode(living: Living, node: Node, state: NodeState, by: Mover = 'command'): void {
   settle(living, node, state, by)
-  for (let at = node.parent; at && at.kind !== 'root'; at = at.parent) {
+  // What stands above an alias is a task, and its state is its own.
+  for (let at = node.parent; at?.isContainer && at.kind !== 'root'; at = at.parent) {
     const computed = significantChild(at)
     if (computed === at.state) return
     settle(living, at, computed, by)
@@ -66,9 +67,9 @@ export function significantChild(node: Node): NodeState {
   return 'unknown'
 }
 
-/** Computes a container anew after its children changed, and then those above it. */
+/** Computes a container anew after its children changed, and then those above it. A task has no use for it. */
 export function recomputeFrom(living: Living, node: Node | undefined): void {
-  for (let at = node; at && at.kind !== 'root'; at = at.parent) {
+  for (let at = node; at?.isContainer && at.kind !== 'root'; at = at.parent) {
     if (!at.children) continue
     const computed = significantChild(at)
     if (computed === at.state) continue

@@ -188,7 +188,10 @@ function resetShown(living: Living, node: Node): void {
   living.setFlag(node, 'force_aborted', false)
 }
 
-/** Submits now, whatever holds it back. On a container: every task below that does not run already. */
+/**
+ * Submits now, whatever holds it back. On a container: every task below that does not run already. An alias runs
+ * only when it is named itself.
+ */
 export function executeNode(living: Living, path: string): void {
   const node = demandNode(living, path)
   demandBegun(node)
@@ -198,7 +201,7 @@ export function executeNode(living: Living, path: string): void {
   noteMessage(living, node)
   const tasks: Node[] = []
   visitAll(node, it => {
-    if (it.kind === 'task' && !isBusy(it.state)) tasks.push(it)
+    if ((it.kind === 'task' || (it === node && !it.isContainer)) && !isBusy(it.state)) tasks.push(it)
   })
   for (const task of tasks) {
     const own = task.attributes
@@ -232,7 +235,7 @@ export function killNode(living: Living, path: string): void {
   const node = demandNode(living, path)
   const busy: Node[] = []
   visitAll(node, it => {
-    if (it.kind === 'task' && isBusy(it.state)) busy.push(it)
+    if (!it.isContainer && isBusy(it.state)) busy.push(it)
   })
   if (busy.length === 0) refuse('illegal-move', `Nothing at or below ${node.path} is submitted or active`)
   noteMessage(living, node)
