@@ -7,7 +7,7 @@ import { compileJob, type FoundObject } from './compile.ts'
 import { findObject, objectId } from './objects.ts'
 import { objectsOfJob } from './objects-needed.ts'
 import type { Parts } from './parts.ts'
-import { grantOf } from './resources.ts'
+import { grantOf, nodesOf } from './resources.ts'
 
 const dayMs = 86_400_000
 
@@ -37,7 +37,7 @@ export function jobPreparer(parts: Parts): Preparer {
     })
     return compileJob(told, {
       jobId: n,
-      grant: grantOf(job.needs, told.document.resources.nodes ?? 1),
+      grant: grantOf(job.needs, nodesOf(told.document.resources, job.needs)),
       url: kit.publicUrl() + basePaths[0],
       token,
       objects,

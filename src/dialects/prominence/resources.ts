@@ -24,8 +24,8 @@ export function decideGrant(
   resources: ResourcesDocument,
   { freeCpus, diskGbDefault }: { freeCpus: Free; diskGbDefault: number },
 ): Grant {
-  const nodes = resources.nodes ?? 1
-  const cpus = decideCpus(resources, nodes, freeCpus)
+  const cpus = decideCpus(resources, resources.nodes ?? 1, freeCpus)
+  const nodes = decideNodes(resources, cpus, freeCpus)
   return {
     nodes,
     cpus,
@@ -43,6 +43,22 @@ function decideCpus(resources: ResourcesDocument, nodes: number, freeCpus: Free)
   }
   const [usual, preferred] = resources.cpusOptions!
   return preferred <= free ? preferred : usual
+}
+
+/** Without a number of nodes, as many as make up the total that was asked for, by what is free; never below its lower end. */
+function decideNodes(resources: ResourcesDocument, cpus: number, freeCpus: Free): number {
+  const { nodes, totalCpusRange } = resources
+  // A range for each node and one for all of them: the nodes' own decides, and there is one.
+  if (nodes !== undefined || totalCpusRange === undefined || resources.cpus === undefined) return nodes ?? 1
+  const [min, max] = totalCpusRange
+  const most = Math.floor(Math.min(max, freeCpus ?? Number.POSITIVE_INFINITY) / cpus)
+  return Math.max(Math.ceil(min / cpus), most, 1)
+}
+
+/** How many nodes a job was granted, told by its document and what the engine counts for it. */
+export function nodesOf({ nodes, cpus, totalCpusRange }: ResourcesDocument, needs: Resources | null): number {
+  if (nodes !== undefined || totalCpusRange === undefined || cpus === undefined) return nodes ?? 1
+  return Math.max(1, Math.round((needs?.cpus ?? cpus) / cpus))
 }
 
 /** The grant as the engine counts it, over all nodes. */

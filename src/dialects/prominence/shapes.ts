@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { JobDocument, TaskDocument, WorkflowDocument } from './document.ts'
 import { showExecution } from './execution.ts'
 import { showValue } from './parameters.ts'
+import { nodesOf } from './resources.ts'
 import type { ToldJob } from './spec.ts'
 import { type Fault, jobStatus, jobStatusReason, type WorkflowStatus, workflowStatus } from './words.ts'
 
@@ -49,7 +50,7 @@ export function showJobDetail(view: JobView): JsonObject {
   const { document } = told
   const execution = showExecution(job, {
     site,
-    nodes: document.resources.nodes ?? 1,
+    nodes: nodesOf(document.resources, job.needs),
     tasks: document.tasks,
   })
   return {

@@ -10,6 +10,7 @@ import { stepKey } from './draft.ts'
 import { anyFlow, anyJob } from './listing.ts'
 import type { Parts } from './parts.ts'
 import { readInteger } from './query.ts'
+import { nodesOf } from './resources.ts'
 
 type StreamName = 'stdout' | 'stderr'
 
@@ -67,8 +68,11 @@ async function answer(
   { job, stream, node }: { job: Job; stream: StreamName; node: number },
 ): Promise<unknown> {
   const offset = readInteger(call.query.get('offset') ?? '0', 'offset')
-  const nodes = (await parts.specs.job(job))?.document.resources.nodes ?? 1
+  const document = (await parts.specs.job(job))?.document
+  const nodes = document === undefined ? 1 : nodesOf(document.resources, job.needs)
   if (node < 0 || node >= nodes) refuse('bad-field', `${stream} does not exist`)
+  // All tasks of this machine print to one stream, that of node 0; serial ones run nowhere else unless they were to.
+  if (node > 0 && !document?.policies?.runSerialTasksOnAllNodes) return sendText(call, new Uint8Array())
   return sendPieces(call, readStream(parts, job, stream === 'stdout' ? 'out' : 'err', Math.max(0, offset)))
 }
 
