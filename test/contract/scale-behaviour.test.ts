@@ -401,6 +401,55 @@ describe.skipIf(missingForContainers() !== undefined)('a container', () => {
   })
 })
 
+test('a program reads of its inputs and its recipe’s, and what it says of an input file is kept with the file', async () => {
+  const scan = await ask(server, 'POST', '/v6/scans/', {
+    title: 'Again',
+    configuration: {
+      workspace: 'raw',
+      scanner: { type: 'dir' },
+      files_to_ingest: [{ filename_regex: 'beta.*' }],
+    },
+  })
+  await ask(server, 'POST', `/v6/scans/${(scan.body as Body).id}/process/`, { ingest: true })
+  const patience = Date.now() + 20_000
+  let source: Body
+  do source = ((await ask(server, 'GET', '/v6/files/?file_name=beta.txt')).body as Body).results[0]
+  while (!source && Date.now() < patience && (await sleep(30)) === undefined)
+  const files = [{ name: 'IN_FILE', mediaTypes: ['text/plain'] }]
+  const feature = {
+    type: 'Feature',
+    geometry: { type: 'Point', coordinates: [10, 20] },
+    properties: { sourceSensor: 'lens', dataStarted: '2020-01-02T03:04:05Z' },
+  }
+  const seen = join(server.data, 'seen.json')
+  // No outputs: all it does is to describe what it was given.
+  await jobType('describes', {
+    command: `cp $INPUT_METADATA ${seen}; cat ${seen}.feature > $OUTPUT_DIR/IN_FILE.metadata.json`,
+    inputs: { files },
+  })
+  await writeFile(`${seen}.feature`, JSON.stringify(feature))
+  const input = { files: [{ name: 'src' }], json: [{ name: 'n', type: 'integer' }] }
+  const fromSource = { IN_FILE: fromRecipe('src') }
+  await recipeType('Describing', { only: job('describes', [], fromSource) }, { files: input.files })
+  const typeId = await recipeType(
+    'Around It',
+    { in: sub('describing', [], { src: fromRecipe('src') }), lone: job('describes', [], fromSource) },
+    input,
+  )
+  const id = await queue(typeId, { files: { src: [source.id] }, json: { n: 4 } })
+  expect((await until(id, isComplete)).is_completed).toBe(true)
+  const known = (await ask(server, 'GET', `/v6/files/${source.id}/`)).body as Body
+  expect([known.source_sensor, known.data_started, known.geometry, known.meta_data]).toEqual([
+    'lens',
+    '2020-01-02T03:04:05Z',
+    'POINT (10 20)',
+    feature,
+  ])
+  const metadata = JSON.parse(await readFile(seen, 'utf8')) as Body
+  expect([metadata.JOB.IN_FILE[0].id, metadata.RECIPE.src[0].id]).toEqual([source.id, source.id])
+  expect(metadata.JOB.IN_FILE[0]).toHaveProperty('meta_data')
+})
+
 test('everything is there again after a restart, also what was going on', async () => {
   const typeId = await recipeType('Survivor', {
     nap: job('sleeper'),

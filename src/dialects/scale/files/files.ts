@@ -24,6 +24,13 @@ export interface CapturedFile {
   readonly metaData: JsonObject
 }
 
+/** What a program says of one of its input files. */
+export interface Description {
+  readonly facts: SourceFacts
+  readonly metaData: JsonObject
+  readonly geometry?: string
+}
+
 export class Files {
   readonly #world: World
   readonly #publishing = new Serial()
@@ -66,6 +73,7 @@ export class Files {
     const captured = (job?.detail?.['captured'] ?? {}) as {
       json?: JsonObject
       files?: Record<string, CapturedFile[]>
+      described?: Record<string, Description>
     }
     const input = await this.#world.runs.inputOf(row)
     const olds = new Map<string, FileEntry>()
@@ -77,8 +85,17 @@ export class Files {
       const found = await records.list({ collection: fileCollection, where, limit: 1 })
       if (found.items[0]) olds.set(identity, found.items[0].body as unknown as FileEntry)
     }
+    const described = Object.entries(captured.described ?? {})
+    const inputFiles = described.length === 0 ? new Map<number, FileEntry>() : await this.filesOf(input)
     const recipe = row.recipe === null ? undefined : this.#world.instances.recipes.get(row.recipe)
     return this.#world.commit(tx => {
+      // In one commit with the outputs: repeated, it would say the same again.
+      for (const [name, { facts, metaData, geometry }] of described) {
+        const file = inputFiles.get(input.files.get(name)?.[0] ?? 0)
+        if (!file) continue
+        const added = { ...facts, metaData, ...(geometry !== undefined && { geometry }) }
+        tx.record(putFile({ ...file, ...added, modifiedAt: tx.now }))
+      }
       const output = { files: {} as Record<string, number[]>, json: captured.json ?? {} }
       for (const [name, list] of Object.entries(captured.files ?? {}))
         output.files[name] = list.map(file => {

@@ -8,6 +8,7 @@ import { mebibytes, resourcesFor } from '../../../domains/recipe/seed/resources.
 import type { JobStep, Source, Unfolded } from '../../../domains/recipe/unfold.ts'
 import type { JobType, JobTypeRevision } from '../catalog/things.ts'
 import type { ImagePlan } from '../run/image.ts'
+import { doesNothing } from '../run/image.ts'
 import {
   type ConditionStepSpec,
   type JobStepSpec,
@@ -45,9 +46,11 @@ export function collectKey(step: string): string {
   return `${step}!`
 }
 
-/** Whether a program declares anything that has to be collected. */
-export function hasOutputs({ manifest }: Pick<JobTypeRevision, 'manifest'>): boolean {
-  return manifest.fileOutputs.length > 0 || manifest.jsonOutputs.length > 0
+/** Whether a program may leave something to collect: outputs, or a description of an input of a single file. */
+export function isCollected({ manifest, image }: Pick<JobTypeRevision, 'manifest' | 'image'>): boolean {
+  if (manifest.fileOutputs.length > 0 || manifest.jsonOutputs.length > 0) return true
+  const mayDescribe = [...manifest.input.values()].some(input => input.kind === 'file' && !input.multiple)
+  return mayDescribe && !doesNothing(image)
 }
 
 /** Lays out; `placeOf` is asked for every job step that is not copied. */
@@ -81,7 +84,7 @@ export function layOut(
     } else {
       const place = placeOf(step)
       steps.push(planStep(step.key, 'job', needs, 'succeeded'))
-      const collects = hasOutputs(place.program.revision)
+      const collects = isCollected(place.program.revision)
       const collectedBy = collects ? collectKey(step.key) : undefined
       specs.push([step.key, jobSpec(step, place, inputBytes, collectedBy, feeding.has(step.key))])
       if (collectedBy === undefined) continue

@@ -18,7 +18,7 @@ import {
   sideCarSuffix,
 } from '../../../domains/recipe/seed/outputs.ts'
 import { readSideCar, type SourceFacts, wellKnownText } from '../../../domains/recipe/seed/side-car.ts'
-import type { CapturedFile } from '../files/files.ts'
+import type { CapturedFile, Description } from '../files/files.ts'
 
 /** What collecting needs to know. */
 export interface CollectInput {
@@ -33,6 +33,8 @@ export interface CollectInput {
   /** Where products go, relative to their workspace. */
   readonly targetPath: string
   readonly inherited: SourceFacts
+  /** The inputs of a single file: the program may describe these in `<INPUT>.metadata.json`. */
+  readonly enrichable: readonly string[]
   readonly metaData: JsonObject
   readonly filesMax: number
   readonly metadataBytesMax: number
@@ -65,8 +67,25 @@ export const collect: Work = async (given, tools) => {
     }
     files[name] = kept
   }
+  const described: Record<string, Description> = {}
+  for (const name of input.enrichable) {
+    const description = await describe(join(from, `${name}${sideCarSuffix}`), input.metadataBytesMax)
+    if (description) described[name] = description
+  }
   // What was collected stays where it lies until this end is written down: a killed server collects once more.
-  return { detail: { captured: { json: Object.fromEntries(outputs.json), files } as unknown as JsonObject } }
+  return {
+    detail: {
+      captured: { json: Object.fromEntries(outputs.json), files, described } as unknown as JsonObject,
+    },
+  }
+}
+
+async function describe(path: string, bytesMax: number): Promise<Description | undefined> {
+  const text = await readText(path, bytesMax)
+  const sideCar = text === undefined ? undefined : readSideCar(text)
+  if (!sideCar) return undefined
+  const geometry = sideCar.geometry && wellKnownText(sideCar.geometry)
+  return { facts: sideCar.facts, metaData: sideCar.metaData, ...(geometry !== undefined && { geometry }) }
 }
 
 async function keep(

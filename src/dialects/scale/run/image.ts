@@ -25,6 +25,11 @@ export type ImagePlan =
       readonly image: string
     }
 
+/** Whether this image is the one that does nothing, and therefore has no directories either. */
+export function doesNothing(image: string): boolean {
+  return /^local\/noop(:[^:/]*)?$/.test(image)
+}
+
 /** The plan for an image name; a text says why it cannot be run at all. */
 export function planImage(image: string, settings: ScaleSettings): ImagePlan | string {
   if (!image.startsWith('local/'))

@@ -5,13 +5,14 @@ import { createReadStream } from 'node:fs'
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import type { Json, JsonObject } from '../../../core/json.ts'
+import type { Data } from '../../../domains/recipe/data.ts'
 import { workspaceOf } from '../../../domains/recipe/seed/configuration.ts'
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
 import type { Preparer } from '../../../engine/engine.ts'
 import { workspaceFolder } from '../catalog/things.ts'
 import { type FileEntry, sourceFactsOf } from '../files/file-entry.ts'
 import { exeIdOf } from '../instances/execution.ts'
-import { hasOutputs } from '../instances/lay-out.ts'
+import { isCollected } from '../instances/lay-out.ts'
 import type { JobRow } from '../instances/rows.ts'
 import { showFile } from '../shapes/files.ts'
 import type { World } from '../world.ts'
@@ -54,7 +55,7 @@ export function prepareContainer(world: World): Preparer {
       world.kit.clock.alarm(world.now + keepMs, release)
       fetch.push({ blob: hash, name: `input_data/${path}` })
     }
-    const metadata = Buffer.from(JSON.stringify(inputMetadata(world, run))).toString('base64')
+    const metadata = Buffer.from(JSON.stringify(await inputMetadata(world, run))).toString('base64')
     return {
       tasks: [
         {
@@ -76,7 +77,7 @@ export function prepareContainer(world: World): Preparer {
       ],
       stage: {
         fetch,
-        collect: hasOutputs(run.revision) ? [{ output: outputArchive, path: 'output_data', as: 'tgz' }] : [],
+        collect: isCollected(run.revision) ? [{ output: outputArchive, path: 'output_data', as: 'tgz' }] : [],
       },
     }
   }
@@ -122,6 +123,10 @@ export function prepareCollect(world: World): Preparer {
       jsonOutputs: manifest.jsonOutputs,
       targetPath: productPath(world, run, inherited.sourceStartedAt),
       inherited,
+      enrichable: [...run.data.files].flatMap(([name, ids]) => {
+        const parameter = manifest.input.get(name)
+        return parameter?.kind === 'file' && !parameter.multiple && ids.length === 1 ? [name] : []
+      }),
       metaData: {
         job_name: manifest.name,
         job_version: manifest.version,
@@ -144,7 +149,7 @@ async function stage(world: World, run: Run, folders: RunFolders): Promise<void>
     await mkdir(dirname(target), { recursive: true })
     await symlink(sourceOf(world, file), target)
   }
-  await writeFile(join(folders.input, metadataName), JSON.stringify(inputMetadata(world, run)))
+  await writeFile(join(folders.input, metadataName), JSON.stringify(await inputMetadata(world, run)))
 }
 
 /** Where a file lies on this machine. */
@@ -158,14 +163,25 @@ function sourceOf(world: World, file: FileEntry): string {
   return source
 }
 
-function inputMetadata(world: World, run: Run): JsonObject {
-  const values = new Map<string, Json>(run.data.json)
-  for (const [name, ids] of run.data.files)
+// What a program may read of its inputs, and of those of the recipe around it.
+async function inputMetadata(world: World, run: Run): Promise<JsonObject> {
+  const recipe = await world.runs.recipeInputOf(run.row)
+  return {
+    JOB: metadataOf(world, run.data, run.files),
+    ...(recipe && { RECIPE: metadataOf(world, recipe, await world.files.filesOf(recipe)) }),
+  }
+}
+
+function metadataOf(world: World, data: Data, files: ReadonlyMap<number, FileEntry>): JsonObject {
+  const values = new Map<string, Json>(data.json)
+  for (const [name, ids] of data.files) {
+    const known = ids.map(id => files.get(id)).filter(file => file !== undefined)
     values.set(
       name,
-      ids.map(id => showFile(run.files.get(id)!, world)),
+      known.map(file => showFile(file, world, { full: true })),
     )
-  return { JOB: Object.fromEntries(values) }
+  }
+  return Object.fromEntries(values)
 }
 
 function commandOf(run: Run, folders: RunFolders): Json {

@@ -15,6 +15,7 @@ import {
 import { mebibytes, resourcesFor } from '../../../domains/recipe/seed/resources.ts'
 import type { JobType, JobTypeRevision } from '../catalog/things.ts'
 import type { FileEntry } from '../files/file-entry.ts'
+import { type RecipeRecord, recipeCollection } from '../instances/recipe-record.ts'
 import type { JobStepSpec, RecipeSpec, StoredSource } from '../instances/recipe-spec.ts'
 import type { JobRow } from '../instances/rows.ts'
 import type { World } from '../world.ts'
@@ -71,6 +72,20 @@ export class Runs {
   /** A job's input data, as far as what it comes from is complete. */
   async inputOf(row: JobRow): Promise<Data> {
     return (await this.#gather(row)).data
+  }
+
+  /** The input of the recipe, or sub-recipe, that a job belongs to; undefined for a single job. */
+  async recipeInputOf(row: JobRow): Promise<Data | undefined> {
+    const recipe = row.recipe === null ? undefined : this.#world.instances.recipes.get(row.recipe)
+    if (!recipe) return undefined
+    const spec = await this.specOf(row)
+    const record = await this.#world.kit.records.get(recipeCollection, String(recipe.root))
+    const stored = (record?.body as unknown as RecipeRecord | undefined)?.recipes.find(
+      ({ id }) => id === recipe.id,
+    )
+    if (stored?.input) return this.follow(stored.input, spec)
+    const reading = readData(spec.input as unknown as JsonObject)
+    return reading.ok ? reading.value : emptyData
   }
 
   /** The directory of a run on this machine. */
