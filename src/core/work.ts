@@ -37,3 +37,12 @@ export interface WorkModule {
   /** The export's name; `default` unless said. */
   readonly export?: string
 }
+
+/**
+ * A kind of work in a file beside the caller's: `workAt(import.meta.url, './run/collect.ts', 'collect')`. Built, the
+ * file has another ending, the same as the caller's.
+ */
+export function workAt(caller: string, file: string, name: string): WorkModule {
+  const built = caller.endsWith('.js')
+  return { url: new URL(built ? file.replace(/\.ts$/, '.js') : file, caller).href, export: name }
+}

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isObject, type Json } from '../../core/json.ts'
+import { workAt } from '../../core/work.ts'
 import { referredServices } from '../../domains/raster/services/reference.ts'
 import type { Service } from '../../domains/raster/services/service.ts'
 import { loadJobs } from '../../domains/raster/tasks/registration.ts'
@@ -21,8 +22,6 @@ const jobClaim = '/geoprocessing/rest/jobs'
 const cleanupClaim = '/geoprocessing/rest/cleanup'
 const mapClaims = ['/arcgis/rest', '/data/services', '/tiles', '/wms']
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-// Built, the module has another ending.
-const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const bodyBytesMax = 10 * 1024 * 1024
 
 export const ncdjango: Dialect = {
@@ -30,12 +29,7 @@ export const ncdjango: Dialect = {
   claims: [jobClaim, cleanupClaim, ...mapClaims],
   // Jobs are tasks that the server's owner registered, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit'] },
-  work: {
-    [jobKind]: {
-      url: new URL(`../../domains/raster/tasks/run-job.${ending}`, import.meta.url).href,
-      export: 'runJob',
-    },
-  },
+  work: { [jobKind]: workAt(import.meta.url, '../../domains/raster/tasks/run-job.ts', 'runJob') },
   pools: section => {
     const { concurrentJobs } = readSettings(section, process.env)
     return { [dialectName]: concurrentJobs === undefined ? {} : { slots: concurrentJobs } }

@@ -3,6 +3,7 @@
 import fastifyMultipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Refused } from '../../core/refusal.ts'
+import { workAt } from '../../core/work.ts'
 import { makeDictionary } from '../../domains/dicom/dictionary/dictionary.ts'
 import { Archive } from '../../domains/dicom/store/archive.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
@@ -36,12 +37,7 @@ const claims = [
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
-// Built, the module has another ending.
-const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const makeArchive = {
-  url: new URL(`../../domains/dicom/archive/make-archive.${ending}`, import.meta.url).href,
-  export: 'makeArchive',
-}
+const makeArchive = workAt(import.meta.url, '../../domains/dicom/archive/make-archive.ts', 'makeArchive')
 
 export const orthanc: Dialect = {
   name: 'orthanc',

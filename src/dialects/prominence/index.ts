@@ -3,6 +3,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { JsonObject } from '../../core/json.ts'
 import { Serial } from '../../core/serial.ts'
+import { workAt } from '../../core/work.ts'
 import type { PoolSettings } from '../../engine/engine.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { basePaths } from './call.ts'
@@ -24,7 +25,7 @@ export const prominence: Dialect = {
   claims: [...basePaths, linkPath, issuerPath],
   // Bearer tokens only, everywhere: jobs are programs of the caller's choice.
   access: { anonymous: [] },
-  work: { [noticeKind]: { url: new URL('./outside/notify.ts', import.meta.url).href } },
+  work: { [noticeKind]: workAt(import.meta.url, './outside/notify.ts', 'default') },
   // Owners take turns, and a priority counts only among one's own jobs: contracts/prominence.md §3.2.
   pools: section => ({ [dialectName]: poolOf(readSettings(section)) }),
   open,

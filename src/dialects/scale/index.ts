@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { refuse } from '../../core/refusal.ts'
+import { workAt } from '../../core/work.ts'
 import type { Dialect } from '../dialect.ts'
 import { scanKind } from './files/scans.ts'
 import { batchRoutes } from './routes/batches.ts'
@@ -25,17 +26,15 @@ function serverVersion(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-const here = (file: string): string => new URL(file, import.meta.url).href
-
 export const scale: Dialect = {
   name: 'scale',
   claims: prefixes,
   // Scale's reads are open; whatever changes something can make the server run a program, and needs credentials.
   access: { anonymous: ['read'] },
   work: {
-    'scale.noop': { url: here('./run/noop-work.ts'), export: 'noop' },
-    [scanKind]: { url: here('./run/scan-work.ts'), export: 'scan' },
-    [collectKind]: { url: here('./run/collect-work.ts'), export: 'collect' },
+    'scale.noop': workAt(import.meta.url, './run/noop-work.ts', 'noop'),
+    [scanKind]: workAt(import.meta.url, './run/scan-work.ts', 'scan'),
+    [collectKind]: workAt(import.meta.url, './run/collect-work.ts', 'collect'),
   },
   async open(kit) {
     const settings = readSettings(kit.settings)
