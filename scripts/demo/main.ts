@@ -1,5 +1,5 @@
 // `make demo`: starts a server, runs a real job through every dialect, prints what ran and where, and stays up.
-// DEMO_EXIT=1 ends after the table; DEMO_PORT chooses the port (one that is free unless said).
+// DEMO_EXIT=1 ends after the table; DEMO_PORT chooses the port (one that is free unless said), DEMO_DIR the folder.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -12,10 +12,11 @@ import { acts } from './acts.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const program = join(root, 'bin/switchyard')
-const dataDir = join(root, '.demo/data')
-const workDir = join(root, '.demo/work')
+const demoDir = process.env['DEMO_DIR'] ?? join(root, '.demo')
+const dataDir = join(demoDir, 'data')
+const workDir = join(demoDir, 'work')
 
-rmSync(join(root, '.demo'), { recursive: true, force: true })
+rmSync(demoDir, { recursive: true, force: true })
 mkdirSync(workDir, { recursive: true })
 const { server, url } = await startServer()
 let failed = 0
@@ -43,7 +44,7 @@ if (process.env['DEMO_EXIT'] === '1' || failed > 0) {
   process.exitCode = failed > 0 ? 1 : 0
 } else {
   console.log(
-    `The server stays up at ${url} until you press Ctrl-C. Its admin token: ${join('.demo/data', 'admin-token')}`,
+    `The server stays up at ${url} until you press Ctrl-C. Its admin token: ${join(dataDir, 'admin-token')}`,
   )
   process.once('SIGINT', () => void stop())
   process.once('SIGTERM', () => void stop())
