@@ -15,6 +15,8 @@ const conditionsMax = 4096
 /** Finds what came before in the same text. Lives as long as one reading does. */
 export class Repetition {
   private readonly texts: (string | undefined)[] = new Array(slots).fill(undefined)
+  private repeated = 0
+  private hasOwnConditions = false
   private readonly conditions = new Map<string, readonly Part[]>()
 
   /** The part of `text` between two offsets; the same string as last time when it was there before. */
@@ -33,10 +35,19 @@ export class Repetition {
 
   /** The parts that an expression of one line has; nobody changes them, so nodes share them. */
   condition(text: string, read: (text: string) => readonly Part[]): readonly Part[] {
+    if (this.hasOwnConditions) return read(text)
     let parts = this.conditions.get(text)
-    if (parts) return parts
+    if (parts) {
+      this.repeated++
+      return parts
+    }
     parts = read(text)
-    if (this.conditions.size >= conditionsMax) this.conditions.clear()
+    if (this.conditions.size >= conditionsMax) {
+      this.conditions.clear()
+      // Hardly one came twice: looking for them costs more than it saves.
+      this.hasOwnConditions = this.repeated < conditionsMax / 8
+      this.repeated = 0
+    }
     this.conditions.set(text, parts)
     return parts
   }
