@@ -16,8 +16,13 @@ ask_to_stop() {
   if [ -f "$where/args" ]; then
     for _ in 1 2 3; do
       child=''
-      # The list has no line end, which read calls a failure though it has read.
-      { read -r child _rest <"/proc/$target/task/$target/children"; } 2>/dev/null
+      # The kernel may leave a child out of the list while others come and go: one empty look proves nothing.
+      for _look in 1 2 3 4 5; do
+        # The list has no line end, which read calls a failure though it has read.
+        { read -r child _rest <"/proc/$target/task/$target/children"; } 2>/dev/null
+        [ -z "$child" ] || break
+        sleep 0.02
+      done
       target=$child
       [ -n "$target" ] || { kill -TERM "$current" 2>/dev/null; return 0; }
     done
