@@ -121,7 +121,8 @@ export function watchWalltime(yard: Yard, job: Job): void {
 
 function eventBody(job: Job, facts: MoveFacts): JsonObject | null {
   const body: JsonObject = { ...facts.body }
-  if (job.state === 'starting') body['attempt'] = attemptIdOf(job.id, job.attempts)
+  // The first attempt goes without saying: most jobs have no other, and every move of every job is an event.
+  if (job.state === 'starting' && job.attempts > 1) body['attempt'] = attemptIdOf(job.id, job.attempts)
   if (facts.reason !== undefined) body['reason'] = facts.reason
   if (facts.message !== undefined) body['message'] = facts.message
   if (facts.exitCode !== undefined) body['exitCode'] = facts.exitCode
