@@ -7,6 +7,9 @@ import type { Json, JsonObject } from '../core/json.ts'
 import type { PoolSettings } from './engine.ts'
 import { Pool } from './pool.ts'
 
+/** How many ended jobs are kept at hand. */
+const endedKept = 2_048
+
 export class Model {
   readonly jobs = new Map<number, Job>()
   readonly jobsById = new Map<string, Job>()
@@ -19,6 +22,8 @@ export class Model {
   /** How far live jobs are, as last heard. Not durable on purpose. */
   readonly progress = new Map<number, { fraction: number | null; detail: JsonObject | null }>()
   readonly specs = new SpecShelf()
+  /** Jobs that ended lately: whoever hears of an end asks for the job next, and need not read it back. */
+  readonly #ended = new Map<number, Job>()
   lastN = 0
   lastEvent = 0
 
@@ -45,11 +50,24 @@ export class Model {
 
   /** A job that ended, and whose end is durable, is found in the store from now on. */
   dropJob(job: Job): void {
+    this.#ended.delete(job.n)
+    this.#ended.set(job.n, job)
+    if (this.#ended.size > endedKept) this.#ended.delete(this.#ended.keys().next().value!)
     this.jobs.delete(job.n)
     this.jobsById.delete(job.id)
     if (job.ref !== null) this.jobsByRef.delete(refKey(job.dialect, job.ref))
     this.specs.drop(job.n)
     this.progress.delete(job.n)
+  }
+
+  /** A job that ended lately, as it ended. */
+  endedJob(n: number): Job | undefined {
+    return this.#ended.get(n)
+  }
+
+  /** It was taken out of history. */
+  forgetJob(n: number): void {
+    this.#ended.delete(n)
   }
 
   addFlow(flow: Flow): void {

@@ -252,6 +252,7 @@ export class YardEngine implements Engine {
       const { batch } = this.#yard
       batch.changeCount++
       batch.forgottenJobs.push(...jobs)
+      for (const n of jobs) this.#model.forgetJob(n)
       batch.forgottenFlows.push(...(what.flows ?? []).filter(n => !this.#model.flows.has(n)))
       batch.forgotten.push(...attempts)
       for (const output of [...outputs.values()].flat()) {
@@ -475,7 +476,7 @@ export class YardEngine implements Engine {
   }
 
   #hotJob(key: Key): Job | undefined {
-    if ('n' in key) return this.#model.jobs.get(key.n)
+    if ('n' in key) return this.#model.jobs.get(key.n) ?? this.#model.endedJob(key.n)
     if ('id' in key) return this.#model.jobsById.get(key.id)
     return this.#model.jobsByRef.get(refKey(key.dialect, key.ref))
   }
