@@ -90,6 +90,26 @@ test('a deleted alias is gone, its task and its sister stay; a definition text s
   expect((await server.ask('GET', '/v1/suites/z/definition')).text).not.toContain('alias')
 })
 
+test('while an alias runs nothing takes its node away, unless it is forced to', async () => {
+  await put('/z/a', { action: 'complete' })
+  await put('/z/b', { action: 'complete' })
+  await put('/z/a/a0', { action: 'execute' })
+  for (const path of ['/z', '/z/a', '/z/a/a0']) {
+    const refused = await server.ask('DELETE', `/v1/suites${path}/definition`, undefined, token)
+    expect([refused.status, refused.json.message]).toEqual([
+      400,
+      expect.stringContaining('alias /z/a/a0 is submitted'),
+    ])
+  }
+  const replaced = await server.ask('PUT', '/v1/suites/z/definition', { definition: 'task a' }, token)
+  expect(replaced.status).toBe(400)
+  expect((await server.ask('PUT', '/v1/suites/z/status', { action: 'archive' }, token)).status).toBe(400)
+  // The task itself is at rest, so it can begin anew.
+  await put('/z/a', { action: 'requeue' })
+  expect([await state('/z/a'), await state('/z/a/a0')]).toEqual(['submitted', 'submitted'])
+  expect((await server.ask('DELETE', '/v1/suites/z?force=true', undefined, token)).status).toBe(204)
+})
+
 test('an alias, its edits and its run are there after a restart', async () => {
   const edit = { type: 'variable', name: 'X', value: '2' }
   expect((await server.ask('PUT', '/v1/suites/z/a/a0/attributes', edit, token)).status).toBe(200)

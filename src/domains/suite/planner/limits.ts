@@ -123,7 +123,7 @@ export function giveTokens(living: Living, task: Node, when: 'active' | 'ended')
       const found = findLimit(at, inlimit)
       if (!found) continue
       if (inlimit.per === 'node') {
-        if (!inlimit.taken || hasBusyTask(at)) continue
+        if (!inlimit.taken || hasRunning(at)) continue
         inlimit.taken = false
         living.touch(at)
         give(living, found, at.path)
@@ -141,9 +141,10 @@ function give(living: Living, { node, limit }: FoundLimit, path: string): void {
   noteLimit(living, node, limit)
 }
 
-function hasBusyTask(top: Node): boolean {
-  if (!top.children) return isBusy(top.state)
-  return top.children.some(hasBusyTask)
+/** Whether a task or alias of a subtree has a job: a task with aliases is looked at itself, too. */
+function hasRunning(top: Node): boolean {
+  if (!top.isContainer && isBusy(top.state)) return true
+  return top.children?.some(hasRunning) ?? false
 }
 
 /** Empties a limit; its node is begun or requeued. */
@@ -176,8 +177,7 @@ function noteLimit(living: Living, node: Node, limit: Limit): void {
 /** Gives back whatever a whole subtree holds, before it is deleted. */
 export function giveAllTokens(living: Living, top: Node): void {
   visitAll(top, node => {
-    if (node.kind !== 'task') return
-    node.state = isBusy(node.state) ? 'unknown' : node.state
+    if (!node.isContainer && isBusy(node.state)) node.state = 'unknown'
   })
   visitAll(top, node => {
     if (node.kind === 'task' || node.kind === 'alias') giveTokens(living, node, 'ended')

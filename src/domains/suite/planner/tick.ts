@@ -7,7 +7,7 @@ import { archiveChildren } from './archive.ts'
 import { removeNode } from './edit-tree.ts'
 import type { Living } from './living.ts'
 import { freeTimes, minutesToNext, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
-import { findBusyTask } from './user-commands.ts'
+import { findRunning } from './user-commands.ts'
 import { expireZombies } from './zombies.ts'
 
 /** A server that was away for longer than this does not live through the missed minutes one by one. */
@@ -188,7 +188,7 @@ function lookForExpired(living: Living, times: ReadonlyMap<Node, SuiteTime>): vo
 }
 
 function isDue(node: Node, expiry: Expiry, now: SuiteTime): boolean {
-  if (findBusyTask(node)) return false
+  if (findRunning(node)) return false
   if (expiry.relative) return now.elapsed - node.since >= expiry.minutes
   return now.minute >= expiry.minutes
 }

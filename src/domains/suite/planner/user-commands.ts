@@ -28,7 +28,7 @@ function demandBegun(node: Node): Node {
   return suite
 }
 
-/** The first busy task of a subtree, if any. */
+/** The first busy task of a subtree, if any. Aliases do not count: what they run is nothing to the suite. */
 export function findBusyTask(top: Node): Node | undefined {
   if (!top.isContainer) return isBusy(top.state) ? top : undefined
   for (const child of top.children ?? []) {
@@ -38,13 +38,23 @@ export function findBusyTask(top: Node): Node | undefined {
   return undefined
 }
 
+/** The first busy task or alias of a subtree: what has a job that would lose its node. */
+export function findRunning(top: Node): Node | undefined {
+  if (!top.isContainer && isBusy(top.state)) return top
+  for (const child of top.children ?? []) {
+    const found = findRunning(child)
+    if (found) return found
+  }
+  return undefined
+}
+
 /** Refuses what would take running jobs' nodes away from under them. */
 export function refuseWhileBusy(top: Node, what: string): void {
-  const busy = findBusyTask(top)
+  const busy = findRunning(top)
   if (!busy) return
   refuse(
     'illegal-move',
-    `Cannot ${what} ${top.kind} ${top.path}: task ${busy.path} is ${busy.state}. Use force to do it all the same; its job becomes a zombie`,
+    `Cannot ${what} ${top.kind} ${top.path}: ${busy.kind} ${busy.path} is ${busy.state}. Use force to do it all the same; its job becomes a zombie`,
   )
 }
 
