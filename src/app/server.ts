@@ -314,6 +314,7 @@ async function makeKit(
     secret: name => readSecret(dir.path, name),
     draft: (kind, drafter) => engine.drafter(kind, drafter),
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
+    complete: (kind, completer) => engine.completer(kind, completer),
   }
 }
 

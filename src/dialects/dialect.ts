@@ -10,7 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
 import type { WorkModule } from '../core/work.ts'
-import type { Engine, PoolSettings, Preparer } from '../engine/engine.ts'
+import type { Completer, Engine, PoolSettings, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/store.ts'
 
@@ -66,6 +66,8 @@ export interface Kit {
   draft(kind: string, drafter: Drafter): void
   /** Completes a spec just before each attempt starts (secrets, tokens, addresses): never stored. */
   prepare(kind: string, preparer: Preparer): void
+  /** Says what else is committed with the success of a job of this kind: records that belong to its result. */
+  complete(kind: string, completer: Completer): void
 }
 
 /** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */

@@ -3,6 +3,8 @@ import { describe, test } from 'vitest'
 import { aJob, setup } from '../../test/support/yard.ts'
 import { isFinal } from '../core/job-state.ts'
 import type { Refused } from '../core/refusal.ts'
+import { MemoryDisk } from '../store/memory/disk.ts'
+import type { Completer } from './engine.ts'
 
 describe('submitting', () => {
   test('a job is started after it was stored, and its end is durable before anybody hears of it', async () => {
@@ -408,5 +410,80 @@ describe('preparing', () => {
     const [job] = await yard.submit(aJob({ kind: 'broken' }))
     const ended = await yard.see(job!)
     assert.deepEqual([ended.state, ended.reason, ended.message], ['failed', 'launch', 'no secret'])
+  })
+})
+
+describe('completing', () => {
+  const complete: Completer = ({ job, outcome, next }) => {
+    if (outcome.exitCode !== 0) throw new Error('no such success')
+    return {
+      outputs: [{ name: 'kept', value: 1 }],
+      records: [{ put: { collection: 'result', id: job.id, body: next('result') } }],
+      blobs: [{ hash: 'a'.repeat(64), sizeBytes: 5, delta: 1 }],
+    }
+  }
+  const dropped = { name: 'dropped', value: 2 }
+
+  test('what belongs to a success is committed with it, and the outputs are those that are kept', async () => {
+    let seen: unknown
+    const disk = new MemoryDisk()
+    const yard = await setup({
+      disk,
+      completers: { test: complete },
+      onCommit: apply => {
+        apply()
+        const [job] = [...disk.jobs.values()]
+        seen ??= job?.state === 'succeeded' ? [...disk.records.get('result')!.keys()] : undefined
+        return undefined
+      },
+    })
+    const [job] = await yard.submit(aJob())
+    await yard.end(job!, { result: 'succeeded', exitCode: 0, outputs: [dropped] })
+    assert.deepEqual(seen, [job!.id])
+    assert.equal((await yard.engine.records.get('result', job!.id))?.body, 1)
+    const outputs = await yard.engine.history.outputs(job!.n)
+    assert.deepEqual(
+      outputs.map(({ name }) => name),
+      ['kept'],
+    )
+    assert.equal(await yard.store.blobCount('a'.repeat(64)), 1)
+  })
+
+  test('a success that cannot be completed is a failure that says why, and leaves no record', async () => {
+    const yard = await setup({ completers: { test: complete } })
+    const [job] = await yard.submit(aJob())
+    await yard.end(job!, { result: 'succeeded', exitCode: 7 })
+    const ended = await yard.see(job!)
+    assert.deepEqual([ended.state, ended.reason, ended.message], ['failed', 'stage-out', 'no such success'])
+    const [attempt] = await yard.engine.history.attempts(job!.n)
+    assert.deepEqual([attempt!.result, attempt!.exitCode], ['failed', null])
+    assert.equal(await yard.engine.records.get('result', job!.id), undefined)
+  })
+
+  test('a failure is not completed', async () => {
+    const yard = await setup({ completers: { test: complete } })
+    const [job] = await yard.submit(aJob())
+    await yard.fail(job!)
+    assert.equal(await yard.engine.records.get('result', job!.id), undefined)
+  })
+
+  test('an end whose commit failed is completed again after the store works, with the same number', async () => {
+    let isFull = false
+    const yard = await setup({
+      completers: { test: complete },
+      onCommit: apply => {
+        if (isFull) throw new Error('no space')
+        apply()
+        return undefined
+      },
+    })
+    const [job] = await yard.submit(aJob())
+    isFull = true
+    await yard.end(job!)
+    assert.equal(yard.disk.records.get('result'), undefined)
+    isFull = false
+    await yard.advance(600)
+    assert.equal((await yard.see(job!)).state, 'succeeded')
+    assert.equal((await yard.engine.records.get('result', job!.id))?.body, 1)
   })
 })

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Event } from '../core/event.ts'
 import type { DagPlan, Flow, FlowDraft, FlowNode } from '../core/flow.ts'
 import type { Random } from '../core/ids.ts'
-import type { Job, JobDraft, Output, Resources } from '../core/job.ts'
+import type { Job, JobDraft, Outcome, Output, OutputDraft, Resources } from '../core/job.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Refusal, Verdict } from '../core/refusal.ts'
@@ -121,6 +121,7 @@ export interface Engine {
 
   drafter(kind: string, drafter: Drafter): void
   preparer(kind: string, prepare: Preparer): void
+  completer(kind: string, complete: Completer): void
 }
 
 /** Completes a spec just before an attempt starts: secrets, tokens, addresses. What it adds is never stored. */
@@ -132,6 +133,26 @@ export type Preparer = (order: {
   readonly n: number
   readonly attempt: number
 }) => Json | Promise<Json>
+
+/**
+ * Says what else becomes true with the success of a job, in the same commit or not at all. A decision over the outcome,
+ * made before anything is changed: it may be asked again for an attempt whose end was not committed. When it throws,
+ * the attempt has failed with that message.
+ */
+export type Completer = (end: {
+  readonly job: Readonly<Job>
+  readonly outcome: Outcome
+  readonly now: number
+  /** The next number of a named sequence, from 1. One may be skipped; none is given twice. */
+  readonly next: (counter: string) => number
+}) => Completion
+
+export interface Completion {
+  /** What the job keeps in place of the outputs that the outcome names; these are not counted then. */
+  readonly outputs?: readonly OutputDraft[]
+  readonly records?: readonly RecordChange[]
+  readonly blobs?: readonly BlobCount[]
+}
 
 export interface PoolState {
   readonly name: string

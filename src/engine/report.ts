@@ -4,9 +4,10 @@ import { attemptIdOf, readAttemptId } from '../core/ids.ts'
 import type { Job, Outcome } from '../core/job.ts'
 import { type EndReason, isLive } from '../core/job-state.ts'
 import type { Executor, Report } from '../executors/executor.ts'
+import type { Completion } from './engine.ts'
 import { applyMove } from './move.ts'
 import { decideRetry } from './retry.ts'
-import { saveOutput, type Yard } from './yard.ts'
+import { nextNumber, saveOutput, type Yard } from './yard.ts'
 
 /** Applies one report. Ended attempts, known or not, are forgotten by their executor after the commit. */
 export function applyReport(yard: Yard, executor: Executor, report: Report): void {
@@ -39,7 +40,8 @@ function currentJob(yard: Yard, id: string): Job | undefined {
   return job !== undefined && isLive(job.state) && job.attempts === parts.number ? job : undefined
 }
 
-function applyOutcome(yard: Yard, job: Job, outcome: Outcome): void {
+function applyOutcome(yard: Yard, job: Job, reported: Outcome): void {
+  const { outcome, completion } = completed(yard, job, reported)
   const startedAt = outcome.startedAt ?? job.startedAt
   writeAttempt(yard, job, outcome, startedAt)
   if (outcome.detail !== undefined || outcome.usage !== undefined) {
@@ -56,8 +58,9 @@ function applyOutcome(yard: Yard, job: Job, outcome: Outcome): void {
   const asked = job.stop
   if (outcome.result === 'succeeded') {
     // The first final fact wins, also when a stop had been asked.
-    for (const output of outcome.outputs ?? [])
-      saveOutput(yard, { ...output, job: job.n, createdAt: yard.now() })
+    keepOutputs(yard, job, completion?.outputs ?? outcome.outputs)
+    yard.batch.records.push(...(completion?.records ?? []))
+    yard.batch.blobs.push(...(completion?.blobs ?? []))
     applyMove(yard, job, 'succeed', { exitCode: 0, ...facts })
   } else if (asked === 'cancel' || asked === 'kill') {
     applyMove(yard, job, 'stopped', {
@@ -66,7 +69,7 @@ function applyOutcome(yard: Yard, job: Job, outcome: Outcome): void {
       ...(job.message !== null ? { message: job.message } : {}),
     })
   } else if (asked === 'expire') {
-    keepPartialOutputs(yard, job, outcome)
+    keepOutputs(yard, job, outcome.outputs)
     applyMove(yard, job, 'fail', { reason: 'timeout', message: 'it ran longer than it may', ...facts })
   } else if (asked === 'pause' && outcome.result === 'stopped') {
     job.held = true
@@ -75,7 +78,8 @@ function applyOutcome(yard: Yard, job: Job, outcome: Outcome): void {
     // Nobody's fault: stopped by a shutdown, or gone with the server.
     applyMove(yard, job, 'yield', { message: outcome.message ?? 'its executor stopped' })
   } else {
-    keepPartialOutputs(yard, job, outcome)
+    // What a failed attempt brought is kept with it: logs and partial results are what people look at then.
+    keepOutputs(yard, job, outcome.outputs)
     applyFailure(yard, job, outcome.reason ?? 'exit', {
       ...facts,
       ...(outcome.message !== undefined ? { message: outcome.message } : {}),
@@ -83,10 +87,26 @@ function applyOutcome(yard: Yard, job: Job, outcome: Outcome): void {
   }
 }
 
-/** What a failed attempt brought is kept with it: logs and partial results are what people look at then. */
-function keepPartialOutputs(yard: Yard, job: Job, outcome: Outcome): void {
-  for (const output of outcome.outputs ?? [])
-    saveOutput(yard, { ...output, job: job.n, createdAt: yard.now() })
+/** Asks what else comes with a success before anything is applied: what cannot be completed has failed. */
+function completed(
+  yard: Yard,
+  job: Job,
+  outcome: Outcome,
+): { outcome: Outcome; completion?: Completion | undefined } {
+  const complete = outcome.result === 'succeeded' ? yard.completers.get(job.kind) : undefined
+  if (complete === undefined) return { outcome }
+  try {
+    const next = (counter: string) => nextNumber(yard, counter)
+    return { outcome, completion: complete({ job, outcome, now: yard.now(), next }) }
+  } catch (error) {
+    const { exitCode: _, ...rest } = outcome
+    const message = error instanceof Error ? error.message : String(error)
+    return { outcome: { ...rest, result: 'failed', reason: 'stage-out', message } }
+  }
+}
+
+function keepOutputs(yard: Yard, job: Job, outputs: Outcome['outputs']): void {
+  for (const output of outputs ?? []) saveOutput(yard, { ...output, job: job.n, createdAt: yard.now() })
 }
 
 /** A try failed: wait for the next one, or fail for good. */

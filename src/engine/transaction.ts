@@ -9,7 +9,7 @@ import { refKey } from './model.ts'
 import type { Flows } from './planners/dag/flows.ts'
 import { cancelJob, holdJob, pauseJob, releaseJob, rerankJob } from './stop.ts'
 import { addJob, checkDraft } from './submit.ts'
-import { noteFlow, noteJob, noteServer, type Yard } from './yard.ts'
+import { nextNumber, noteFlow, noteJob, noteServer, type Yard } from './yard.ts'
 
 export interface TransactionParts {
   readonly yard: Yard
@@ -67,13 +67,7 @@ export function makeTx(parts: TransactionParts): Tx {
       yard.batch.outputsDropped.push({ job: n, name })
       if (blob !== undefined) yard.batch.blobs.push({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: -1 })
     },
-    next: counter => {
-      const value = (yard.model.counters.get(counter) ?? 0) + 1
-      yard.model.counters.set(counter, value)
-      yard.batch.changeCount++
-      yard.batch.counters.set(counter, value)
-      return value
-    },
+    next: counter => nextNumber(yard, counter),
     event: ({ subject, n, type, body }) => noteServer(yard, { subject, n, type, body: body ?? null }),
   }
 }

@@ -16,7 +16,7 @@ import type { Batch } from './batch.ts'
 import { claimAll } from './claim.ts'
 import { committedHistory, committedRecords, type ReadParts } from './committed-reads.ts'
 import { type DispatchParts, dispatch } from './dispatch.ts'
-import type { Engine, EngineParts, PoolSettings, PoolState, Preparer, Tx, Why } from './engine.ts'
+import type { Completer, Engine, EngineParts, PoolSettings, PoolState, Preparer, Tx, Why } from './engine.ts'
 import { Ledger } from './ledger.ts'
 import { Model, refKey } from './model.ts'
 import { applyMove } from './move.ts'
@@ -54,6 +54,7 @@ export class YardEngine implements Engine {
   readonly #flowWaiters = new Waiters()
   readonly #watchers = new Set<(events: readonly Event[]) => void>()
   readonly #preparers = new Map<string, Preparer>()
+  readonly #completers = new Map<string, Completer>()
   readonly #newId: () => string
   #model: Model
   /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
@@ -402,6 +403,10 @@ export class YardEngine implements Engine {
     this.#preparers.set(kind, prepare)
   }
 
+  completer(kind: string, complete: Completer): void {
+    this.#completers.set(kind, complete)
+  }
+
   // ---- what happens by itself ----
 
   #hear(executor: Executor, reports: readonly Report[]): void {
@@ -470,6 +475,7 @@ export class YardEngine implements Engine {
       },
       alarms: this.#alarms,
       executors: this.executors,
+      completers: this.#completers,
       now: () => this.#parts.clock.now(),
       jobMoved: (job, from) => this.#flows.jobMoved(job, from),
     }

@@ -7,12 +7,15 @@ import type { JsonObject } from '../core/json.ts'
 import type { Executor } from '../executors/executor.ts'
 import type { Alarms } from './alarms.ts'
 import type { Batch } from './batch.ts'
+import type { Completer } from './engine.ts'
 import type { Model } from './model.ts'
 
 export interface Yard {
   readonly model: Model
   readonly alarms: Alarms
   readonly executors: ReadonlyMap<string, Executor>
+  /** What else is true with the success of a job, by its kind. */
+  readonly completers: ReadonlyMap<string, Completer>
   /** The open batch; being asked for it schedules a commit. */
   readonly batch: Batch
   now(): number
@@ -57,6 +60,15 @@ export function noteServer(
 ): void {
   yard.batch.changeCount++
   yard.batch.events.push(yard.model.nextEvent({ at: yard.now(), prev: 0, ...event }))
+}
+
+/** The next number of a named sequence, from 1. */
+export function nextNumber(yard: Yard, counter: string): number {
+  const value = (yard.model.counters.get(counter) ?? 0) + 1
+  yard.model.counters.set(counter, value)
+  yard.batch.changeCount++
+  yard.batch.counters.set(counter, value)
+  return value
 }
 
 export function saveNode(yard: Yard, node: FlowNode): void {

@@ -6,6 +6,7 @@ import type { DagPlan, FlowDraft } from '../../src/core/flow.ts'
 import type { JobDraft, Outcome } from '../../src/core/job.ts'
 import { isFinal, isLive } from '../../src/core/job-state.ts'
 import { Refused } from '../../src/core/refusal.ts'
+import type { Completer } from '../../src/engine/engine.ts'
 import type { MemoryDisk } from '../../src/store/memory/disk.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { type OutsideWorld, outsideWorld } from '../support/scripted-executor.ts'
@@ -32,6 +33,12 @@ export interface DayReport {
   readonly failedCommits: number
 }
 
+/** A success leaves a numbered record, in the same commit or not at all; some results cannot be completed. */
+const completer: Completer = ({ job, outcome, next }) => {
+  if (outcome.outputs?.some(({ value }) => value === 'bad')) throw new Error('it cannot be completed')
+  return { records: [{ put: { collection: 'result', id: job.id, body: next('result') } }] }
+}
+
 /** Plays a day; throws an assertion that names the seed when something does not hold. */
 export async function playDay(seed: number): Promise<DayReport> {
   const dice = diceOf(seed)
@@ -51,6 +58,7 @@ export async function playDay(seed: number): Promise<DayReport> {
       clock,
       world,
       can: { survivesRestart: survives },
+      completers: { test: completer },
       ...(disk ? { disk } : {}),
       onCommit: apply => {
         if (fate === 'fail') {
@@ -206,6 +214,7 @@ function randomOutcome(dice: Dice): Outcome {
   return dice.pick<Outcome>([
     { result: 'succeeded', exitCode: 0, outputs: [{ name: 'answer', value: 42 }] },
     { result: 'succeeded', exitCode: 0 },
+    { result: 'succeeded', exitCode: 0, outputs: [{ name: 'answer', value: 'bad' }] },
     { result: 'failed', reason: 'exit', exitCode: 1 },
     { result: 'failed', reason: 'launch' },
     { result: 'stopped' },
@@ -272,6 +281,20 @@ function checkDisk(yard: TestYard, told: Ledger, seed: number): void {
     )
     checkChain(disk, job.n, job.lastEvent, seed)
   }
+  checkResults(disk, seed)
+}
+
+/** Success and its record stand or fall together, and no number is given twice. */
+function checkResults(disk: MemoryDisk, seed: number): void {
+  const results = disk.records.get('result') ?? new Map<string, { readonly body: unknown }>()
+  const succeeded = [...disk.jobs.values()].filter(job => job.state === 'succeeded').map(job => job.id)
+  assert.deepEqual(
+    [...results.keys()].sort(),
+    succeeded.sort(),
+    `seed ${seed}: results without success, or not`,
+  )
+  const numbers = new Set([...results.values()].map(({ body }) => body))
+  assert.equal(numbers.size, results.size, `seed ${seed}: two results have one number`)
 }
 
 function checkChain(disk: MemoryDisk, n: number, lastEvent: number, seed: number): void {

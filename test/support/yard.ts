@@ -1,7 +1,7 @@
 // A whole engine in a test's own world: memory store, a clock that is moved by hand, a scripted executor.
 
 import type { Job, JobDraft, Outcome } from '../../src/core/job.ts'
-import type { PoolSettings, Tx } from '../../src/engine/engine.ts'
+import type { Completer, PoolSettings, Tx } from '../../src/engine/engine.ts'
 import { YardEngine } from '../../src/engine/yard-engine.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
 import { MemoryStore, type MemoryStoreOptions } from '../../src/store/memory/memory-store.ts'
@@ -18,6 +18,7 @@ export interface SetupOptions {
   readonly world?: OutsideWorld
   readonly clock?: FakeClock
   readonly retainMs?: number
+  readonly completers?: Readonly<Record<string, Completer>>
 }
 
 export type TestYard = Awaited<ReturnType<typeof setup>>
@@ -51,6 +52,7 @@ export async function setup(options: SetupOptions = {}) {
     flow: (_flow, spec, place) => (spec as Record<string, never>)[place.step]!,
     gate: (_flow, spec, place) => (spec as Record<string, boolean>)[place.step] ?? true,
   })
+  for (const [kind, complete] of Object.entries(options.completers ?? {})) engine.completer(kind, complete)
   const start = engine.start()
   await start
 
