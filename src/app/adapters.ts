@@ -36,7 +36,7 @@ async function makeStore({ settings, dir }: AdapterFacts): Promise<Store> {
 
 async function makeExecutors(facts: AdapterFacts, store: Store): Promise<Executor[]> {
   const { process, container } = facts.settings.executors
-  const executors = [await makeFunctionExecutor(facts)]
+  const executors = [await makeFunctionExecutor(facts), await makeTalkExecutor(facts)]
   if (process.allow) {
     const { ProcessExecutor } = await import('../executors/process/process-executor.ts')
     const folder = join(facts.dir.executors, 'process')
@@ -60,6 +60,11 @@ async function makeFunctionExecutor({ settings, dir, work }: AdapterFacts): Prom
     ...(heap !== undefined ? { heapMbMax: Math.max(16, Math.round(heap / 2 ** 20)) } : {}),
     ...(grace !== undefined ? { graceMs: grace } : {}),
   })
+}
+
+async function makeTalkExecutor({ dir, talks }: AdapterFacts): Promise<Executor> {
+  const { TalkExecutor } = await import('../executors/talk/talk-executor.ts')
+  return new TalkExecutor({ talks, folder: join(dir.executors, 'talk') })
 }
 
 async function makeContainerExecutor(

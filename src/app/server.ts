@@ -8,6 +8,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.ts'
 import { refuse } from '../core/refusal.ts'
+import type { Talks } from '../core/talk.ts'
 import type { WorkModule } from '../core/work.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -67,6 +68,8 @@ export interface AdapterFacts {
   readonly clock: Clock
   /** What the function executor can run, by kind. */
   readonly work: Readonly<Record<string, WorkModule>>
+  /** What the talk executor can run: dialects add to it as they open. */
+  readonly talks: Talks
 }
 
 export interface Server {
@@ -88,7 +91,9 @@ export async function startServer(parts: ServerParts): Promise<Server> {
   try {
     const metrics = makeMetrics()
     closing.add(async () => metrics.close())
-    const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work: workOf(dialects) })
+    const talks: Talks = new Map()
+    const work = workOf(dialects)
+    const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work, talks })
     closing.add(() => adapters.store.close())
     const engine = makeEngine({ ...parts, dialects }, adapters, metrics)
     metrics.watch(engine)
@@ -176,6 +181,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
         metrics,
         access: accessFor(dialect.name, dialect.access),
         url: () => url,
+        talks,
       })
       const opened = await dialect.open(kit)
       open.push(opened)
@@ -289,11 +295,12 @@ interface KitParts {
   readonly metrics: Metrics
   readonly access: Kit['access']
   readonly url: () => string
+  readonly talks: Talks
 }
 
 async function makeKit(
   dialect: Dialect,
-  { parts, dir, engine, store, metrics, access, url }: KitParts,
+  { parts, dir, engine, store, metrics, access, url, talks }: KitParts,
 ): Promise<Kit> {
   const folder = join(dir.dialects, dialect.name)
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -315,6 +322,7 @@ async function makeKit(
     draft: (kind, drafter) => engine.drafter(kind, drafter),
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),
+    talk: (name, talk) => void talks.set(name, talk),
   }
 }
 

@@ -9,6 +9,7 @@ import type { Random } from '../core/ids.ts'
 import type { Json } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
+import type { Talk } from '../core/talk.ts'
 import type { WorkModule } from '../core/work.ts'
 import type { Completer, Engine, PoolSettings, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
@@ -68,6 +69,8 @@ export interface Kit {
   prepare(kind: string, preparer: Preparer): void
   /** Says what else is committed with the success of a job of this kind: records that belong to its result. */
   complete(kind: string, completer: Completer): void
+  /** Work for the talk executor, by name: what waits for other machines and needs what only the main thread has. */
+  talk(name: string, talk: Talk): void
 }
 
 /** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */

@@ -109,6 +109,25 @@ describe('pools', () => {
     assert.equal(others[1]!.state, 'starting')
   })
 
+  test('jobs of one label have no more than its slots, and others pass those that wait for one', async () => {
+    const yard = await setup({ pools: { default: { slots: 4, perLabel: { label: 'to', slots: 1 } } } })
+    const to = (name: string) => aJob({ labels: { to: name } })
+    const jobs = await yard.submit(to('near'), to('near'), to('far'), aJob(), aJob(), aJob())
+    assert.deepEqual(
+      jobs.map(job => job.state),
+      ['starting', 'ready', 'starting', 'starting', 'starting', 'ready'],
+    )
+    await yard.end(jobs[0]!)
+    assert.equal(jobs[1]!.state, 'starting')
+    assert.equal((await yard.engine.why(jobs[5]!.n))?.waitsFor, 'slots')
+  })
+
+  test('a job that waits for a slot of its label says so', async () => {
+    const yard = await setup({ pools: { default: { perLabel: { label: 'to', slots: 1 } } } })
+    const [, second] = await yard.submit(aJob({ labels: { to: 'a' } }), aJob({ labels: { to: 'a' } }))
+    assert.match((await yard.engine.why(second!.n))!.text, /to a/)
+  })
+
   test('a change of rank moves a waiting job, also back and forth', async () => {
     const yard = await setup({ slots: 1 })
     const [busy, a, b] = await yard.submit(aJob({ rank: -1 }), aJob(), aJob())

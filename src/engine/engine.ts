@@ -19,6 +19,8 @@ export interface PoolSettings {
   readonly fair?: boolean
   /** How many jobs of one owner may be live at a time, in a pool that is fair. */
   readonly ownerSlots?: number
+  /** How many jobs with the same value of this label may be live at a time; not together with `fair`. */
+  readonly perLabel?: { readonly label: string; readonly slots: number }
 }
 
 export interface EngineParts {

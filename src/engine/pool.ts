@@ -10,7 +10,7 @@ interface Entry {
   readonly rank: number
 }
 
-/** The jobs of one owner (or, in a pool that is not fair, of everybody), lowest rank first. */
+/** The jobs of one owner, or of one value of the pool's label, or of everybody; lowest rank first. */
 interface Lane {
   readonly queue: Heap<Entry>
   /** Entries in the queue that no longer stand for a job that may start. */
@@ -112,6 +112,14 @@ export class Pool {
     return this.#hasRoom(needs) ? undefined : 'resources'
   }
 
+  /** The label whose slots a job waits for, as `name value`. */
+  shortLabel(job: Job): string | undefined {
+    const { perLabel } = this.settings
+    const value = perLabel && job.labels?.[perLabel.label]
+    if (!perLabel || value === undefined) return undefined
+    return (this.#lanes.get(value)?.live ?? 0) >= perLabel.slots ? `${perLabel.label} ${value}` : undefined
+  }
+
   /** How many jobs would start before this one, counting by rank and age. Linear in the queue. */
   ahead(job: Job): number {
     let before = 0
@@ -135,7 +143,7 @@ export class Pool {
   }
 
   #lane(job: Job): Lane {
-    const key = this.settings.fair === true ? job.owner : ''
+    const key = this.#laneKey(job)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = { queue: new Heap<Entry>(comesBefore), stale: 0, ready: 0, live: 0 }
@@ -144,18 +152,37 @@ export class Pool {
     return lane
   }
 
-  /** Owners come and go: a lane with nothing in it is not kept. */
+  #laneKey(job: Job): string {
+    const { fair, perLabel } = this.settings
+    if (perLabel) return job.labels?.[perLabel.label] ?? ''
+    return fair === true ? job.owner : ''
+  }
+
+  /** Owners and labels come and go: a lane with nothing in it is not kept. */
   #tidy(job: Job, lane: Lane): void {
-    if (this.settings.fair === true && lane.ready === 0 && lane.live === 0) this.#lanes.delete(job.owner)
+    if (lane.ready > 0 || lane.live > 0) return
+    if (this.settings.fair === true || this.settings.perLabel) this.#lanes.delete(this.#laneKey(job))
   }
 
   /** Whoever has the fewest live jobs is first; among equals, whose oldest job is older. */
   #lanesInTurn(): Iterable<Lane> {
-    const { ownerSlots = Number.POSITIVE_INFINITY } = this.settings
+    const { ownerSlots = Number.POSITIVE_INFINITY, perLabel } = this.settings
+    if (perLabel) return this.#lanesByHead(perLabel.slots)
     if (this.#lanes.size === 1 && ownerSlots === Number.POSITIVE_INFINITY) return this.#lanes.values()
     return [...this.#lanes.values()]
       .filter(lane => lane.ready > 0 && lane.live < ownerSlots)
       .sort((a, b) => a.live - b.live || (this.#head(a)?.job.n ?? 0) - (this.#head(b)?.job.n ?? 0))
+  }
+
+  /** Lanes whose label has a slot left, in the order of their first jobs. Jobs without the label have a lane without limit. */
+  #lanesByHead(slots: number): Lane[] {
+    const open: { lane: Lane; head: Entry }[] = []
+    for (const [key, lane] of this.#lanes) {
+      if (key !== '' && lane.live >= slots) continue
+      const head = this.#head(lane)
+      if (head !== undefined) open.push({ lane, head })
+    }
+    return open.sort((a, b) => (comesBefore(a.head, b.head) ? -1 : 1)).map(({ lane }) => lane)
   }
 
   /** The first entry that still stands; stale ones are dropped on the way. */

@@ -32,6 +32,10 @@ export function explainJob(model: Model, plans: ReadonlyMap<number, Plan>, job: 
       text: `${place - 1} jobs are before it in pool ${pool.name}${short === undefined ? '' : `, which is short of ${short}`}`,
     }
   }
+  const label = pool.shortLabel(job)
+  if (short === undefined && label !== undefined) {
+    return { ...base, waitsFor: 'slots', place, text: `as many jobs ${label} as may be live are live` }
+  }
   if (short === undefined) return { ...base, waitsFor: 'starting', place, text: 'it is about to be started' }
   const { slots, slotsUsed } = pool.state()
   const text =

@@ -10,6 +10,7 @@ import { type Server, startServer } from '../../src/app/server.ts'
 import { settingsSchema } from '../../src/app/settings/schema.ts'
 import { orthanc } from '../../src/dialects/orthanc/index.ts'
 import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
+import { TalkExecutor } from '../../src/executors/talk/talk-executor.ts'
 import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
 import { MemoryStore } from '../../src/store/memory/memory-store.ts'
@@ -51,7 +52,7 @@ export async function startOrthanc(
     clock: systemClock(),
     dialects: [orthanc],
     tell: () => {},
-    adapters: async ({ dir: data, work }) => ({
+    adapters: async ({ dir: data, work, talks }) => ({
       store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),
       executors: [
         gate.before(
@@ -62,6 +63,7 @@ export async function startOrthanc(
             threadsMax: 2,
           }),
         ),
+        gate.before(new TalkExecutor({ talks, folder: join(data.executors, 'talk') })),
       ],
     }),
   })
