@@ -46,7 +46,7 @@ async function makeExecutors(facts: AdapterFacts, store: Store): Promise<Executo
   return executors
 }
 
-async function makeFunctionExecutor({ settings, dir, work }: AdapterFacts): Promise<Executor> {
+async function makeFunctionExecutor({ settings, dir, work, answer }: AdapterFacts): Promise<Executor> {
   const { threads, heap, grace } = settings.executors.function
   const [{ FunctionExecutor }, { builtinFunctions }] = await Promise.all([
     import('../executors/function/function-executor.ts'),
@@ -56,6 +56,7 @@ async function makeFunctionExecutor({ settings, dir, work }: AdapterFacts): Prom
     functions: { ...builtinFunctions, ...work },
     folder: join(dir.executors, 'function'),
     blobsDir: dir.blobs,
+    answer,
     ...(threads !== undefined ? { threadsMax: threads } : {}),
     ...(heap !== undefined ? { heapMbMax: Math.max(16, Math.round(heap / 2 ** 20)) } : {}),
     ...(grace !== undefined ? { graceMs: grace } : {}),

@@ -7,9 +7,10 @@ import { join, resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.ts'
+import type { AttemptId } from '../core/ids.ts'
 import { refuse } from '../core/refusal.ts'
 import type { Talks } from '../core/talk.ts'
-import type { WorkModule } from '../core/work.ts'
+import type { Answerer, WorkModule } from '../core/work.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
 import type { Engine } from '../engine/engine.ts'
 import { YardEngine } from '../engine/yard-engine.ts'
@@ -70,6 +71,8 @@ export interface AdapterFacts {
   readonly work: Readonly<Record<string, WorkModule>>
   /** What the talk executor can run: dialects add to it as they open. */
   readonly talks: Talks
+  /** Answers what functions ask. */
+  readonly answer: (name: string, question: unknown, attempt: AttemptId) => Promise<unknown>
 }
 
 export interface Server {
@@ -92,8 +95,20 @@ export async function startServer(parts: ServerParts): Promise<Server> {
     const metrics = makeMetrics()
     closing.add(async () => metrics.close())
     const talks: Talks = new Map()
-    const work = workOf(dialects)
-    const adapters = await parts.adapters({ settings, dir, log, clock: parts.clock, work, talks })
+    const answerers = new Map<string, Answerer>()
+    const adapters = await parts.adapters({
+      settings,
+      dir,
+      log,
+      clock: parts.clock,
+      work: workOf(dialects),
+      talks,
+      answer: async (name, question, attempt) => {
+        const answerer = answerers.get(name)
+        if (!answerer) throw new Error(`nobody answers what ${name} asks`)
+        return answerer(question, attempt)
+      },
+    })
     closing.add(() => adapters.store.close())
     const engine = makeEngine({ ...parts, dialects }, adapters, metrics)
     metrics.watch(engine)
@@ -182,6 +197,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
         access: accessFor(dialect.name, dialect.access),
         url: () => url,
         talks,
+        answerers,
       })
       const opened = await dialect.open(kit)
       open.push(opened)
@@ -296,11 +312,12 @@ interface KitParts {
   readonly access: Kit['access']
   readonly url: () => string
   readonly talks: Talks
+  readonly answerers: Map<string, Answerer>
 }
 
 async function makeKit(
   dialect: Dialect,
-  { parts, dir, engine, store, metrics, access, url, talks }: KitParts,
+  { parts, dir, engine, store, metrics, access, url, talks, answerers }: KitParts,
 ): Promise<Kit> {
   const folder = join(dir.dialects, dialect.name)
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -323,6 +340,7 @@ async function makeKit(
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),
     talk: (name, talk) => void talks.set(name, talk),
+    answer: (kind, answerer) => void answerers.set(kind, answerer),
   }
 }
 

@@ -1,5 +1,6 @@
 // What a domain hands to the function executor: a named function that runs on a worker thread.
 
+import type { AttemptId } from './ids.ts'
 import type { OutputDraft } from './job.ts'
 import type { Json, JsonObject } from './json.ts'
 
@@ -17,6 +18,12 @@ export interface WorkTools {
   readonly blobsDir: string
   /** Lines for the job's log streams. */
   log(line: string): void
+  /**
+   * Asks the server, where whoever brought this kind of work answers (Kit.answer): for what only the main thread may
+   * do, such as writing records. Question and answer are copied as messages between threads are; buffers named in
+   * `give` are handed over instead. Rejects when nobody answers this kind, and with the answerer's error.
+   */
+  ask(question: unknown, give?: readonly ArrayBuffer[]): Promise<unknown>
 }
 
 export interface WorkResult {
@@ -29,6 +36,9 @@ export type Work = (
   input: Json,
   tools: WorkTools,
 ) => WorkResult | undefined | void | Promise<WorkResult | undefined | void>
+
+/** Answers what running functions of one kind ask. `attempt` is the asking attempt's id; it may be gone by now. */
+export type Answerer = (question: unknown, attempt: AttemptId) => Promise<unknown>
 
 /** Where to find a kind of work: a module that exports it. Loaded by name inside the worker thread. */
 export interface WorkModule {

@@ -10,7 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
 import type { Talk } from '../core/talk.ts'
-import type { WorkModule } from '../core/work.ts'
+import type { Answerer, WorkModule } from '../core/work.ts'
 import type { Completer, Engine, PoolSettings, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/store.ts'
@@ -71,6 +71,8 @@ export interface Kit {
   complete(kind: string, completer: Completer): void
   /** Work for the talk executor, by name: what waits for other machines and needs what only the main thread has. */
   talk(name: string, talk: Talk): void
+  /** Answers what running functions of this kind ask. */
+  answer(kind: string, answerer: Answerer): void
 }
 
 /** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */

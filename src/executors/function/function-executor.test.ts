@@ -217,3 +217,28 @@ test.each([
   const { executor } = await setup()
   expect(executor.check(spec as Json)).toMatch(sentence)
 })
+
+test('a function that asks hears the answer, or why there is none', async () => {
+  const asked: unknown[] = []
+  const { run } = await setup({
+    answer: async (name, question, attempt) => {
+      asked.push([name, question, attempt])
+      if (question instanceof Uint8Array) throw new Error('no bytes please')
+      return `heard ${question}`
+    },
+  })
+  const { detail } = await run('askAround', 'a word')
+  expect(detail).toEqual({ first: 'heard a word', second: 'no bytes please', left: 0 })
+  expect(asked).toEqual([
+    ['askAround', 'a word', 'job0.1'],
+    ['askAround', new Uint8Array(8).fill(7), 'job0.1'],
+  ])
+})
+
+test('a question that nobody answers fails with the name of the function', async () => {
+  const { run } = await setup()
+  expect(await run('askAround', 'a word')).toMatchObject({
+    result: 'failed',
+    message: 'nobody answers what askAround asks',
+  })
+})

@@ -15,7 +15,7 @@ import { batchMax } from './board.ts'
 import type { ThreadOrder } from './messages.ts'
 import { OrderQueue } from './order-queue.ts'
 import { scratchPath } from './scratch.ts'
-import { type Given, type ThreadEnd, WorkThread } from './work-thread.ts'
+import { type Given, type ThreadEnd, type ThreadEvents, WorkThread } from './work-thread.ts'
 
 export interface FunctionExecutorOptions {
   /** What can be run, by name. */
@@ -26,6 +26,8 @@ export interface FunctionExecutorOptions {
   readonly blobsDir: string
   /** How many functions run at once; one a core, and at least two, unless given. */
   readonly threadsMax?: number
+  /** Answers what functions ask. */
+  readonly answer?: (name: string, question: unknown, attempt: AttemptId) => Promise<unknown>
   /** From the abort signal to the end of the thread; 10 s unless given. */
   readonly graceMs?: number
   /** The largest heap of one thread in MiB; 1024 unless given. */
@@ -76,6 +78,7 @@ export class FunctionExecutor implements Executor {
       heapMbMax: 1024,
       progressMs: 250,
       idleMsMax: 60_000,
+      answer: name => Promise.reject(new Error(`nobody answers what ${name} asks`)),
       ...options,
       folder: resolve(options.folder),
       blobsDir: resolve(options.blobsDir),
@@ -254,9 +257,21 @@ export class FunctionExecutor implements Executor {
         this.#flush()
       },
       files: id => this.#withFiles.add(id),
+      ask: (_, message) => this.#answer(thread, message),
       gone: (_, rest) => this.#replace(thread, rest),
     })
     this.#threads.add(thread)
+  }
+
+  #answer(thread: WorkThread, { index, id, question, body }: Parameters<ThreadEvents['ask']>[1]): void {
+    const { order } = thread.given(index)
+    this.#options.answer(order.function, body, id).then(
+      value => thread.answer({ type: 'answer', id, question, value }),
+      (error: unknown) => {
+        const text = error instanceof Error ? error.message || error.name : String(error)
+        thread.answer({ type: 'answer', id, question, error: text })
+      },
+    )
   }
 
   #times(thread: WorkThread, index: number, order: ThreadOrder) {

@@ -23,6 +23,14 @@ export type ToThread =
   | { readonly type: 'batch'; readonly orders: readonly ThreadOrder[] }
   /** The board says why; this wakes a function that waits for its signal. */
   | { readonly type: 'stop'; readonly index: number; readonly id: string }
+  | {
+      readonly type: 'answer'
+      readonly id: string
+      readonly question: number
+      readonly value?: unknown
+      /** Why there is no answer. */
+      readonly error?: string
+    }
 
 export type FromThread =
   | { readonly type: 'ready' }
@@ -49,6 +57,14 @@ export type FromThread =
       readonly id: string
       readonly fraction: number
       readonly detail?: JsonObject
+    }
+  | {
+      readonly type: 'ask'
+      readonly index: number
+      readonly id: string
+      /** Counts the questions of an attempt. */
+      readonly question: number
+      readonly body: unknown
     }
   /** This attempt has files that are to be removed one day. */
   | { readonly type: 'files'; readonly id: string }

@@ -17,11 +17,13 @@ function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort
   const works = new Map<string, Work>()
   let current: { index: number; run: Run } | undefined
 
-  const tell = (message: FromThread) => port.postMessage(message)
+  const tell = (message: FromThread, give?: readonly ArrayBuffer[]) => port.postMessage(message, give)
 
   port.on('message', (message: ToThread) => {
     if (message.type === 'batch') runFrom(message.orders, 0)
-    else if (current?.index === message.index && current.run.order.id === message.id) current.run.noticeStop()
+    else if (current?.run.order.id !== message.id) return
+    else if (message.type === 'answer') current.run.noticeAnswer(message)
+    else if (current.index === message.index) current.run.noticeStop()
   })
   tell({ type: 'ready' })
 
@@ -92,7 +94,7 @@ interface RunParts {
   readonly index: number
   readonly board: Board
   readonly settings: ThreadSettings
-  readonly tell: (message: FromThread) => void
+  readonly tell: (message: FromThread, give?: readonly ArrayBuffer[]) => void
 }
 
 /** One run of a function: the tools it is given, and the telling of its end. */
@@ -108,6 +110,8 @@ class Run implements WorkTools {
   #progressAt = 0
   #progressTimer: NodeJS.Timeout | undefined
   #ended = false
+  #questions = 0
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
 
   constructor(parts: RunParts) {
     this.#parts = parts
@@ -131,6 +135,22 @@ class Run implements WorkTools {
 
   noticeStop(): void {
     this.stopReason()
+  }
+
+  ask(body: unknown, give?: readonly ArrayBuffer[]): Promise<unknown> {
+    const waiting = Promise.withResolvers<unknown>()
+    const question = this.#questions++
+    const { index, tell } = this.#parts
+    tell({ type: 'ask', index, id: this.order.id, question, body }, give)
+    this.#waiting.set(question, waiting)
+    return waiting.promise
+  }
+
+  noticeAnswer({ question, value, error }: Extract<ToThread, { type: 'answer' }>): void {
+    const waiting = this.#waiting.get(question)
+    this.#waiting.delete(question)
+    if (error === undefined) waiting?.resolve(value)
+    else waiting?.reject(new Error(error))
   }
 
   get blobsDir(): string {

@@ -27,6 +27,7 @@ export interface ThreadEvents {
   told(thread: WorkThread, message: Extract<FromThread, { type: 'succeeded' | 'failed' }>): void
   progress(message: Extract<FromThread, { type: 'progress' }>): void
   files(id: string): void
+  ask(thread: WorkThread, message: Extract<FromThread, { type: 'ask' }>): void
   /** The thread is gone: `unstarted` go to another, `culprits` (one, if any) ended with it. */
   gone(
     thread: WorkThread,
@@ -92,6 +93,11 @@ export class WorkThread {
     )
     for (const given of back) given.settled = true
     return back
+  }
+
+  /** Answers a question of an attempt; nobody hears it when that has ended. */
+  answer(answer: Extract<ToThread, { type: 'answer' }>): void {
+    if (!this.#ending) this.#post(answer)
   }
 
   /** Takes back one order; false when it has begun. */
@@ -179,6 +185,9 @@ export class WorkThread {
       }
       case 'progress':
         this.#events.progress(message)
+        break
+      case 'ask':
+        this.#events.ask(this, message)
         break
       case 'files':
         this.#events.files(message.id)

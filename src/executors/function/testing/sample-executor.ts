@@ -6,7 +6,17 @@ import { FunctionExecutor, type FunctionExecutorOptions } from '../function-exec
 
 const works = new URL('./sample-works.ts', import.meta.url).href
 const names = [
-  ...['mark', 'print', 'ignore', 'busyAsking', 'eatMemory', 'exitThread', 'throwLater', 'throwOddly'],
+  ...[
+    'mark',
+    'print',
+    'ignore',
+    'busyAsking',
+    'askAround',
+    'eatMemory',
+    'exitThread',
+    'throwLater',
+    'throwOddly',
+  ],
   ...['unsendable', 'scratch', 'manySteps', 'finishAnyway', 'notAFunction', 'absent'],
 ]
 

@@ -26,6 +26,16 @@ export const busyAsking: Work = (_, tools) => {
   throw new Error(`noticed ${tools.stopReason()}, signal aborted: ${tools.signal.aborted}`)
 }
 
+/** Asks twice at a time, and gives back what it was told. */
+export const askAround: Work = async (input, tools) => {
+  const bytes = new Uint8Array(8).fill(7)
+  const [first, second] = await Promise.all([
+    tools.ask(input),
+    tools.ask(bytes, [bytes.buffer]).catch((error: Error) => error.message),
+  ])
+  return { detail: { first: first as string, second: second as string, left: bytes.length } }
+}
+
 export const eatMemory: Work = () => {
   const eaten: unknown[] = []
   for (;;) eaten.push(new Array(10_000).fill(eaten.length).map(String))
