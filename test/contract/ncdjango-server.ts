@@ -1,88 +1,11 @@
-// A whole server with the ncdjango dialect alone, for tests: memory store, real worker threads, and a gate that keeps
-// jobs from starting for as long as a test wants to see them waiting.
+// A whole server with the ncdjango dialect alone, for tests.
 
-import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pino } from 'pino'
-import { systemClock } from '../../src/app/clocks.ts'
-import { type Server, startServer } from '../../src/app/server.ts'
-import { settingsSchema } from '../../src/app/settings/schema.ts'
 import { ncdjango } from '../../src/dialects/ncdjango/index.ts'
-import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
-import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
-import { MemoryDisk } from '../../src/store/memory/disk.ts'
-import { MemoryStore } from '../../src/store/memory/memory-store.ts'
-import { StartGate } from '../support/start-gate.ts'
+import { startWhole, type WholeServer } from '../support/whole-server.ts'
 
-export interface NcdjangoServer {
-  readonly server: Server
-  readonly url: string
-  /** The admin token. */
-  readonly token: string
-  readonly dir: string
-  readonly gate: StartGate
-  /** Stops it and starts another on the same data, perhaps with other options. */
-  restart(options?: Record<string, unknown>): Promise<NcdjangoServer>
-  close(): Promise<void>
-}
-
-interface Place {
-  readonly dir: string
-  readonly disk: MemoryDisk
-}
+export type NcdjangoServer = WholeServer
 
 /** Starts a server with these settings. */
-export async function startNcdjango(
-  options: Record<string, unknown> = {},
-  place?: Place,
-): Promise<NcdjangoServer> {
-  const dir = place?.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-ncdjango-')))
-  const disk = place?.disk ?? new MemoryDisk()
-  const gate = new StartGate()
-  const server = await startServer({
-    settings: settingsSchema.parse({
-      store: 'memory',
-      server: { port: 0 },
-      dialects: { ncdjango: { ...options } },
-    }),
-    dataPath: join(dir, 'data'),
-    env: {},
-    noAuth: false,
-    log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
-    clock: systemClock(),
-    dialects: [ncdjango],
-    tell: () => {},
-    adapters: async ({ dir: data, work }) => ({
-      store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),
-      executors: [
-        gate.before(
-          new FunctionExecutor({
-            functions: work,
-            folder: join(data.executors, 'function'),
-            blobsDir: data.blobs,
-            threadsMax: 2,
-          }),
-        ),
-      ],
-    }),
-  })
-  return {
-    server,
-    url: server.url,
-    token: readFileSync(join(dir, 'data', 'admin-token'), 'utf8').trim(),
-    dir,
-    gate,
-    async restart(next = options) {
-      gate.open()
-      await server.close()
-      return startNcdjango(next, { dir, disk })
-    },
-    async close() {
-      gate.open()
-      await server.close()
-      await rm(dir, { recursive: true, force: true })
-    },
-  }
+export function startNcdjango(options: Record<string, unknown> = {}): Promise<NcdjangoServer> {
+  return startWhole(ncdjango, options)
 }
