@@ -2,6 +2,7 @@
 // are asked for, so that a server does not carry what it does not use.
 
 import { join } from 'node:path'
+import { workAt } from '../core/work.ts'
 import type { Executor } from '../executors/executor.ts'
 import type { Store } from '../store/store.ts'
 import { holdStore } from './held-store.ts'
@@ -46,6 +47,9 @@ async function makeExecutors(facts: AdapterFacts, store: Store): Promise<Executo
   return executors
 }
 
+/** Small blobs of the embedded store are rows, which work threads read by a connection of their own. */
+const sqliteBlobs = workAt(import.meta.url, '../store/sqlite/blob-finder.ts', 'openBlobFinder')
+
 async function makeFunctionExecutor({ settings, dir, work, answer }: AdapterFacts): Promise<Executor> {
   const { threads, heap, grace } = settings.executors.function
   const [{ FunctionExecutor }, { builtinFunctions }] = await Promise.all([
@@ -57,6 +61,7 @@ async function makeFunctionExecutor({ settings, dir, work, answer }: AdapterFact
     folder: join(dir.executors, 'function'),
     blobsDir: dir.blobs,
     answer,
+    ...(settings.store === 'sqlite' ? { blobFinder: { ...sqliteBlobs, folder: dir.path } } : {}),
     ...(threads !== undefined ? { threadsMax: threads } : {}),
     ...(heap !== undefined ? { heapMbMax: Math.max(16, Math.round(heap / 2 ** 20)) } : {}),
     ...(grace !== undefined ? { graceMs: grace } : {}),

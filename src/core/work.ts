@@ -16,6 +16,8 @@ export interface WorkTools {
   readonly scratchDir: string
   /** The folder in which finished blobs are kept, for reading by hash and for writing new ones. */
   readonly blobsDir: string
+  /** Finds blobs by hash, small ones included, which have no file. */
+  blobs(): Promise<WorkBlobs>
   /** Lines for the job's log streams. */
   log(line: string): void
   /**
@@ -24,6 +26,11 @@ export interface WorkTools {
    * `give` are handed over instead. Rejects when nobody answers this kind, and with the answerer's error.
    */
   ask(question: unknown, give?: readonly ArrayBuffer[]): Promise<unknown>
+}
+
+/** Where the bytes of a blob are: at hand, or in a file of their own. */
+export interface WorkBlobs {
+  find(hash: string): { readonly bytes: Uint8Array } | { readonly path: string }
 }
 
 export interface WorkResult {

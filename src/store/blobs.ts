@@ -1,5 +1,6 @@
 // The blob port: bytes by the hash of their content. A blob is synced and renamed before any row names it; what
-// no row names is swept.
+// no row names is swept. Small ones may come within the batch that names them instead (`BlobCount.bytes`), and share
+// its flush.
 
 import type { Readable } from 'node:stream'
 
@@ -9,7 +10,18 @@ export interface BlobRef {
   readonly sizeBytes: number
 }
 
-export interface Blobs {
+/** Where the bytes of a blob are: at hand, or in a file of their own. Never write to either. */
+export type BlobPlace = { readonly bytes: Uint8Array } | { readonly path: string }
+
+/** Finds blobs for those who only read them: the store itself, and work threads. */
+export interface BlobFinder {
+  /** The place of a blob that is there; whether the file exists shows when it is opened. */
+  find(hash: string): BlobPlace
+}
+
+export interface Blobs extends BlobFinder {
+  /** Content up to this size may come within the batch that names it; larger content has to be written before. */
+  readonly smallBytesMax: number
   /**
    * Streams bytes to disk with bounded memory; durable when it resolves. Rejects, leaving nothing, with a Refused
    * `too-large` past `limitBytes`, and a Refused `bad-request` when `expectHash` is not what arrived.
@@ -24,7 +36,7 @@ export interface Blobs {
   stat(hash: string): Promise<BlobRef | undefined>
   /** Bytes from `from` up to and without `to`. */
   open(hash: string, range?: { from: number; to: number }): Readable
-  /** The file that holds a blob, for workers that read it themselves. Never write to it. */
+  /** A file that holds the blob, for programs and workers that read it themselves. Never write to it. */
   path(hash: string): string
   /** A fresh name in a folder on the same file system, for files to be adopted. */
   scratchFile(): Promise<string>

@@ -2,6 +2,7 @@
 // `storeConformance('sqlite', makeWorld)`. What is asserted is meaning; speed is the business of bench/.
 
 import { describe } from 'vitest'
+import { blobTests } from './testing/blob-tests.ts'
 import { commitTests } from './testing/commit-tests.ts'
 import { historyTests } from './testing/history-tests.ts'
 import { lifeTests } from './testing/life-tests.ts'
@@ -15,6 +16,7 @@ export type { StoreWorld } from './testing/store-world.ts'
 export function storeConformance(adapter: string, makeWorld: MakeWorld): void {
   describe(`the ${adapter} store: opening and closing`, () => lifeTests(makeWorld))
   describe(`the ${adapter} store: commits`, () => commitTests(makeWorld))
+  describe(`the ${adapter} store: blobs in batches`, () => blobTests(makeWorld))
   describe(`the ${adapter} store: history`, () => historyTests(makeWorld))
   describe(`the ${adapter} store: lists`, () => listTests(makeWorld))
   describe(`the ${adapter} store: records`, () => recordTests(makeWorld))

@@ -82,6 +82,11 @@ export interface BlobCount {
   readonly hash: string
   readonly sizeBytes: number
   readonly delta: 1 | -1
+  /**
+   * The content, when it is small (`Blobs.smallBytesMax`) and was not written before: it is durable with the batch.
+   * The hash must be its own.
+   */
+  readonly bytes?: Uint8Array
 }
 
 // ---- history: jobs, flows and events beyond the hot set ----

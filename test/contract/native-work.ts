@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Json } from '../../src/core/json.ts'
 import type { WorkResult, WorkTools } from '../../src/core/work.ts'
-import { keepFile } from '../../src/domains/dicom/archive/blob-files.ts'
+import { keepFile } from '../../src/domains/dicom/archive/keep-file.ts'
 
 /** Stores its input, a text, as the output `file`. */
 export async function keep(input: Json, tools: WorkTools): Promise<WorkResult> {

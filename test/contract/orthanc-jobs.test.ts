@@ -165,17 +165,17 @@ describe('jobs', () => {
     )
   })
 
-  test('an archive that was asked for before its instances were deleted is still made', async () => {
-    const { ID: id, ParentStudy: doomed } = await upload({
-      StudyInstanceUID: '1.2.9',
-      SOPInstanceUID: '1.2.9.1',
-    })
+  test('an archive is made of what is still there when its turn comes', async () => {
+    const shared = { StudyInstanceUID: '1.2.9', SeriesInstanceUID: '1.2.9.1' }
+    const { ID: doomed } = await upload({ ...shared, SOPInstanceUID: '1.2.9.1.1' })
+    const { ParentStudy: study } = await upload({ ...shared, SOPInstanceUID: '1.2.9.1.2' })
     server.gate.close()
-    const job = await submit(doomed!)
-    assert.equal((await call('DELETE', `/instances/${id}`)).status, 200)
+    const job = await submit(study!)
+    assert.equal((await call('DELETE', `/instances/${doomed}`)).status, 200)
     server.gate.open()
-    // The bytes of what is deleted are kept for some minutes.
     await until(job, 'Success')
+    const archive = Buffer.from(await (await call('GET', `/jobs/${job}/archive`)).arrayBuffer())
+    assert.equal(listZip(archive).length, 1)
   })
 
   test('a streamed archive is broken off when its job is cancelled', async () => {

@@ -1,4 +1,4 @@
-// A whole server with one dialect, for tests: memory store, real worker threads, and a gate that keeps jobs from
+// A whole server with one dialect, for tests: embedded store, real worker threads, and a gate that keeps jobs from
 // starting for as long as a test wants to see them waiting.
 
 import { readFileSync } from 'node:fs'
@@ -9,12 +9,11 @@ import { pino } from 'pino'
 import { systemClock } from '../../src/app/clocks.ts'
 import { type Server, startServer } from '../../src/app/server.ts'
 import { settingsSchema } from '../../src/app/settings/schema.ts'
+import { workAt } from '../../src/core/work.ts'
 import type { Dialect } from '../../src/dialects/dialect.ts'
 import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
 import { TalkExecutor } from '../../src/executors/talk/talk-executor.ts'
-import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
-import { MemoryDisk } from '../../src/store/memory/disk.ts'
-import { MemoryStore } from '../../src/store/memory/memory-store.ts'
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { StartGate } from './start-gate.ts'
 
 export interface WholeServer {
@@ -29,23 +28,18 @@ export interface WholeServer {
   close(): Promise<void>
 }
 
-interface Place {
-  readonly dir: string
-  readonly disk: MemoryDisk
-}
+const blobFinder = workAt(import.meta.url, '../../src/store/sqlite/blob-finder.ts', 'openBlobFinder')
 
 /** Starts a server that speaks one dialect; `options` is the dialect's own section of the settings. */
 export async function startWhole(
   dialect: Dialect,
   options: Record<string, unknown> = {},
-  place?: Place,
+  place?: string,
 ): Promise<WholeServer> {
-  const dir = place?.dir ?? (await mkdtemp(join(tmpdir(), `switchyard-${dialect.name}-`)))
-  const disk = place?.disk ?? new MemoryDisk()
+  const dir = place ?? (await mkdtemp(join(tmpdir(), `switchyard-${dialect.name}-`)))
   const gate = new StartGate()
   const server = await startServer({
     settings: settingsSchema.parse({
-      store: 'memory',
       server: { port: 0 },
       dialects: { [dialect.name]: { ...options } },
     }),
@@ -57,13 +51,14 @@ export async function startWhole(
     dialects: [dialect],
     tell: () => {},
     adapters: async ({ dir: data, work, talks }) => ({
-      store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),
+      store: new SqliteStore({ directory: data.path }),
       executors: [
         gate.before(
           new FunctionExecutor({
             functions: work,
             folder: join(data.executors, 'function'),
             blobsDir: data.blobs,
+            blobFinder: { ...blobFinder, folder: data.path },
             threadsMax: 2,
           }),
         ),
@@ -80,7 +75,7 @@ export async function startWhole(
     async restart(next = options) {
       gate.open()
       await server.close()
-      return startWhole(dialect, next, { dir, disk })
+      return startWhole(dialect, next, dir)
     },
     async close() {
       gate.open()

@@ -27,13 +27,13 @@ export async function withDataSet<T>(
 ): Promise<T> {
   const done = house.meters.time('orthanc_storage_read_duration_ms')
   const { hash, sizeBytes } = fileOf(instance)
-  const path = house.kit.blobs.path(hash)
+  const place = house.kit.blobs.find(hash)
   try {
-    if (sizeBytes <= wholeBytesMax) {
-      const bytes = await readFile(path)
+    if ('bytes' in place || sizeBytes <= wholeBytesMax) {
+      const bytes = 'bytes' in place ? place.bytes : await readFile(place.path)
       return await use(await readDataSetAsync(memorySource(bytes), { dictionary: house.dictionary, keep }))
     }
-    const source = fileSource(path)
+    const source = fileSource(place.path)
     try {
       return await use(await readDataSetAsync(source, { dictionary: house.dictionary, keep }))
     } finally {

@@ -12,7 +12,7 @@ import type { WorkModule } from '../../core/work.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import { isFileKey, readStream, removeStreams, streamPath } from '../stream-files.ts'
 import { batchMax } from './board.ts'
-import type { ThreadOrder } from './messages.ts'
+import type { BlobFinderModule, ThreadOrder } from './messages.ts'
 import { OrderQueue } from './order-queue.ts'
 import { scratchPath } from './scratch.ts'
 import { type Given, type ThreadEnd, type ThreadEvents, WorkThread } from './work-thread.ts'
@@ -24,6 +24,8 @@ export interface FunctionExecutorOptions {
   readonly folder: string
   /** Handed to functions as it is. */
   readonly blobsDir: string
+  /** How work threads find blobs; without it every blob is a file below `blobsDir`. */
+  readonly blobFinder?: BlobFinderModule
   /** How many functions run at once; one a core, and at least two, unless given. */
   readonly threadsMax?: number
   /** Answers what functions ask. */
@@ -57,7 +59,8 @@ export class FunctionExecutor implements Executor {
   readonly name = 'function'
   /** Paused is stopped: a function taken up again begins anew, which is all that its callers' promises need. */
   readonly can: Abilities = { survivesRestart: false, pause: true, progress: true, reportsItself: false }
-  readonly #options: Required<FunctionExecutorOptions>
+  readonly #options: Required<Omit<FunctionExecutorOptions, 'blobFinder'>> &
+    Pick<FunctionExecutorOptions, 'blobFinder'>
   readonly #queue = new OrderQueue()
   readonly #attempts = new Map<AttemptId, Attempt>()
   readonly #outcomes = new Map<AttemptId, Outcome>()
@@ -224,9 +227,10 @@ export class FunctionExecutor implements Executor {
   }
 
   #addThread(): void {
-    const { functions, folder, blobsDir, progressMs, heapMbMax } = this.#options
+    const { functions, folder, blobsDir, blobFinder, progressMs, heapMbMax } = this.#options
     this.#startingCount++
-    const thread = new WorkThread({ modules: functions, folder, blobsDir, progressMs }, heapMbMax, {
+    const settings = { modules: functions, folder, blobsDir, blobFinder, progressMs }
+    const thread = new WorkThread(settings, heapMbMax, {
       ready: () => {
         this.#startingCount--
         thread.idleAt = Date.now()

@@ -4,12 +4,19 @@ import type { OutputDraft } from '../../core/job.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { WorkModule } from '../../core/work.ts'
 
+/** A module whose export makes a finder of blobs of a folder. */
+export interface BlobFinderModule extends WorkModule {
+  readonly folder: string
+}
+
 /** What a work thread is made with. */
 export interface ThreadSettings {
   readonly board: SharedArrayBuffer
   readonly modules: Readonly<Record<string, WorkModule>>
   readonly folder: string
   readonly blobsDir: string
+  /** Finds blobs in a folder; without it every blob is a file below `blobsDir`. */
+  readonly blobFinder: BlobFinderModule | undefined
   readonly progressMs: number
 }
 

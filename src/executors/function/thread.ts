@@ -2,9 +2,9 @@
 // One at a time, so that a function that never ends can be ended with its thread and takes no other with it.
 
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Work, WorkResult, WorkTools } from '../../core/work.ts'
+import type { Work, WorkBlobs, WorkResult, WorkTools } from '../../core/work.ts'
 import { streamPath } from '../stream-files.ts'
 import { Board, done, told } from './board.ts'
 import type { FromThread, ThreadOrder, ThreadSettings, ToThread } from './messages.ts'
@@ -15,6 +15,7 @@ runThread(workerData as ThreadSettings, parentPort!)
 function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort>): void {
   const board = new Board(settings.board)
   const works = new Map<string, Work>()
+  const blobs = lateBlobs(settings)
   let current: { index: number; run: Run } | undefined
 
   const tell = (message: FromThread, give?: readonly ArrayBuffer[]) => port.postMessage(message, give)
@@ -32,7 +33,7 @@ function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort
     for (let index = first; index < orders.length; index++) {
       if (!board.begin(index, Date.now())) continue
       const order = orders[index]!
-      const run = new Run({ order, index, board, settings, tell })
+      const run = new Run({ order, index, board, settings, tell, blobs })
       current = { index, run }
       const next = index + 1
       const work = works.get(order.function)
@@ -95,6 +96,7 @@ interface RunParts {
   readonly board: Board
   readonly settings: ThreadSettings
   readonly tell: (message: FromThread, give?: readonly ArrayBuffer[]) => void
+  readonly blobs: () => Promise<WorkBlobs>
 }
 
 /** One run of a function: the tools it is given, and the telling of its end. */
@@ -155,6 +157,10 @@ class Run implements WorkTools {
 
   get blobsDir(): string {
     return this.#parts.settings.blobsDir
+  }
+
+  blobs(): Promise<WorkBlobs> {
+    return this.#parts.blobs()
   }
 
   get scratchDir(): string {
@@ -256,6 +262,22 @@ class Run implements WorkTools {
     } finally {
       closeSync(log)
     }
+  }
+}
+
+/** The finder of blobs, once for the thread and only when a function asks. */
+function lateBlobs({ blobsDir, blobFinder }: ThreadSettings): () => Promise<WorkBlobs> {
+  let found: Promise<WorkBlobs> | undefined
+  const load = async (): Promise<WorkBlobs> => {
+    if (blobFinder === undefined) {
+      return { find: hash => ({ path: join(blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash) }) }
+    }
+    const exports = (await import(blobFinder.url)) as Record<string, unknown>
+    return (exports[blobFinder.export ?? 'default'] as (folder: string) => WorkBlobs)(blobFinder.folder)
+  }
+  return () => {
+    found ??= load()
+    return found
   }
 }
 

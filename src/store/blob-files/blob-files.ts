@@ -3,12 +3,12 @@
 // is never removed, whoever wrote it.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, renameSync, rmSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { Refused, refuse } from '../../core/refusal.ts'
-import type { BlobRef, Blobs } from '../blobs.ts'
+import type { BlobPlace, BlobRef, Blobs } from '../blobs.ts'
 import { StoreFailed } from '../store.ts'
 import { DirectoryFlusher } from './directory-flusher.ts'
 import { IncomingFile } from './incoming-file.ts'
@@ -19,10 +19,14 @@ export interface BlobFilesOptions {
    * committed.
    */
   readonly youthMs?: number
+  /** Small blobs that are kept elsewhere: the bytes of one, if it is among them. */
+  readonly small?: { readonly bytesMax: number; find(hash: string): Uint8Array | undefined }
 }
 
 /** Temporary files that nobody has touched for this long belong to nobody. */
 const scratchMsMax = 24 * 3600 * 1000
+/** Up to this size a blob costs less among the rows of a store than as a file: a file is three flushes of its own. */
+export const smallBytesMax = 64 * 1024
 /** How many blobs are remembered for removal; a sweep finds those beyond. */
 const discardedMax = 100_000
 
@@ -30,6 +34,7 @@ export class BlobFiles implements Blobs {
   readonly #folder: string
   readonly #scratch: string
   readonly #youthMs: number
+  readonly #small: NonNullable<BlobFilesOptions['small']>
   readonly #flusher = new DirectoryFlusher()
   readonly #kept = new Map<string, number>()
   /** Folders that exist and are known to be on the disk. */
@@ -44,6 +49,11 @@ export class BlobFiles implements Blobs {
     this.#folder = folder
     this.#scratch = join(folder, 'tmp')
     this.#youthMs = options.youthMs ?? 600_000
+    this.#small = options.small ?? { bytesMax: smallBytesMax, find: () => undefined }
+  }
+
+  get smallBytesMax(): number {
+    return this.#small.bytesMax
   }
 
   async write(
@@ -100,21 +110,46 @@ export class BlobFiles implements Blobs {
 
   async stat(hash: string): Promise<BlobRef | undefined> {
     if (!isHash(hash)) return undefined
+    const small = this.#small.find(hash)
+    if (small !== undefined) return { hash, sizeBytes: small.length }
     const found = await stat(this.#fileOf(hash)).catch(ifAbsent)
     return found && { hash, sizeBytes: found.size }
   }
 
   open(hash: string, range?: { from: number; to: number }): Readable {
-    const file = this.path(hash)
-    if (range === undefined) return createReadStream(file)
+    const place = this.find(hash)
+    if ('bytes' in place) {
+      const bytes = range === undefined ? place.bytes : place.bytes.subarray(range.from, range.to)
+      return Readable.from(bytes.length > 0 ? [bytes] : [], { objectMode: false })
+    }
+    if (range === undefined) return createReadStream(place.path)
     if (range.to <= range.from) return Readable.from([])
-    return createReadStream(file, { start: range.from, end: range.to - 1 })
+    return createReadStream(place.path, { start: range.from, end: range.to - 1 })
+  }
+
+  find(hash: string): BlobPlace {
+    // The hash becomes part of a path, and may have come from a request.
+    if (!isHash(hash)) refuse('bad-request', 'A blob is named by 64 lower-case hexadecimal digits')
+    const bytes = this.#small.find(hash)
+    return bytes === undefined ? { path: this.#fileOf(hash) } : { bytes }
+  }
+
+  /** Puts small content in its place at once, for a store that promises no durability. */
+  placeNow(hash: string, bytes: Uint8Array): void {
+    const file = this.#fileOf(hash)
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const draft = `${file}.${randomBytes(6).toString('base64url')}`
+    writeFileSync(draft, bytes, { mode: 0o600 })
+    renameSync(draft, file)
   }
 
   path(hash: string): string {
-    // The hash becomes part of a path, and may have come from a request.
-    if (!isHash(hash)) refuse('bad-request', 'A blob is named by 64 lower-case hexadecimal digits')
-    return this.#fileOf(hash)
+    const place = this.find(hash)
+    if ('path' in place) return place.path
+    const file = this.#fileOf(hash)
+    // Whoever needs a file gets one; a sweep takes it when nobody names the blob any more.
+    if (!existsSync(file)) this.placeNow(hash, place.bytes)
+    return file
   }
 
   async scratchFile(): Promise<string> {

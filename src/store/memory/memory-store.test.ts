@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { BlobFiles } from '../blob-files/blob-files.ts'
 import { storeConformance } from '../conformance.ts'
 import { StoreFailed } from '../store.ts'
 import { aBatch, aJob } from '../testing/samples.ts'
@@ -13,7 +14,7 @@ storeConformance('memory', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'memory-store-'))
   return {
     folder,
-    make: () => new MemoryStore({ disk }),
+    make: () => new MemoryStore({ disk, blobs: new BlobFiles(join(folder, 'blobs')) }),
     restore: async target => new MemoryStore({ disk: MemoryDisk.read(await readFile(target, 'utf8')) }),
     remove: () => rm(folder, { recursive: true }),
   }

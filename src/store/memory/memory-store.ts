@@ -16,6 +16,8 @@ import { MemoryRecords } from './records.ts'
 /** Blobs that want to hear which of them nobody names any more, after the commit that said so. */
 export interface MemoryBlobs extends Blobs {
   discard?(hashes: readonly string[], isNamed: (hash: string) => boolean): void
+  /** Takes small content that comes with a batch. */
+  placeNow?(hash: string, bytes: Uint8Array): void
 }
 
 export interface MemoryStoreOptions {
@@ -85,6 +87,7 @@ export class MemoryStore implements Store {
       // A store that crashed meanwhile cannot write any more, however late its commit gets its turn.
       this.#mustBeOpen()
       if (applied) return
+      this.#placeBlobs(batch)
       const { unnamedBlobs } = applyChanges(this.disk, batch)
       applied = true
       if (unnamedBlobs.length > 0)
@@ -108,6 +111,17 @@ export class MemoryStore implements Store {
     await mkdir(join(file, '..'), { recursive: true })
     await writeFile(`${file}.part`, text, { flush: true, mode: 0o600 })
     await rename(`${file}.part`, file)
+  }
+
+  /** Bytes come before the rows that name them: if the rows fail, a sweep finds what nobody names. */
+  #placeBlobs({ blobs }: Changes): void {
+    for (const { hash, bytes } of blobs) {
+      if (bytes === undefined) continue
+      const place = this.#options.blobs?.placeNow
+      if (place === undefined)
+        refuse('not-supported', 'This memory store was made without a place for small blobs')
+      place.call(this.#options.blobs, hash, bytes)
+    }
   }
 
   /** Ends the store as a power cut would: what was applied stays on the disk, nothing more is written. */

@@ -32,10 +32,14 @@ export const dropJob = 'DELETE FROM jobs WHERE n = ?'
 export const dropFlow = 'DELETE FROM flows WHERE n = ?'
 export const putCounter = 'INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)'
 export const putMark = 'INSERT OR REPLACE INTO marks (name, value) VALUES (?, ?)'
-export const nameBlob = `INSERT INTO blobs (hash, size_bytes, named_count) VALUES (?, ?, ?)
-  ON CONFLICT (hash) DO UPDATE SET named_count = named_count + excluded.named_count`
+/** A blob that is there keeps its bytes where they are. */
+export const nameBlob = `INSERT INTO blobs (hash, size_bytes, named_count, place) VALUES (?, ?, ?, ?)
+  ON CONFLICT (hash) DO UPDATE SET named_count = named_count + excluded.named_count RETURNING place`
 export const unnameBlob = 'UPDATE blobs SET named_count = named_count - ? WHERE hash = ?'
-export const dropUnnamedBlob = 'DELETE FROM blobs WHERE hash = ? AND named_count = 0'
+export const dropUnnamedBlob = 'DELETE FROM blobs WHERE hash = ? AND named_count = 0 RETURNING place'
+export const insertSmallBlob = 'INSERT INTO small_blobs (place, bytes) VALUES (?, ?)'
+export const dropSmallBlob = 'DELETE FROM small_blobs WHERE place = ?'
+export const lastSmallBlob = 'SELECT ifnull(max(place), 0) FROM small_blobs'
 
 // ---- what is live ----
 
@@ -68,6 +72,8 @@ export const nodesFrom = `SELECT ${nodeColumns} FROM nodes
 export const eventsAfter = `SELECT ${eventColumns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`
 export const eventBySeq = `SELECT ${eventColumns} FROM events WHERE seq = ?`
 export const blobCountOf = 'SELECT named_count FROM blobs WHERE hash = ?'
+export const smallBlobOf = `SELECT bytes FROM blobs JOIN small_blobs ON small_blobs.place = blobs.place
+  WHERE hash = ?`
 
 // ---- lists of jobs and flows ----
 

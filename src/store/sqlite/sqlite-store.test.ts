@@ -1,14 +1,16 @@
-import { mkdir, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { storeConformance } from '../conformance.ts'
 import { aBatch, aJob, anEvent, aPut } from '../testing/samples.ts'
 import { allPages, placesOf } from '../testing/store-world.ts'
 import { openDatabase, storeFailure } from './binding.ts'
+import { openBlobFinder } from './blob-finder.ts'
 import { Catalog } from './catalog.ts'
-import { migrate } from './migrate.ts'
+import { migrate, readMigrations } from './migrate.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { type CommitStats, Writer } from './writer.ts'
 
@@ -140,6 +142,51 @@ test('blobs that nobody names after a commit are removed once they are old', asy
   expect(await store.blobs.stat(ref.hash)).toEqual(ref)
   await store.commit(aBatch({ blobs: [{ ...ref, delta: -1 }] }))
   await expect.poll(() => store.blobs.stat(ref.hash), { timeout: 20_000 }).toBeUndefined()
+})
+
+test('small content is no file, is in a backup, and leaves nothing behind when its name goes', async () => {
+  const { store, directory } = await setup()
+  const bytes = Buffer.from('few bytes')
+  const hash = createHash('sha256').update(bytes).digest('hex')
+  await store.commit(aBatch({ blobs: [{ hash, sizeBytes: bytes.length, delta: 1, bytes }] }))
+  expect(store.blobs.find(hash)).toEqual({ bytes: Uint8Array.from(bytes) })
+  await expect(readdir(join(directory, 'blobs'))).rejects.toMatchObject({ code: 'ENOENT' })
+  // A work thread finds it by a connection of its own.
+  expect(openBlobFinder(directory).find(hash)).toEqual({ bytes: Uint8Array.from(bytes) })
+
+  const target = join(await folder(), 'copy')
+  await mkdir(target)
+  await store.backup(target)
+  expect(openBlobFinder(target).find(hash)).toEqual({ bytes: Uint8Array.from(bytes) })
+
+  await store.commit(aBatch({ blobs: [{ hash, sizeBytes: bytes.length, delta: -1 }] }))
+  expect(await store.blobs.stat(hash)).toBeUndefined()
+  expect('path' in openBlobFinder(directory).find(hash)).toBe(true)
+  const database = new DatabaseSync(join(directory, 'yard.db'), { readOnly: true })
+  expect(database.prepare('SELECT count(*) AS n FROM small_blobs').get()).toEqual({ n: 0 })
+  database.close()
+})
+
+test('a directory of the version before small blobs opens, and keeps its files', async () => {
+  const directory = join(await folder(), 'data')
+  await mkdir(directory)
+  const before = openDatabase(join(directory, 'yard.db'))
+  migrate(before, 'yard.db', readMigrations().slice(0, 1))
+  const bytes = Buffer.from('written by the version before')
+  const hash = createHash('sha256').update(bytes).digest('hex')
+  before.prepare('INSERT INTO blobs (hash, size_bytes, named_count) VALUES (?, ?, 1)').run(hash, bytes.length)
+  before.close()
+  const file = join(directory, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, bytes)
+  const store = new SqliteStore({ directory })
+  await store.open()
+  onTestFinished(() => store.close())
+  expect(await store.blobCount(hash)).toBe(1)
+  expect(store.blobs.find(hash)).toEqual({ path: file })
+  expect(await store.blobs.stat(hash)).toEqual({ hash, sizeBytes: bytes.length })
+  await store.commit(aBatch({ blobs: [{ hash, sizeBytes: bytes.length, delta: 1, bytes }] }))
+  expect(await store.blobCount(hash)).toBe(2)
 })
 
 test('a store that met a broken disk starts again from its file when it is opened anew', async () => {

@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { BlobFiles } from '../blob-files/blob-files.ts'
+import { BlobFiles, smallBytesMax } from '../blob-files/blob-files.ts'
 import { type Changes, type History, type HotSet, type Records, type Store, StoreFailed } from '../store.ts'
 import { backUp } from './backup.ts'
 import { type Database, openDatabase, prepareRows, type Statement, storeFailure } from './binding.ts'
@@ -32,6 +32,7 @@ interface Life {
   readonly history: SqliteHistory
   readonly records: SqliteRecords
   readonly blobCount: Statement
+  readonly smallBlob: Statement
 }
 
 export class SqliteStore implements Store {
@@ -47,7 +48,8 @@ export class SqliteStore implements Store {
   constructor(options: SqliteStoreOptions) {
     this.#options = options
     this.#file = join(options.directory, 'yard.db')
-    this.blobs = new BlobFiles(join(options.directory, 'blobs'))
+    const small = { bytesMax: smallBytesMax, find: (hash: string) => this.#findSmall(hash) }
+    this.blobs = new BlobFiles(join(options.directory, 'blobs'), { small })
     this.history = lateHistory(() => this.#open().history)
     this.records = lateRecords(() => this.#open().records)
   }
@@ -117,6 +119,7 @@ export class SqliteStore implements Store {
         history: new SqliteHistory(database),
         records: new SqliteRecords(database, catalog),
         blobCount: prepareRows(database, sql.blobCountOf),
+        smallBlob: prepareRows(database, sql.smallBlobOf),
       }
     } catch (error) {
       database?.close()
@@ -128,6 +131,11 @@ export class SqliteStore implements Store {
   #countBlob(hash: string): number {
     const row = this.#open().blobCount.get(hash) as Row | undefined
     return row?.[0] ?? 0
+  }
+
+  #findSmall(hash: string): Uint8Array | undefined {
+    const row = this.#open().smallBlob.get(hash) as unknown as [Uint8Array] | undefined
+    return row?.[0]
   }
 
   #open(): Life {

@@ -22,7 +22,7 @@ export interface CommitStats {
 export interface Written {
   readonly rows: number
   readonly statements: number
-  /** Blobs that nobody names since this commit. */
+  /** Blobs that nobody names since this commit and that are files. */
   readonly unnamedBlobs: string[]
 }
 
@@ -33,6 +33,7 @@ export class Writer {
   readonly #commit: Statement
   readonly #run: Prepared<typeof runnable>
   #lastPlace: number
+  #lastSmallBlob: number
 
   constructor(database: Database, catalog: Catalog) {
     this.#database = database
@@ -41,6 +42,7 @@ export class Writer {
     this.#commit = database.prepare('COMMIT')
     this.#run = prepareAll(database, runnable)
     this.#lastPlace = (prepareRows(database, sql.lastPlace).get() as unknown as Row)[0] as number
+    this.#lastSmallBlob = this.#readLastSmallBlob()
   }
 
   /** Writes all of the batch or nothing; on disk when it returns. */
@@ -54,6 +56,7 @@ export class Writer {
       // SQLite has rolled back by itself after some errors, a full disk among them.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       this.#records.takeBack()
+      this.#lastSmallBlob = this.#readLastSmallBlob()
       throw error
     }
   }
@@ -199,20 +202,45 @@ export class Writer {
 
   // Deltas are summed up first, so that a blob that changes hands within a batch is not touched at all.
   #countBlobs(changes: Changes): string[] {
-    const sums = new Map<string, { delta: number; sizeBytes: number }>()
-    for (const { hash, sizeBytes, delta } of changes.blobs) {
-      sums.set(hash, { delta: (sums.get(hash)?.delta ?? 0) + delta, sizeBytes })
+    const sums = new Map<string, { delta: number; sizeBytes: number; bytes: Uint8Array | undefined }>()
+    for (const { hash, sizeBytes, delta, bytes } of changes.blobs) {
+      const had = sums.get(hash)
+      sums.set(hash, { delta: (had?.delta ?? 0) + delta, sizeBytes, bytes: bytes ?? had?.bytes })
     }
     const unnamed: string[] = []
-    for (const [hash, { delta, sizeBytes }] of sums) {
-      if (delta > 0) this.#run.nameBlob.run(hash, sizeBytes, delta)
+    for (const [hash, { delta, sizeBytes, bytes }] of sums) {
+      if (delta > 0) this.#nameBlob(hash, { delta, sizeBytes, bytes })
       if (delta >= 0) continue
       if (this.#run.unnameBlob.run(-delta, hash).changes !== 1) {
         throw new StoreFailed('broken', `Blob ${hash} cannot be dropped more often than it is named`)
       }
-      if (this.#run.dropUnnamedBlob.run(hash).changes === 1) unnamed.push(hash)
+      const dropped = this.#run.dropUnnamedBlob.get(hash) as unknown as Row | undefined
+      if (dropped === undefined) continue
+      const [place] = dropped as [number | null]
+      if (place === null) unnamed.push(hash)
+      else this.#run.dropSmallBlob.run(place)
     }
     return unnamed
+  }
+
+  #nameBlob(hash: string, blob: { delta: number; sizeBytes: number; bytes: Uint8Array | undefined }): void {
+    const { delta, sizeBytes, bytes } = blob
+    if (bytes === undefined) {
+      this.#run.nameBlob.get(hash, sizeBytes, delta, null)
+      return
+    }
+    if (bytes.length !== sizeBytes) {
+      throw new StoreFailed('broken', `Blob ${hash} comes with ${bytes.length} bytes instead of ${sizeBytes}`)
+    }
+    const mine = this.#lastSmallBlob + 1
+    const [place] = this.#run.nameBlob.get(hash, sizeBytes, delta, mine) as unknown as [number | null]
+    if (place !== mine) return
+    this.#run.insertSmallBlob.run(mine, bytes)
+    this.#lastSmallBlob = mine
+  }
+
+  #readLastSmallBlob(): number {
+    return (prepareRows(this.#database, sql.lastSmallBlob).get() as unknown as Row)[0] as number
   }
 
   #forget({ forgottenJobs, forgottenFlows }: Changes): void {
@@ -241,6 +269,8 @@ const runnable = {
   nameBlob: sql.nameBlob,
   unnameBlob: sql.unnameBlob,
   dropUnnamedBlob: sql.dropUnnamedBlob,
+  insertSmallBlob: sql.insertSmallBlob,
+  dropSmallBlob: sql.dropSmallBlob,
   dropJob: sql.dropJob,
   dropFlow: sql.dropFlow,
   dropSpec: sql.dropSpec,

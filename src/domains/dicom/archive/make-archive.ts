@@ -1,6 +1,7 @@
 // The work of archive and media jobs: reads stored files and writes a ZIP, on a worker thread of the function executor.
 
 import { createHash, randomFillSync } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -8,13 +9,13 @@ import type { Json } from '../../../core/json.ts'
 import type { WorkResult, WorkTools } from '../../../core/work.ts'
 import { makeDictionary } from '../dictionary/dictionary.ts'
 import { readDataSet } from '../reading/reader.ts'
-import { withFile } from '../reading/source.ts'
+import { type ByteSource, memorySource, withFile } from '../reading/source.ts'
 import { showValue, valuesOf } from '../reading/value.ts'
 import type { Tag } from '../tag.ts'
 import { makeUid } from '../uid.ts'
 import { makeZipWriter, type Sink } from '../zip/zip-writer.ts'
-import { blobFile, keepFile } from './blob-files.ts'
 import { type DirectoryEntry, directoryTags, writeDicomDir } from './dicomdir.ts'
+import { keepFile } from './keep-file.ts'
 import { type ArchivePlan, plannedNames, planTotals } from './plan.ts'
 
 /** How many members may be read and deflated at the same time. */
@@ -50,23 +51,33 @@ async function writeArchive(
   let done = 0
   let image = 0
   const dictionary = plan.kind === 'media' ? makeDictionary() : undefined
+  const blobs = await tools.blobs()
   for (const series of plan.series) {
     const names = plan.kind === 'media' ? undefined : plannedNames(series)
     for (const [index, file] of series.files.entries()) {
       stopIfAsked(tools)
-      const path = blobFile(tools.blobsDir, file.hash)
+      const place = blobs.find(file.hash)
+      if ('path' in place && !existsSync(place.path)) {
+        // It was deleted since the archive was asked for: the others are archived all the same.
+        tools.log(`a file of ${series.folder} is gone: ${file.hash}`)
+        continue
+      }
       const name = names?.[index] ?? `IMAGES/IM${image}`
       if (dictionary) {
-        const facts = withFile(path, source =>
-          readFacts(readDataSet(source, { dictionary, keep: 'top' }), plan.defaultTerm),
-        )
+        const read = (source: ByteSource) =>
+          readFacts(readDataSet(source, { dictionary, keep: 'top' }), plan.defaultTerm)
+        const facts = 'bytes' in place ? read(memorySource(place.bytes)) : withFile(place.path, read)
         directory.push({ file: `IMAGES\\IM${image}`, ...facts })
       }
       image++
       const member = { name, ...(file.isPacked ? { isStored: true } : {}) }
+      const adding =
+        'bytes' in place
+          ? zip.addBytes(member, place.bytes)
+          : zip.addFile(member, { path: place.path, sizeBytes: file.sizeBytes })
       await flights.add(
         file.sizeBytes,
-        zip.addFile(member, { path, sizeBytes: file.sizeBytes }).then(() => {
+        adding.then(() => {
           done++
           tools.progress(done / total, { instancesDone: done })
         }),

@@ -30,6 +30,8 @@ import { Totals } from './totals.ts'
 export interface Arrival {
   readonly summary: Summary
   readonly blob: BlobRef
+  /** The bytes, when they are few and not written yet: they come with the batch. */
+  readonly bytes?: Uint8Array
   readonly md5: string
   /** Metadata that the way of arrival tells: Origin, RemoteIP … by number. */
   readonly origin: Readonly<Record<number, string>>
@@ -218,7 +220,8 @@ export class Archive {
       files: { [dicomFile]: file },
     }
     batch.record(putResource({ level: 'instance', id: ids.instance, parent: ids.series, body }))
-    batch.blob({ hash: file.hash, sizeBytes: file.sizeBytes, delta: 1 })
+    const { bytes } = arrival
+    batch.blob({ hash: file.hash, sizeBytes: file.sizeBytes, delta: 1, ...(bytes && { bytes }) })
     this.totals.add(batch, counts)
     logChange(batch, 'NewInstance', 'instance', ids.instance)
     if (added.series) logChange(batch, 'NewSeries', 'series', ids.series)

@@ -1,16 +1,11 @@
-// Where a worker finds blobs: the layout of the blobs folder, as the store's file blobs keep it.
+// How a worker makes a finished file a blob: the layout of the blobs folder, as the store's file blobs keep it.
 
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** The file of a blob. */
-export function blobFile(blobsDir: string, hash: string): string {
-  return join(blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash)
-}
-
-/** Makes a finished, synced file a blob by moving it; the folder is synced too. */
+/** Makes a finished, synced file a blob by moving it; the folders are synced too. */
 export async function keepFile(blobsDir: string, file: string, hash: string): Promise<void> {
-  const target = blobFile(blobsDir, hash)
+  const target = join(blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash)
   await mkdir(dirname(target), { recursive: true })
   await rename(file, target)
   // The file's name, and those of folders that may be new, are on the disk before anybody hears of them.
