@@ -69,6 +69,8 @@ const tokens = [
   { hash: sha('tok-revoked'), revoked_at: '2020-01-01T00:00:00Z' },
   { hash: sha('tok-future-revoke'), revoked_at: '2999-01-01T00:00:00Z', expires_at: '' },
   { hash: sha('tok-bound'), paths: ['/bound'] },
+  { hash: sha('tok-viewer'), description: 'a dashboard', role: 'viewer' },
+  { hash: sha('tok-odd-role'), role: 'emperor' },
   { hash: 'nonsense' },
   'not an entry',
 ]

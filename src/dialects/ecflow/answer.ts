@@ -1,9 +1,11 @@
 // Answers on the wire: compact JSON, open to scripts of any page, compressed for those who take gzip.
 
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createGzip, gzip } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
+import { matches, type Sendable, sendBytes } from '../../http/ranges.ts'
 import type { Call } from './call.ts'
 import { pick } from './filter.ts'
 
@@ -19,6 +21,10 @@ export interface Answer {
   readonly contentType?: string
   /** With `contentType`: the body as it is. */
   readonly text?: string
+  /** With `chunks`: what stands for their contents, so that a client that has them need not get them again. */
+  readonly version?: string
+  /** A thing of known size, of which a range may be asked for. */
+  readonly thing?: Sendable
 }
 
 /** What every answer carries, errors included: dashboards are served from elsewhere. */
@@ -39,6 +45,7 @@ export async function sendAnswer(
 ): Promise<FastifyReply> {
   const { call, settled } = at
   allowAnyPage(reply)
+  if (answer.thing) return sendBytes(call.request, reply, answer.thing)
   reply.code(answer.status)
   if (answer.location !== undefined) reply.header('location', answer.location)
   reply.header('content-type', answer.contentType ?? 'application/json')
@@ -47,6 +54,7 @@ export async function sendAnswer(
   const filter = call.query.get('filter')
   if (answer.chunks !== undefined && !filter) {
     await settled()
+    if (isKnown(reply, call, answer.version)) return reply.code(304).removeHeader('content-type').send()
     return sendChunks(reply, answer.chunks, at)
   }
   let value = answer.chunks === undefined ? answer.value : JSON.parse([...answer.chunks].join(''))
@@ -60,10 +68,22 @@ export async function sendAnswer(
 
 async function sendText(reply: FastifyReply, text: string, call: Call): Promise<FastifyReply> {
   const bytes = Buffer.from(text)
+  if (reply.statusCode === 200 && call.method === 'GET') {
+    const version = createHash('sha1').update(bytes).digest('base64url')
+    if (isKnown(reply, call, version)) return reply.code(304).removeHeader('content-type').send()
+  }
   if (!takesGzip(call)) return reply.send(bytes)
   const packed = await compress(bytes)
   reply.header('content-encoding', 'gzip')
   return reply.send(packed)
+}
+
+/** Names the answer's version, and says whether the client has it. Weak, as it may come compressed or not. */
+function isKnown(reply: FastifyReply, call: Call, version: string | undefined): boolean {
+  if (version === undefined) return false
+  const tag = `W/"${version}"`
+  reply.header('etag', tag)
+  return matches(call.request.headers['if-none-match'], tag)
 }
 
 function sendChunks(

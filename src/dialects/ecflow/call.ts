@@ -17,6 +17,8 @@ export interface Call {
   readonly query: URLSearchParams
   /** The body as text; '' when there was none. */
   body: string
+  /** Who asks, as histories name them; '' until credentials were looked at. */
+  by: string
 }
 
 /** What is read need not be kept while a large definition is being loaded: only errors echo a piece of it. */

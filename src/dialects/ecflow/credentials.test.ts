@@ -115,6 +115,7 @@ describe('changes over plain HTTP', () => {
       passwords: new Passwords(join(dir, 'none'), { hosts: [], port: '' }),
       whiteList: whiteListFile(join(dir, 'none')),
       noSsl,
+      closedReads: false,
     }
   }
   const ask = (protocol: string, remoteAddress: string) =>

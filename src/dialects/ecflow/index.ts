@@ -7,6 +7,7 @@ import { followWall, tickMinute } from '../../domains/suite/planner/tick.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { JobStarter, poolName } from './jobs.ts'
 import { Keeper } from './keeper.ts'
+import { registerMetrics } from './metrics.ts'
 import type { Parts } from './parts.ts'
 import { Passwords } from './passwords.ts'
 import { routesOf } from './routes.ts'
@@ -67,6 +68,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     reads: 0,
     byName: new Map(),
   }
+  const countRequest = registerMetrics(kit.metrics, () => keeper)
   const server = { hosts: [settings.host, settings.machine, 'localhost'], port: settings.port }
   const parts: Parts = {
     settings,
@@ -77,12 +79,16 @@ async function open(kit: Kit): Promise<OpenDialect> {
       passwords: new Passwords(settings.customPasswdFile, server),
       whiteList: whiteListFile(settings.listsFile),
       noSsl: settings.noSsl,
+      closedReads: settings.closedReads,
     },
     loginPasswords: new Passwords(settings.passwdFile, server),
     folders,
     clock,
     counters,
-    count: name => counters.byName.set(name, (counters.byName.get(name) ?? 0) + 1),
+    count: name => {
+      counters.byName.set(name, (counters.byName.get(name) ?? 0) + 1)
+      countRequest(name)
+    },
     localMinute: () => localMinute(clock.now()),
   }
   // With an interval below a minute each poll is one suite minute: that is how days are tried out in seconds.

@@ -19,6 +19,7 @@ import { type Ask, Living, type LivingParts, type LogEntry } from '../../domains
 import { runPass } from '../../domains/suite/planner/pass.ts'
 import type { Engine, Tx } from '../../engine/engine.ts'
 import type { RecordQuery, Records } from '../../store/store.ts'
+import { logCollection, StateLog } from './state-log.ts'
 
 const imageCollection = 'ecflow.suite'
 const pieceCollection = 'ecflow.piece'
@@ -56,12 +57,21 @@ export type Listener = (log: readonly LogEntry[]) => void
 
 export class Keeper {
   living: Living
+  /** What happened lately. */
+  log = new StateLog()
   readonly #parts: KeeperParts
   #suites = new Map<string, KeptSuite>()
   #seq = 0
   #isStale = false
   #reloading: Promise<void> | undefined
   readonly #listeners = new Set<Listener>()
+  /** What is shown of each suite, and of all of them: moves with every change that a reader could see. */
+  #versions = new Map<string, number>()
+  #forestVersion = 0
+  #clockVersion = 0
+  /** Names this reading of the store: versions of one life of the server mean nothing in another. */
+  #epoch = ''
+  #loads = 0
 
   constructor(parts: KeeperParts) {
     this.#parts = parts
@@ -73,6 +83,7 @@ export class Keeper {
     const { records } = this.#parts
     const living = new Living(this.#parts.living)
     const suites = new Map<string, KeptSuite>()
+    const log = new StateLog()
     let seq = 0
     for await (const record of every(records, { collection: imageCollection, order: 'seq' })) {
       const pieces = [textOf(record.body)]
@@ -96,6 +107,8 @@ export class Keeper {
       kept.changeBytes += text.length
       seq = Math.max(seq, Number(record.id.slice(record.id.lastIndexOf('/') + 1)))
     }
+    for await (const record of every(records, { collection: logCollection, order: 'id' }))
+      log.restore(record.id, record.body)
     const server = await records.get(serverCollection, 'server')
     living.serverState = this.#parts.firstState
     resume(living, server === undefined ? undefined : (server.body as unknown as ServerImage))
@@ -103,6 +116,9 @@ export class Keeper {
     this.living = living
     this.#suites = suites
     this.#seq = seq
+    this.log = log
+    this.#versions = new Map()
+    this.#epoch = `${living.nowMs.toString(36)}.${(++this.#loads).toString(36)}`
     this.#isStale = false
     this.#parts.resumed()
   }
@@ -157,10 +173,12 @@ export class Keeper {
       asks = living.asks.splice(0)
       log = living.log.splice(0)
       const { suites, server } = takeChanges(living)
+      this.#noteVersions(suites, server !== undefined)
       isChanged = suites.length > 0 || server !== undefined || log.length > 0
       if (suites.length > 0 || server) {
         await this.#parts.engine.write(tx => {
           for (const change of suites) this.#writeSuite(tx, living, change)
+          this.log.write(tx, living.nowMs, log)
           if (server) {
             tx.record({
               put: { collection: serverCollection, id: 'server', body: server as unknown as Json },
@@ -175,6 +193,30 @@ export class Keeper {
     }
     if (asks.length > 0) this.#parts.act(asks)
     if (isChanged) for (const listener of [...this.#listeners]) listener(log)
+  }
+
+  #noteVersions(suites: readonly SuiteChange[], isServer: boolean): void {
+    if (suites.length === 0 && !isServer) return
+    this.#clockVersion++
+    for (const change of suites) {
+      if (isClockOnly(change)) continue
+      this.#forestVersion++
+      if (change.type === 'gone') this.#versions.delete(change.suite)
+      else this.#versions.set(change.suite, this.#forestVersion)
+    }
+  }
+
+  /**
+   * The version of what is shown of a suite, or of all of them: the same text means that nothing changed since.
+   * `withClock`: what also follows the clock and the server's variables, as generated variables do.
+   */
+  versionOf(suite: string | undefined, options: { withClock: boolean }): string {
+    const version = options.withClock
+      ? `c${this.#clockVersion}`
+      : suite === undefined
+        ? `a${this.#forestVersion}`
+        : `s${this.#versions.get(suite) ?? 0}`
+    return `${this.#epoch}.${version}`
   }
 
   #writeSuite(tx: Tx, living: Living, change: SuiteChange): void {
@@ -230,6 +272,11 @@ export class Keeper {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+}
+
+/** A minute went by on the suite's clock, and nothing else happened: most turns of a quiet suite. */
+function isClockOnly(change: SuiteChange): boolean {
+  return change.type === 'changes' && change.changes.every(it => it[0] === 'clock')
 }
 
 /** Joins what was printed to pieces of about the stored length. */

@@ -1,8 +1,6 @@
 // What people ask of nodes and suites: trees, definitions, states, attributes, scripts and outputs.
 
 import { refuse } from '../../core/refusal.ts'
-import { findScript } from '../../domains/suite/jobs/find-script.ts'
-import { JobFault, jobVariable } from '../../domains/suite/jobs/substitute.ts'
 import { parseDefinition } from '../../domains/suite/language/parse-definition.ts'
 import { printDefinition } from '../../domains/suite/language/print-definition.ts'
 import {
@@ -46,10 +44,8 @@ import {
   needText,
 } from './call.ts'
 import { AnswerError } from './errors.ts'
+import { changeBy } from './history.ts'
 import type { Parts } from './parts.ts'
-
-/** How many lines of a script, job or output are shown. */
-const linesMax = 10_000
 
 function nodeAt(parts: Parts, path: string): Node {
   const node = findNode(parts.keeper.living.root, path)
@@ -71,9 +67,12 @@ export async function createSuites(parts: Parts, call: Call): Promise<Answer> {
   const definition = parseDefinition(text)
   const dryRun = call.query.get('dry_run') === 'true'
   const options = { allowMissing, localMinute: parts.localMinute(), dryRun }
-  const suites = await parts.keeper.change(living => loadSuites(living, definition, options))
-  if (dryRun)
+  if (dryRun) {
+    const suites = await parts.keeper.change(living => loadSuites(living, definition, options))
     return { status: 200, value: { message: 'Definition is valid', suites: suites.map(suite => suite.name) } }
+  }
+  const edit = { path: '/', text: `load ${definition.nodes.map(node => node.name).join(' ')}` }
+  const suites = await changeBy(parts, call, edit, living => loadSuites(living, definition, options))
   parts.count('load_defs')
   return {
     status: 201,
@@ -92,15 +91,17 @@ export function showTree(parts: Parts, call: Call, at: { path: string; secrets: 
   const depth = query.get('depth')
   if (depth !== null && !/^\d{1,4}$/.test(depth))
     refuse('bad-field', 'depth: expected a number of levels', { field: 'depth' })
+  const withGenerated = query.get('gen_vars') === 'true'
   const chunks = treeChunks(node, {
     content: query.get('content') === 'full' ? 'full' : 'basic',
     withId: query.get('with_id') === 'true',
-    withGenerated: query.get('gen_vars') === 'true',
+    withGenerated,
     withMeta: query.get('with_meta') === 'true',
     withSecrets: at.secrets,
     ...(depth === null ? {} : { depth: Number(depth) }),
   })
-  return { status: 200, chunks }
+  const version = parts.keeper.versionOf(node.suiteNode?.name, { withClock: withGenerated })
+  return { status: 200, chunks, version: at.secrets ? `${version}.p` : version }
 }
 
 // ---- definitions ----
@@ -124,7 +125,8 @@ export async function updateDefinition(parts: Parts, call: Call, path: string): 
     })
   }
   const { externs } = definition
-  await parts.keeper.change(living => putChild(living, path, child, { allowMissing, externs, force }))
+  const edit = { path, text: `replace ${path === '/' ? '' : path}/${child.name}` }
+  await changeBy(parts, call, edit, living => putChild(living, path, child, { allowMissing, externs, force }))
   parts.count('replace')
   return { status: 200, value: { path, message: 'Definition updated successfully' } }
 }
@@ -132,9 +134,9 @@ export async function updateDefinition(parts: Parts, call: Call, path: string): 
 export async function removeDefinition(parts: Parts, call: Call, path: string): Promise<Answer> {
   // Nobody needs a body here; one that asks for force is heard.
   const force = call.body !== '' && mayLooseFlag(bodyObject(call), 'force')
-  await parts.keeper.change(living =>
-    deleteNode(living, path, { force: force || call.query.get('force') === 'true' }),
-  )
+  const options = { force: force || call.query.get('force') === 'true' }
+  const edit = { path, text: `delete ${options.force ? 'force ' : ''}${path}` }
+  await changeBy(parts, call, edit, living => deleteNode(living, path, options))
   parts.count('node_delete')
   return { status: 204 }
 }
@@ -161,7 +163,7 @@ export async function updateStatus(parts: Parts, call: Call, path: string): Prom
     body['action'] === undefined && typeof body['name'] === 'string' ? body['name'] : needText(body, 'action')
   const recursive = mayFlag(body, 'recursive')
   const command = readCommand(parts, { action, recursive, body, path })
-  await parts.keeper.change(command)
+  await changeBy(parts, call, { path, text: wordsOf({ action, recursive, body, path }) }, command)
   // The new state: what the pass made of it counts, not what the command alone did.
   const shown = findNode(parts.keeper.living.root, path)?.displayState
   parts.count(counterOf(action))
@@ -222,6 +224,24 @@ function readCommand(
   return living => forceNode(living, path, state, { recursive })
 }
 
+/** A command as the original's client would have been given it. */
+function wordsOf(at: {
+  action: string
+  recursive: boolean
+  body: Record<string, unknown>
+  path: string
+}): string {
+  const { action, recursive, body, path } = at
+  const words: Record<string, string> = {
+    execute: 'run',
+    free_dep: 'free-dep',
+    defstatus: `alter change defstatus ${body['defstatus_value']}`,
+    order: `order ${body['order_value']}`,
+  }
+  const isForce = forcedState(action) !== undefined
+  return `${isForce ? `force ${forcedState(action)}` : (words[action] ?? action)}${recursive ? ' recursive' : ''} ${path}`
+}
+
 function counterOf(action: string): string {
   const names: Record<string, string> = {
     begin: 'begin_cmd',
@@ -273,9 +293,21 @@ function readValue(body: Record<string, unknown>, type: string): string | undefi
   return String(value)
 }
 
+async function alter(
+  parts: Parts,
+  call: Call,
+  at: { verb: string; path: string; edit: AttributeEdit },
+  fn: (living: Living, node: Node, edit: AttributeEdit) => void,
+): Promise<void> {
+  const { path, edit } = at
+  const facts = [edit.type, edit.name, edit.oldValue, edit.value].filter(it => it !== undefined)
+  const text = `alter ${at.verb} ${facts.join(' ')} ${path}`
+  await changeBy(parts, call, { path, text }, living => fn(living, demandNode(living, path), edit))
+}
+
 export async function addNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const edit = readEdit(bodyObject(call))
-  await parts.keeper.change(living => addAttribute(living, demandNode(living, path), edit))
+  await alter(parts, call, { verb: 'add', path, edit }, addAttribute)
   parts.count('alter_cmd')
   return {
     status: 201,
@@ -286,82 +318,14 @@ export async function addNodeAttribute(parts: Parts, call: Call, path: string): 
 
 export async function updateNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const edit = readEdit(bodyObject(call))
-  await parts.keeper.change(living => changeAttribute(living, demandNode(living, path), edit))
+  await alter(parts, call, { verb: 'change', path, edit }, changeAttribute)
   parts.count('alter_cmd')
   return { status: 200, value: { path, message: 'Attribute changed successfully' } }
 }
 
 export async function removeNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const edit = readEdit(bodyObject(call))
-  await parts.keeper.change(living => deleteAttribute(living, demandNode(living, path), edit))
+  await alter(parts, call, { verb: 'delete', path, edit }, deleteAttribute)
   parts.count('alter_cmd')
   return { status: 204 }
-}
-
-// ---- files ----
-
-function taskAt(parts: Parts, path: string, what: string): Node {
-  const node = nodeAt(parts, path)
-  if (node.kind !== 'task' && node.kind !== 'alias')
-    refuse('bad-field', `Option ${what} is only valid for tasks`)
-  return node
-}
-
-export async function showScript(parts: Parts, path: string): Promise<Answer> {
-  const node = taskAt(parts, path, 'script')
-  const { text } = await findTaskScript(parts, node)
-  const job = (await parts.folders.readText(jobVariable(node, 'ECF_JOB') ?? '')) ?? ''
-  parts.count('file_ecf')
-  return { status: 200, value: { script: lastLines(text), job: lastLines(job) } }
-}
-
-async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string; source: string }> {
-  const files = parts.folders.forJobs(async () =>
-    refuse('not-supported', 'ECF_SCRIPT_CMD is not carried out for readers'),
-  )
-  try {
-    return await findScript(node, files)
-  } catch (error) {
-    if (error instanceof JobFault) throw new AnswerError(404, error.message)
-    throw error
-  }
-}
-
-export async function updateScript(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const script = needText(bodyObject(call), 'script')
-  const node = taskAt(parts, path, 'script')
-  const { source } = await findTaskScript(parts, node)
-  if (!(await parts.folders.replace(source, script)))
-    throw new AnswerError(404, `There is no script of ${path} to be replaced`)
-  parts.count('edit_script')
-  return { status: 200, value: { path, message: 'Script updated successfully' } }
-}
-
-export async function showOutput(parts: Parts, path: string): Promise<Answer> {
-  const node = taskAt(parts, path, 'jobout')
-  const { folders } = parts
-  const main = jobVariable(node, 'ECF_JOBOUT') ?? ''
-  const job = jobVariable(node, 'ECF_JOB') ?? ''
-  const other = `${jobVariable(node, 'ECF_HOME') ?? ''}${node.path}.${node.run?.tryNumber ?? 0}`
-  const output = (await folders.readText(main)) ?? (await folders.readText(other))
-  if (output === undefined)
-    throw new AnswerError(404, `There is no output of ${path} yet (ECF_JOBOUT=${main})`)
-  const kill = (await folders.readText(`${job}.kill`)) ?? ''
-  const status = (await folders.readText(`${job}.stat`)) ?? ''
-  parts.count('file_jobout')
-  return {
-    status: 200,
-    value: { job_output: lastLines(output), kill_output: lastLines(kill), status_output: lastLines(status) },
-  }
-}
-
-/** The last lines of a text, found from its end. */
-function lastLines(text: string): string {
-  let at = text.endsWith('\n') ? text.length - 1 : text.length
-  for (let lines = 0; lines < linesMax; lines++) {
-    at = text.lastIndexOf('\n', at - 1)
-    if (at < 0) return text
-    if (at === 0) return lines + 1 < linesMax ? text : text.slice(1)
-  }
-  return text.slice(at + 1)
 }

@@ -7,6 +7,7 @@ type Shape = { [name: string]: unknown }
 const paths: Readonly<Record<Place['type'], string>> = {
   suites: '/v1/suites',
   forest: '/v1/suites/tree',
+  'forest-history': '/v1/suites/history',
   node: '/v1/suites/{path}',
   tree: '/v1/suites/{path}/tree',
   definition: '/v1/suites/{path}/definition',
@@ -14,6 +15,7 @@ const paths: Readonly<Record<Place['type'], string>> = {
   attributes: '/v1/suites/{path}/attributes',
   script: '/v1/suites/{path}/script',
   output: '/v1/suites/{path}/output',
+  history: '/v1/suites/{path}/history',
   ping: '/v1/server/ping',
   'server-status': '/v1/server/status',
   'server-attributes': '/v1/server/attributes',
@@ -41,6 +43,8 @@ const summaries: Readonly<Record<string, string>> = {
   'GET script': 'Script and generated job of a task',
   'PUT script': 'Replace the script of a task',
   'GET output': 'Output of the last run of a task',
+  'GET history': 'Who did what to a node, and what happened to it lately',
+  'GET forest-history': 'Who did what to the server, and what happened lately',
   'GET ping': 'Whether the server answers',
   'GET server-status': 'State of the server and its counters',
   'PUT server-status': 'Reload files, halt, shut down, restart',
@@ -68,6 +72,12 @@ const changed = object({ path: text, message: text, status: text, step: text, no
   'message',
 ])
 const variable = object({ name: text, value: text, const: flag })
+
+const history = object({
+  path: text,
+  edits: { type: 'array', items: object({ at: text, by: text, command: text }) },
+  changes: { type: 'array', items: object({ at: text, path: text }) },
+})
 
 const answers: Readonly<Record<string, Shape>> = {
   'GET suites': { type: 'array', items: text },
@@ -119,7 +129,19 @@ const answers: Readonly<Record<string, Shape>> = {
     },
   }),
   'GET script': object({ script: text, job: text }),
-  'GET output': object({ job_output: text, kill_output: text, status_output: text }),
+  'GET output': object(
+    {
+      job_output: text,
+      kill_output: text,
+      status_output: text,
+      offset: { type: 'integer' },
+      next_offset: { type: 'integer' },
+      size: { type: 'integer' },
+    },
+    ['job_output'],
+  ),
+  'GET history': history,
+  'GET forest-history': history,
   'GET ping': object({ host: text, round_trip_time: text }),
   'GET server-status': object({
     version: text,
@@ -237,7 +259,7 @@ function describeOperation(key: string): Shape {
   return {
     summary: summaries[key],
     ...(method === 'GET'
-      ? { parameters: [{ name: 'filter', in: 'query', schema: text }, ...treeParameters(type!)] }
+      ? { parameters: [{ name: 'filter', in: 'query', schema: text }, ...queryParameters(type!)] }
       : { security: [{ bearer: [] }, { basic: [] }, { header: [] }, { query: [] }] }),
     ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
     responses: {
@@ -255,7 +277,16 @@ function describeOperation(key: string): Shape {
   }
 }
 
-function treeParameters(type: string): Shape[] {
+function queryParameters(type: string): Shape[] {
+  if (type === 'output') {
+    return ['offset', 'limit'].map(name => ({ name, in: 'query', schema: { type: 'integer', minimum: 0 } }))
+  }
+  if (type === 'history' || type === 'forest-history') {
+    return [
+      { name: 'below', in: 'query', schema: { type: 'string', enum: ['true'] } },
+      { name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: 10_000 } },
+    ]
+  }
   if (type !== 'tree' && type !== 'forest') return []
   return [
     { name: 'content', in: 'query', schema: { type: 'string', enum: ['basic', 'full'] } },

@@ -8,7 +8,9 @@ import { bodyBytesMax, type Call, childBody } from './call.ts'
 import { answerChild, readAttributeRequest, readStatusRequest } from './child-calls.ts'
 import { AnswerError, describeError } from './errors.ts'
 import { streamEvents } from './events.ts'
-import { demandWrite, recognise } from './gate.ts'
+import { showOutput, showScript, updateScript } from './file-calls.ts'
+import { demandRead, demandWrite, recognise } from './gate.ts'
+import { showHistory } from './history.ts'
 import {
   addNodeAttribute,
   createSuites,
@@ -17,13 +19,10 @@ import {
   removeNodeAttribute,
   showDefinition,
   showNodeAttributes,
-  showOutput,
-  showScript,
   showStatus,
   showTree,
   updateDefinition,
   updateNodeAttribute,
-  updateScript,
   updateStatus,
 } from './node-calls.ts'
 import { openApiText } from './openapi.ts'
@@ -83,6 +82,7 @@ async function handle(parts: Parts, request: FastifyRequest, reply: FastifyReply
     place,
     query: new URLSearchParams(query),
     body: Buffer.isBuffer(request.body) ? request.body.toString('utf8') : '',
+    by: '',
   }
   const answer = method === 'GET' ? await read(parts, call, reply) : await write(parts, call)
   if (answer === 'hijacked') return reply
@@ -91,7 +91,7 @@ async function handle(parts: Parts, request: FastifyRequest, reply: FastifyReply
 
 async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answer | 'hijacked'> {
   const { place } = call
-  await demandRead(parts, call)
+  await demandRead(parts.gate, call.request, call.query.get('key'))
   await parts.keeper.settled()
   parts.counters.reads++
   switch (place.type) {
@@ -111,7 +111,11 @@ async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answ
     case 'script':
       return showScript(parts, place.node)
     case 'output':
-      return showOutput(parts, place.node)
+      return showOutput(parts, call, place.node)
+    case 'history':
+      return showHistory(parts, call, place.node)
+    case 'forest-history':
+      return showHistory(parts, call, '/')
     case 'ping':
       return showPing(parts, { elapsedMs: reply.elapsedTime })
     case 'server-status':
@@ -137,7 +141,8 @@ async function write(parts: Parts, call: Call): Promise<Answer> {
     const body = childBody(call)
     if (body) return answerJob(parts, call, body, place.type)
   }
-  await demandWrite(parts.gate, call.request, { key: call.query.get('key'), path: pathOf(place) })
+  const key = call.query.get('key')
+  call.by = (await demandWrite(parts.gate, call.request, { key, path: pathOf(place) })).name
   switch (place.type) {
     case 'suites':
       return createSuites(parts, call)
@@ -196,18 +201,10 @@ async function answerJob(
   }
 }
 
-/** Reads are open, whatever credentials are shown, unless the yard as a whole is closed to strangers. */
-async function demandRead(parts: Parts, call: Call): Promise<void> {
-  const stranger = { ...call.request, headers: {} } as FastifyRequest
-  if (await parts.gate.access.recognise(stranger)) return
-  if (await recognise(parts.gate, call.request, call.query.get('key'))) return
-  throw new AnswerError(401, 'Unauthorized')
-}
-
 /** The passwords of running jobs are for those who could change the jobs. */
 async function seesSecrets(parts: Parts, call: Call): Promise<boolean> {
   const caller = await recognise(parts.gate, call.request, call.query.get('key'))
-  return caller !== undefined && caller.paths === undefined
+  return caller !== undefined && caller.paths === undefined && !caller.isReader
 }
 
 function sendOptions(reply: FastifyReply, offered: readonly string[]): FastifyReply {

@@ -1,7 +1,7 @@
 // Reading scripts, includes, jobs and outputs: only below the folders that are open to it, links followed.
 
 import { constants } from 'node:fs'
-import { access, mkdir, open, realpath, rename, stat, writeFile } from 'node:fs/promises'
+import { access, type FileHandle, mkdir, open, realpath, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, resolve, sep } from 'node:path'
 import type { ScriptFiles } from '../../domains/suite/jobs/find-script.ts'
 
@@ -33,17 +33,42 @@ export class OpenFolders {
 
   /** The bytes of a file, at most its last ones; undefined when there is none here. */
   async readBytes(path: string): Promise<Buffer | undefined> {
+    const read = await this.#open(path, (file, sizeBytes) => {
+      const from = Math.max(0, sizeBytes - bytesMax)
+      return readAt(file, from, sizeBytes - from)
+    })
+    return read
+  }
+
+  /** A part of a file, and how large the whole is now; undefined when there is none here. */
+  async readPart(
+    path: string,
+    part: { from: number; lengthMax: number },
+  ): Promise<{ bytes: Buffer; sizeBytes: number } | undefined> {
+    return this.#open(path, async (file, sizeBytes) => {
+      const length = Math.max(0, Math.min(part.lengthMax, sizeBytes - part.from))
+      return { bytes: await readAt(file, part.from, length), sizeBytes }
+    })
+  }
+
+  /** Where a file really is and how large it is, for those who stream it; undefined when there is none here. */
+  async find(path: string): Promise<{ path: string; sizeBytes: number } | undefined> {
+    const real = await this.#place(path)
+    const facts = real === undefined ? undefined : await stat(real).catch(() => undefined)
+    return real !== undefined && facts?.isFile() ? { path: real, sizeBytes: facts.size } : undefined
+  }
+
+  async #open<T>(
+    path: string,
+    read: (file: FileHandle, sizeBytes: number) => Promise<T>,
+  ): Promise<T | undefined> {
     const real = await this.#place(path)
     if (real === undefined) return undefined
     const file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
     if (!file) return undefined
     try {
       const facts = await file.stat()
-      if (!facts.isFile()) return undefined
-      const from = Math.max(0, facts.size - bytesMax)
-      const bytes = Buffer.alloc(facts.size - from)
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
-      return bytes.subarray(0, bytesRead)
+      return facts.isFile() ? await read(file, facts.size) : undefined
     } finally {
       await file.close()
     }
@@ -99,6 +124,12 @@ export class OpenFolders {
       output,
     }
   }
+}
+
+async function readAt(file: FileHandle, from: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  const { bytesRead } = await file.read(bytes, 0, length, from)
+  return bytes.subarray(0, bytesRead)
 }
 
 async function exists(path: string): Promise<boolean> {

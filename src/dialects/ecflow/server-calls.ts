@@ -7,6 +7,7 @@ import type { ServerState } from '../../domains/suite/planner/living.ts'
 import { monthNames, pad2 } from '../../domains/suite/tree/calendar-date.ts'
 import type { Answer } from './answer.ts'
 import { bodyObject, type Call, needScalar, needText } from './call.ts'
+import { changeBy } from './history.ts'
 import type { Parts } from './parts.ts'
 
 /** Requests since the start, as statistics and status show them. */
@@ -145,7 +146,7 @@ export async function updateServerStatus(parts: Parts, call: Call): Promise<Answ
   const done: Answer = { status: 200, value: { message: 'Server updated successfully' } }
   const state = Object.hasOwn(states, action) ? states[action] : undefined
   if (state) {
-    await parts.keeper.change(living => {
+    await changeBy(parts, call, { path: '/', text: action }, living => {
       living.serverState = state
       living.touch(living.root)
     })
@@ -209,7 +210,8 @@ export async function addServerAttribute(parts: Parts, call: Call): Promise<Answ
   const name = needText(body, 'name')
   const value = needScalar(body, 'value')
   if (!isName(name)) refuse('bad-field', `name: expected ${nameRule}`, { field: 'name' })
-  await parts.keeper.change(living => setServerVariable(living, name, value))
+  const edit = { path: '/', text: `alter add variable ${name} ${value} /` }
+  await changeBy(parts, call, edit, living => setServerVariable(living, name, value))
   parts.count('alter_cmd')
   return {
     status: 201,
@@ -223,7 +225,8 @@ export async function updateServerAttribute(parts: Parts, call: Call): Promise<A
   demandVariable(body, 'updated in')
   const name = needText(body, 'name')
   const value = needText(body, 'value')
-  await parts.keeper.change(living => {
+  const edit = { path: '/', text: `alter change variable ${name} ${value} /` }
+  await changeBy(parts, call, edit, living => {
     // Server variables are const: to the writer they are not there.
     if (!living.root.attributes?.variables?.some(it => it.name === name))
       refuse('not-found', 'User variable not found')
@@ -237,7 +240,8 @@ export async function removeServerAttribute(parts: Parts, call: Call): Promise<A
   const body = bodyObject(call)
   demandVariable(body, 'removed from')
   const name = needText(body, 'name')
-  await parts.keeper.change(living => {
+  const edit = { path: '/', text: `alter delete variable ${name} /` }
+  await changeBy(parts, call, edit, living => {
     const { root } = living
     const list = root.attributes?.variables
     if (!list?.some(it => it.name === name)) refuse('not-found', 'User variable not found')

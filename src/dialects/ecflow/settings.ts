@@ -22,6 +22,8 @@ export const ecflowSettings = z.strictObject({
   custom_passwd_file: z.string().min(1).optional(),
   /** Changes by people need TLS unless this is set, or they come from this machine. */
   no_ssl: z.boolean().default(false),
+  /** Whether reading needs credentials too; the original lets everybody read. */
+  closed_reads: z.boolean().default(false),
   /** Whether to start running, shut down or halted; what the server was before wins. */
   state: z.enum(['RUNNING', 'SHUTDOWN', 'HALTED']).default('RUNNING'),
   /** Folders, besides ECF_HOME, in which scripts, includes and outputs may be read; `/` opens everything. */
@@ -57,6 +59,7 @@ export interface Settings {
   readonly passwdFile: string
   readonly customPasswdFile: string
   readonly noSsl: boolean
+  readonly closedReads: boolean
   readonly state: 'RUNNING' | 'SHUTDOWN' | 'HALTED'
   readonly roots: readonly string[]
   readonly executor: string
@@ -91,6 +94,7 @@ export function readSettings(section: Json, dir: string): Settings {
     passwdFile: file(given.passwd_file, `${base}.passwd`),
     customPasswdFile: file(given.custom_passwd_file, `${base}.custom_passwd`),
     noSsl: given.no_ssl,
+    closedReads: given.closed_reads,
     state: given.state,
     roots: [home, ...given.roots.map(root => resolve(root))],
     executor: given.executor,

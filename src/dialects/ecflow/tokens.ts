@@ -3,6 +3,7 @@
 import { createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { isObject } from '../../core/json.ts'
+import { type Role, roles } from '../../core/principal.ts'
 import { WatchedFile } from './watched-file.ts'
 
 const derive = promisify(pbkdf2)
@@ -17,6 +18,8 @@ export interface TokenEntry {
   readonly revokedAt: number
   /** Ours: paths that the token may write to; everything without it. */
   readonly paths: readonly string[] | undefined
+  /** Ours: what the token may do, in the yard's words; viewer and submitter may only read here. */
+  readonly role: Role
 }
 
 const iterationsUsual = 260_000
@@ -41,6 +44,9 @@ function readEntry(value: unknown): TokenEntry | undefined {
   const iterations = match[2] === undefined ? iterationsUsual : Number(match[2])
   if (iterations < 1 || iterations > iterationsMax) return undefined
   const paths = value['paths']
+  // A role that is not known must not be more than was meant: the entry is skipped like one that cannot be read.
+  const role = roles.find(it => it === (value['role'] ?? 'operator'))
+  if (role === undefined) return undefined
   return {
     method: match[1] ? 'sha256' : 'pbkdf2',
     iterations,
@@ -50,6 +56,7 @@ function readEntry(value: unknown): TokenEntry | undefined {
     expiresAt,
     revokedAt,
     paths: Array.isArray(paths) ? paths.filter(path => typeof path === 'string') : undefined,
+    role,
   }
 }
 

@@ -1,12 +1,20 @@
 // What a path of the API means: which node or which part of the server, and what about it. Contract ecflow §2.1.
 
 /** What is asked about a node. */
-export const nodeTargets = ['tree', 'definition', 'status', 'attributes', 'script', 'output'] as const
+export const nodeTargets = [
+  'tree',
+  'definition',
+  'status',
+  'attributes',
+  'script',
+  'output',
+  'history',
+] as const
 export type NodeTarget = (typeof nodeTargets)[number]
 
 export type Place =
   | { readonly type: 'suites' }
-  | { readonly type: 'forest' }
+  | { readonly type: 'forest' | 'forest-history' }
   /** `node` is the node's own path, beginning with a slash. */
   | { readonly type: NodeTarget; readonly node: string }
   /** The short form, `/v1/suites/P`. */
@@ -16,6 +24,7 @@ export type Place =
 const fixed: Readonly<Record<string, Place>> = {
   '/v1/suites': { type: 'suites' },
   '/v1/suites/tree': { type: 'forest' },
+  '/v1/suites/history': { type: 'forest-history' },
   '/v1/server/ping': { type: 'ping' },
   '/v1/server/status': { type: 'server-status' },
   '/v1/server/attributes': { type: 'server-attributes' },
@@ -47,12 +56,14 @@ function isTarget(word: string): word is NodeTarget {
 export const methodsOf: Readonly<Record<Place['type'], readonly string[]>> = {
   suites: ['GET', 'POST'],
   forest: ['GET'],
+  'forest-history': ['GET'],
   tree: ['GET'],
   definition: ['GET', 'PUT', 'DELETE'],
   status: ['GET', 'PUT'],
   attributes: ['GET', 'PUT', 'POST', 'DELETE'],
   script: ['GET', 'PUT'],
   output: ['GET'],
+  history: ['GET'],
   node: ['PUT', 'DELETE'],
   ping: ['GET'],
   'server-status': ['GET', 'PUT'],

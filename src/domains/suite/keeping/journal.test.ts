@@ -5,6 +5,7 @@ import { parseDefinition } from '../language/parse-definition.ts'
 import { printPersisted } from '../language/print-definition.ts'
 import { childCommand } from '../planner/child-commands.ts'
 import { addAttribute, changeAttribute, deleteAttribute } from '../planner/edit-attributes.ts'
+import { noteEdit } from '../planner/edit-history.ts'
 import { deleteNode, loadSuites, orderNode, putChild, setServerVariable } from '../planner/edit-tree.ts'
 import { Living } from '../planner/living.ts'
 import { runPass } from '../planner/pass.ts'
@@ -85,6 +86,8 @@ const commands: readonly ((living: Living, pick: (count: number) => number) => v
   living => orderNode(living, '/s/f/a', 'bottom'),
   living => orderNode(living, '/s/g', 'up'),
   (living, pick) => orderNode(living, '/s/f', pick(2) === 0 ? 'alpha' : 'order'),
+  (living, pick) =>
+    noteEdit(living, ['/s/f', '/s/f/a', '/t/gone', '/'][pick(4)]!, { by: 'ann', text: 'x "y"\n' }),
 ]
 
 function report(

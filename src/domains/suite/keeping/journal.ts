@@ -5,7 +5,7 @@ import { parseDefinition } from '../language/parse-definition.ts'
 import { printAlone, printPersisted, printPersistedPieces } from '../language/print-definition.ts'
 import { isAttached, type Living, type ServerState } from '../planner/living.ts'
 import { findNode } from '../tree/find.ts'
-import type { Node } from '../tree/node.ts'
+import type { Edit, Node } from '../tree/node.ts'
 
 /** One small change within a suite. */
 export type Change =
@@ -14,6 +14,8 @@ export type Change =
   /** A whole subtree, before a sibling or, without one, at the end. Replaces what has its name. */
   | readonly ['put', parent: string, before: string | null, text: string]
   | readonly ['drop', path: string]
+  /** The suite's clock went on. */
+  | readonly ['clock', suite: string, minute: number, wall: number, elapsed: number]
 
 /** What became of one suite in a turn. */
 export type SuiteChange =
@@ -26,6 +28,8 @@ export interface ServerImage {
   readonly state: ServerState
   readonly variables: readonly { readonly name: string; readonly value: string }[]
   readonly externs: readonly string[]
+  /** What people did to the server itself. */
+  readonly edits?: readonly Edit[]
 }
 
 /** More changed nodes than this in one suite are written as an image of the whole. */
@@ -65,6 +69,14 @@ export function takeChanges(living: Living): { suites: SuiteChange[]; server: Se
     if (count > imageFrom) suites.set(suite.name, 'image')
     else addChange(suites, suite.name, ['node', node.path, printAlone(node)])
   }
+  for (const suite of living.ticked) {
+    if (!suite.suite || living.changed.has(suite) || !isAttached(living, suite)) continue
+    const known = suites.get(suite.name)
+    if (known === 'image' || known === 'gone') continue
+    const { minute, wall, elapsed } = suite.suite
+    addChange(suites, suite.name, ['clock', suite.name, minute, wall, elapsed])
+  }
+  living.ticked.clear()
   living.changed.clear()
   return {
     suites: [...suites].map(([suite, changes]) => showSuite(living, suite, changes)),
@@ -107,6 +119,7 @@ export function imageOfServer(living: Living): ServerImage {
     state: living.serverState,
     variables: (living.root.attributes?.variables ?? []).map(({ name, value }) => ({ name, value })),
     externs: [...living.externs],
+    ...(living.root.edits ? { edits: [...living.root.edits] } : {}),
   }
 }
 
@@ -136,6 +149,12 @@ export function readChanges(root: Node, changes: readonly Change[]): void {
         else parent.add(child)
         break
       }
+      case 'clock': {
+        const [, suite, minute, wall, elapsed] = change
+        const node = root.child(suite)
+        if (node?.suite) Object.assign(node.suite, { minute, wall, elapsed })
+        break
+      }
       case 'drop': {
         const node = findNode(root, change[1])
         node?.parent?.remove(node)
@@ -156,6 +175,7 @@ function adopt(node: Node, image: Node): void {
   node.run = image.run
   node.suite = image.suite
   node.archive = image.archive
+  node.edits = image.edits
   if (node.parent) node.parent.counts = undefined
 }
 
@@ -164,6 +184,7 @@ export function resume(living: Living, server: ServerImage | undefined): void {
   if (server) {
     living.serverState = server.state
     for (const extern of server.externs) living.externs.add(extern)
+    if (server.edits) living.root.edits = [...server.edits]
     if (server.variables.length > 0) living.root.own.variables = server.variables.map(it => ({ ...it }))
   }
   for (const suite of living.root.children ?? []) {

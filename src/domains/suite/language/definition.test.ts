@@ -87,6 +87,44 @@ describe('what is refused', () => {
   })
 })
 
+describe('a checkpoint of the original', () => {
+  const checkpoint = `#5.9.2
+defs_state MIGRATE state>:aborted flag:message state_change:52 modify_change:5 cal_count:0
+edit ECF_HOME '/elsewhere' # server
+edit SITE 'north'
+suite s # begun:1 state:aborted
+  calendar initTime:2026-Nov-22 06:58:04 suiteTime:2026-Nov-22 06:58:04 duration:00:00:00
+  family f # state:aborted flag:message suspended:1
+    task a # passwd:b.RAJdth rid:77 abort<:   Script for /s/f/a cannot be found:   so\\n>abort try:1 state:aborted flag:task_aborted
+  endfamily
+endsuite
+history /s/f \bMSG:[06:58:04 22.11.2026] --alter add variable FRED 1 /s/f :root@vm\bMSG:[06:59:05 2.1.2026] --suspend /s/f :ann
+history /gone \bMSG:[06:58:04 22.11.2026] --suspend /gone :root@vm
+history / \bMSG:[06:58:04 22.11.2026] --restart :root@vm
+# enddef
+`
+
+  test('brings states and histories, but not the folders and ports of the server it was written by', () => {
+    const { nodes, variables } = parseDefinition(checkpoint)
+    expect(variables).toEqual([{ name: 'SITE', value: 'north' }])
+    const family = nodes[0]!.child('f')!
+    expect([family.state, family.suspended, nodes[0]!.suite?.begun]).toEqual(['aborted', true, true])
+    expect(family.child('a')!.run).toMatchObject({ password: 'b.RAJdth', remoteId: '77', tryNumber: 1 })
+    expect(family.edits).toEqual([
+      { at: Date.UTC(2026, 10, 22, 6, 58, 4), by: 'root@vm', text: 'alter add variable FRED 1 /s/f' },
+      { at: Date.UTC(2026, 0, 2, 6, 59, 5), by: 'ann', text: 'suspend /s/f' },
+    ])
+    const again = parseDefinition(printPersisted(nodes))
+    expect(again.nodes[0]!.child('f')!.edits).toEqual(family.edits)
+  })
+
+  test('without its header the same lines are plain comments, and a history is no keyword', () => {
+    const { nodes } = parseDefinition('suite s # begun:1 state:aborted\n')
+    expect([nodes[0]!.state, nodes[0]!.suite]).toEqual(['unknown', undefined])
+    expect(faultOf('suite s\nendsuite\nhistory /s MSG').found).toBe("'history'")
+  })
+})
+
 describe('hostile input', () => {
   test('a hundred thousand levels are refused and do not exhaust the stack', () => {
     const text = `suite s\n${Array.from({ length: 100_000 }, (_, index) => `family f${index}`).join('\n')}`

@@ -1,11 +1,12 @@
 // Definition text → trees. One pass over the text, line by line, with a stack of open nodes instead of recursion.
 
 import type { Variable } from '../tree/attribute.ts'
+import { keepEdit } from '../tree/edits.ts'
 import { Node, type NodeKind } from '../tree/node.ts'
 import { DefinitionError } from './definition-error.ts'
 import { isName, nameRule } from './name.ts'
-import { readAttributeState, readCalendar, readNodeState } from './persisted-state.ts'
-import { readAttribute } from './read-attribute.ts'
+import { readAttributeState, readCalendar, readEdits, readNodeState } from './persisted-state.ts'
+import { readAttribute, readVariable } from './read-attribute.ts'
 import { Repetition } from './repetition.ts'
 import { Statement } from './statement.ts'
 
@@ -181,6 +182,10 @@ class Parser {
         if (this.nodes.length > 0) throw statement.fault(0, 'defs_state before the first suite')
         this.isPersisted = true
         return
+      case 'history':
+        if (!this.isPersisted || this.stack.length > 0) break
+        this.readHistory()
+        return
     }
     const node = this.stack.at(-1)
     if (!node) {
@@ -200,7 +205,7 @@ class Parser {
 
   /** What only this server writes into its own persisted texts: values that no line of the language could hold. */
   private readOwnKeyword(keyword: string, node: Node): boolean {
-    if (keyword !== 'archived_children' && keyword !== 'edit_json' && keyword !== 'label_json') return false
+    if (!ownKeywords.has(keyword)) return false
     const { statement } = this
     let value: unknown
     try {
@@ -213,14 +218,31 @@ class Parser {
       throw statement.fault(1, 'a JSON string, or a list of them')
     const [first = '', second = '', third = ''] = texts
     if (keyword === 'archived_children') node.archive = first
+    else if (keyword === 'edit_history') keepEdit(node, { at: Number(first) || 0, by: second, text: third })
     else if (!isName(first)) throw statement.fault(1, nameRule)
     else if (keyword === 'edit_json') (node.own.variables ??= []).push({ name: first, value: second })
     else (node.own.labels ??= []).push({ name: first, text: second, value: third })
     return true
   }
 
+  /** What the original's checkpoints say about who did what, after the suites. Of nodes that are not there: nothing. */
+  private readHistory(): void {
+    const { statement } = this
+    const names = statement.word(1).split('/').slice(1)
+    let node = this.nodes.find(it => it.name === names[0])
+    for (const name of names.slice(1)) node = node?.child(name)
+    if (node) readEdits(node, statement.text.slice(statement.startOf(2), statement.end))
+  }
+
   private readOutside(keyword: string): void {
     const { statement } = this
+    // The variables that the other server set for itself would be wrong here: its folders, its host, its port.
+    if (
+      keyword === 'edit' &&
+      this.isPersisted &&
+      /(?:^|\s)server(?:\s|$)/.test(readVariableComment(statement))
+    )
+      return
     if (keyword !== 'edit' || this.nodes.length > 0) {
       throw statement.fault(
         0,
@@ -360,6 +382,14 @@ class Parser {
     return new DefinitionError({ line, column: offset - lineStart + 1, found, expected })
   }
 }
+
+/** The comment of an edit line: only once the value was read is it known where that ends. */
+function readVariableComment(statement: Statement): string {
+  readVariable(statement)
+  return statement.commentText()
+}
+
+const ownKeywords = new Set(['archived_children', 'edit_json', 'label_json', 'edit_history'])
 
 function isBlank(char: number): boolean {
   return char === 32 || char === 9

@@ -3,6 +3,7 @@
 
 import type { Attributes, QueueState, TimeAttribute } from '../tree/attribute.ts'
 import { daysOf, pad2 } from '../tree/calendar-date.ts'
+import { keepEdit } from '../tree/edits.ts'
 import { readFlags, showFlags } from '../tree/flag.ts'
 import type { Node } from '../tree/node.ts'
 import { isRange, placeRepeat, repeatText } from '../tree/repeat.ts'
@@ -213,6 +214,19 @@ export function readCalendar(node: Node, words: readonly string[], line: string)
   if (month === 0) return
   node.suite.minute =
     daysOf(Number(match[1]), month, Number(match[3])) * 1440 + Number(match[4]) * 60 + Number(match[5])
+}
+
+/** The edits of a history line: entries behind backspaces, `MSG:[06:58:04 22.11.2026] --requeue /s/f :root@host`. */
+export function readEdits(node: Node, text: string): void {
+  for (const entry of text.split('\b')) {
+    const match =
+      /^\s*MSG:\[(\d\d):(\d\d):(\d\d) (\d{1,2})\.(\d{1,2})\.(\d{4})\] -{0,2}(.*?)(?: :(\S*))?\s*$/.exec(entry)
+    if (!match) continue
+    const [hour, minute, second, day, month, year] = match.slice(1, 7).map(Number)
+    // It does not say in which zone it was written: taken as UTC.
+    const at = ((daysOf(year!, month!, day!) * 24 + hour!) * 60 + minute!) * 60_000 + second! * 1000
+    keepEdit(node, { at, by: match[8] ?? '', text: match[7]! })
+  }
 }
 
 /** The comment that `readNodeState` reads; '' when there is nothing to say. */

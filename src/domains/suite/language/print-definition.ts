@@ -60,6 +60,7 @@ export function printAlone(node: Node): string {
   const kind = node.kind === 'alias' ? 'task' : node.kind
   printer.lines.push(`${kind} ${node.name}${stateComment(node)}`)
   printAttributes(printer, node, ' ')
+  printEdits(printer, node, ' ')
   printArchive(printer, node)
   return finish(printer)
 }
@@ -68,6 +69,13 @@ export function printAlone(node: Node): string {
 function printArchive(printer: Printer, node: Node): void {
   if (!printer.withState || node.archive === undefined) return
   printer.lines.push(`archived_children ${JSON.stringify(node.archive)}`)
+}
+
+function printEdits(printer: Printer, node: Node, indent: string): void {
+  if (!printer.withState || !node.edits) return
+  for (const { at, by, text } of node.edits) {
+    printer.lines.push(`${indent}edit_history ${JSON.stringify([String(at), by, text])}`)
+  }
 }
 
 function stateComment(node: Node): string {
@@ -84,6 +92,7 @@ function printNode(printer: Printer, node: Node, depth: number): void {
   const indent = printer.withState ? ' '.repeat(depth) : '  '.repeat(depth)
   printer.lines.push(`${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node) : ''}`)
   printAttributes(printer, node, indent + (printer.withState ? ' ' : '  '))
+  printEdits(printer, node, indent)
   printArchive(printer, node)
   if (node.kind === 'task' && !printer.withState) return
   if (node.children) for (const child of node.children) printNode(printer, child, depth + 1)

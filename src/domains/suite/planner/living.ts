@@ -70,6 +70,8 @@ export class Living {
   readonly zombies = new Map<string, ZombieRecord[]>()
   /** Nodes whose own facts changed. */
   readonly changed = new Set<Node>()
+  /** Suites whose clocks went on; whatever else changed of them is in `changed`. */
+  readonly ticked = new Set<Node>()
   readonly structure: Structure[] = []
   log: LogEntry[] = []
   asks: Ask[] = []

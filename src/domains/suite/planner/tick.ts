@@ -89,7 +89,7 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
     const now = timeOfSuite(suite)
     if (now.minute < before.minute) newDays.add(suite)
     times.set(suite, now)
-    living.touch(suite)
+    living.ticked.add(suite)
   }
   for (const [suite, now] of times) {
     const isNewDay = newDays.has(suite) && !now.hybrid

@@ -45,6 +45,11 @@ export const showEvent = ({ name, number, value, initial }: Event): Shape => ({
   value,
   initial_value: initial,
 })
+/** The same with its number, null when it has none. */
+export const showNumberedEvent = (event: Event): Shape => ({
+  ...showEvent(event),
+  number: event.number < 0 ? null : event.number,
+})
 export const showVariable = (name: string, value: string, isConst = false): Shape => ({
   name,
   value,

@@ -18,6 +18,7 @@ import {
   showLateShape,
   showLimit,
   showMirrorShape,
+  showNumberedEvent,
   showQueue,
   showRepeatShape,
   showTimeShape,
@@ -32,7 +33,7 @@ export interface TreeOptions {
   readonly withGenerated: boolean
   /** Whether generated variables show the passwords of running jobs. */
   readonly withSecrets: boolean
-  /** Ours: defstatus, clock, try and abort reason. */
+  /** Ours: defstatus, clock, try, abort reason, and the numbers of events. */
   readonly withMeta: boolean
   /** How many levels below the named node are shown; all without it. */
   readonly depth?: number
@@ -112,7 +113,7 @@ function showAll(node: Node, options: TreeOptions): string {
   const own = node.attributes
   if (!own && node.flags === 0 && !options.withGenerated) return ''
   const parts: string[] = []
-  if (own) showFirst(parts, own)
+  if (own) showFirst(parts, own, options)
   if (options.withGenerated) {
     for (const [name, given] of generatedVariables(node)) {
       const value = name === 'ECF_PASS' && !options.withSecrets ? '' : given
@@ -130,7 +131,7 @@ function showAll(node: Node, options: TreeOptions): string {
   return parts.join(',')
 }
 
-function showFirst(parts: string[], own: Attributes): void {
+function showFirst(parts: string[], own: Attributes, options: TreeOptions): void {
   if (own.labels) {
     for (const { name, value } of own.labels)
       parts.push(`{"name":"${name}","value":${quote(value)},"type":"label"}`)
@@ -140,7 +141,7 @@ function showFirst(parts: string[], own: Attributes): void {
       parts.push(`{"name":"${name}","min":${min},"max":${max},"value":${value},"type":"meter"}`)
     }
   }
-  showEach(parts, 'event', own.events, showEvent)
+  showEach(parts, 'event', own.events, options.withMeta ? showNumberedEvent : showEvent)
   if (own.variables) {
     for (const { name, value } of own.variables) {
       parts.push(`{"name":"${name}","value":${quote(value)},"const":false,"type":"variable"}`)

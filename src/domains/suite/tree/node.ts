@@ -17,6 +17,15 @@ export interface TaskRun {
   abortReason: string
 }
 
+/** What somebody changed about a node. */
+export interface Edit {
+  /** Epoch ms. */
+  readonly at: number
+  readonly by: string
+  /** The command, in the words of the original's client without its dashes: `requeue /s/f`. */
+  readonly text: string
+}
+
 /** Above this many children a container finds them by a map instead of by looking through the list. */
 const mapFrom = 12
 
@@ -40,6 +49,8 @@ export class Node {
   serverVariables: Variable[] | undefined = undefined
   /** The archived children, as persisted text. */
   archive: string | undefined = undefined
+  /** The last things that people did to it, the oldest first. */
+  edits: Edit[] | undefined = undefined
   /** Place in the order in which a pass looks at nodes; the planner's. */
   order = 0
   /** Nodes whose expressions name this one; the planner's. */

@@ -1,0 +1,154 @@
+// What people ask of a task's files: its script, the job made of it, its manual, and what its last run printed.
+
+import { createReadStream } from 'node:fs'
+import { refuse } from '../../core/refusal.ts'
+import { findScript } from '../../domains/suite/jobs/find-script.ts'
+import { JobFault, jobVariable } from '../../domains/suite/jobs/substitute.ts'
+import { findNode } from '../../domains/suite/tree/find.ts'
+import type { Node } from '../../domains/suite/tree/node.ts'
+import type { Answer } from './answer.ts'
+import { bodyObject, type Call, needText } from './call.ts'
+import { AnswerError } from './errors.ts'
+import { changeBy } from './history.ts'
+import type { Parts } from './parts.ts'
+
+/** How many lines of a script, job or output are shown. */
+const linesMax = 10_000
+
+/** How much of an output is shown at once when a part of it is asked for. */
+const partBytesMax = 16 * 1024 * 1024
+
+function taskAt(parts: Parts, path: string, what: string): Node {
+  const node = findNode(parts.keeper.living.root, path)
+  if (!node || node.kind === 'root') refuse('not-found', `Path ${path} not found`)
+  if (node.kind !== 'task' && node.kind !== 'alias')
+    refuse('bad-field', `Option ${what} is only valid for tasks`)
+  return node
+}
+
+export async function showScript(parts: Parts, path: string): Promise<Answer> {
+  const node = taskAt(parts, path, 'script')
+  const { text } = await findTaskScript(parts, node)
+  const job = (await parts.folders.readText(jobVariable(node, 'ECF_JOB') ?? '')) ?? ''
+  parts.count('file_ecf')
+  return { status: 200, value: { script: lastLines(text), job: lastLines(job) } }
+}
+
+async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string; source: string }> {
+  const files = parts.folders.forJobs(async () =>
+    refuse('not-supported', 'ECF_SCRIPT_CMD is not carried out for readers'),
+  )
+  try {
+    return await findScript(node, files)
+  } catch (error) {
+    if (error instanceof JobFault) throw new AnswerError(404, error.message)
+    throw error
+  }
+}
+
+export async function updateScript(parts: Parts, call: Call, path: string): Promise<Answer> {
+  const script = needText(bodyObject(call), 'script')
+  const node = taskAt(parts, path, 'script')
+  const { source } = await findTaskScript(parts, node)
+  if (!(await parts.folders.replace(source, script)))
+    throw new AnswerError(404, `There is no script of ${path} to be replaced`)
+  await changeBy(parts, call, { path, text: `edit_script ${path} submit_file` }, () => {})
+  parts.count('edit_script')
+  return { status: 200, value: { path, message: 'Script updated successfully' } }
+}
+
+/** Output of the last run: its last lines as JSON, the part that `offset` and `limit` (bytes) name, or all of it as text. */
+export async function showOutput(parts: Parts, call: Call, path: string): Promise<Answer> {
+  const node = taskAt(parts, path, 'jobout')
+  parts.count('file_jobout')
+  const { query, request } = call
+  if (query.has('offset') || query.has('limit')) return showOutputPart(parts, call, node)
+  if (prefersText(request.headers.accept)) return showWholeOutput(parts, node)
+  const job = jobVariable(node, 'ECF_JOB') ?? ''
+  const output = await parts.folders.readText(await outputPath(parts, node))
+  if (output === undefined) throw noOutput(node)
+  const kill = (await parts.folders.readText(`${job}.kill`)) ?? ''
+  const status = (await parts.folders.readText(`${job}.stat`)) ?? ''
+  return {
+    status: 200,
+    value: { job_output: lastLines(output), kill_output: lastLines(kill), status_output: lastLines(status) },
+  }
+}
+
+/** Where the output is: ECF_JOBOUT, or beside the job when a job command wrote it there. */
+async function outputPath(parts: Parts, node: Node): Promise<string> {
+  const main = jobVariable(node, 'ECF_JOBOUT') ?? ''
+  if (await parts.folders.find(main)) return main
+  return `${jobVariable(node, 'ECF_HOME') ?? ''}${node.path}.${node.run?.tryNumber ?? 0}`
+}
+
+function noOutput(node: Node): AnswerError {
+  const main = jobVariable(node, 'ECF_JOBOUT') ?? ''
+  return new AnswerError(404, `There is no output of ${node.path} yet (ECF_JOBOUT=${main})`)
+}
+
+/** A part for those who follow a growing output: they go on at `next_offset`. Characters are never cut in two. */
+async function showOutputPart(parts: Parts, call: Call, node: Node): Promise<Answer> {
+  const offset = readBytes(call, 'offset', 0)
+  const limit = Math.min(readBytes(call, 'limit', partBytesMax), partBytesMax)
+  const part = await parts.folders.readPart(await outputPath(parts, node), { from: offset, lengthMax: limit })
+  if (!part) throw noOutput(node)
+  const bytes = part.bytes.subarray(0, wholeCharacters(part.bytes))
+  return {
+    status: 200,
+    value: {
+      job_output: bytes.toString('utf8'),
+      offset,
+      next_offset: offset + bytes.length,
+      size: part.sizeBytes,
+    },
+  }
+}
+
+/** The length up to which no character is begun and not ended; all of it where that is no UTF-8 anyway. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length - 1); back++) {
+    const byte = bytes[bytes.length - back]!
+    if (byte < 0x80) return bytes.length
+    if (byte < 0xc0) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+    return length > back ? bytes.length - back : bytes.length
+  }
+  return bytes.length
+}
+
+function readBytes(call: Call, name: string, usual: number): number {
+  const text = call.query.get(name)
+  if (text === null) return usual
+  if (!/^\d{1,15}$/.test(text)) refuse('bad-field', `${name}: expected a number of bytes`, { field: name })
+  return Number(text)
+}
+
+/** The file as it is, streamed; ranges of it may be asked for. */
+async function showWholeOutput(parts: Parts, node: Node): Promise<Answer> {
+  const file = await parts.folders.find(await outputPath(parts, node))
+  if (!file) throw noOutput(node)
+  return {
+    status: 200,
+    thing: {
+      sizeBytes: file.sizeBytes,
+      mediaType: 'text/plain; charset=utf-8',
+      open: ({ from, to }) => createReadStream(file.path, { start: from, end: to - 1 }),
+    },
+  }
+}
+
+function prefersText(accept: string | undefined): boolean {
+  return accept !== undefined && /(?:^|,)\s*text\/plain\s*(?:;|,|$)/i.test(accept)
+}
+
+/** The last lines of a text, found from its end. */
+function lastLines(text: string): string {
+  let at = text.endsWith('\n') ? text.length - 1 : text.length
+  for (let lines = 0; lines < linesMax; lines++) {
+    at = text.lastIndexOf('\n', at - 1)
+    if (at < 0) return text
+    if (at === 0) return lines + 1 < linesMax ? text : text.slice(1)
+  }
+  return text.slice(at + 1)
+}
