@@ -16,8 +16,12 @@ export function sendJson(
 ): FastifyReply {
   const text = JSON.stringify(value, undefined, options.indent) + (options.newline ? '\n' : '')
   reply.header('content-type', options.mediaType ?? 'application/json')
-  // Bytes, not a string: Fastify leaves the media type of bytes alone.
-  return reply.send(Buffer.from(text))
+  // With a serializer of its own an answer's media type is left alone, and text goes out as it is.
+  return reply.serializer(asItIs).send(text)
+}
+
+function asItIs(text: unknown): string {
+  return text as string
 }
 
 /** The value of a JSON text; refuses, as `bad-request`, what is not JSON, is nested too deeply, or sets a prototype. */

@@ -93,7 +93,9 @@ export type Defined<T> = T extends object ? { [K in keyof T]: Defined<Exclude<T[
 
 /** Members that are there: what zod gives has no `undefined` ones, which its types cannot say. */
 export function definedOf<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never
+  const defined: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(value)) if (member !== undefined) defined[name] = member
+  return defined as never
 }
 
 /** What a step's placeholders stand for in one instance. */
