@@ -192,36 +192,6 @@ describe('jobs over rasters', () => {
   })
 })
 
-test('a result that was not published before a crash is on the shelf after the next start', async () => {
-  const server = await startNcdjango()
-  const { values, uuid } = await run(server.url, 'demo_raster', {})
-  const { engine } = server.server
-  // As a crash between the job's end and its publication leaves it: no service, no mark.
-  const name = values['raster_out'] as string
-  const record = (await engine.records.get('ncdjango.service', name))!.body as {
-    hash: string
-    sizeBytes: number
-  }
-  const job = (await engine.job({ dialect: 'ncdjango', ref: uuid }))!
-  await engine.write(tx => {
-    tx.record({ drop: { collection: 'ncdjango.service', id: name } })
-    tx.record({ drop: { collection: 'ncdjango.published', id: uuid } })
-  })
-  assert.equal(
-    (await engine.history.outputs(job.n)).some(output => output.name === 'services'),
-    true,
-  )
-  const again = await server.restart()
-  try {
-    const answer = await fetch(`${again.url}/arcgis/rest/services/${name}/MapServer`)
-    assert.equal(answer.status, 200)
-    const body = (await again.server.engine.records.get('ncdjango.service', name))!.body as typeof record
-    assert.equal(body.hash, record.hash)
-  } finally {
-    await again.close()
-  }
-}, 60_000)
-
 test('a registration that is wrong stops the start, and names its job', async () => {
   const jobs = { broken: { type: 'task', task: 'no:such' } }
   await assert.rejects(startNcdjango({ jobs }), /job broken: there is no task no:such/)

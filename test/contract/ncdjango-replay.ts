@@ -26,6 +26,7 @@ export interface Recorded {
 /** Where the contract decides otherwise: another answer, or none that is compared. */
 export interface Ours {
   readonly status?: number
+  /** A function makes it of the recorded one. */
   readonly body?: unknown
 }
 
@@ -41,6 +42,11 @@ export class Replay {
   constructor(base: string, token = '') {
     this.#base = base
     this.#token = token
+  }
+
+  /** Takes a name of the recording for what we call it. */
+  learn(recorded: string, ours: string): void {
+    this.#learnt.set(recorded, ours)
   }
 
   /** Sends a recorded request; the differences between the recorded answer and ours. */
@@ -66,14 +72,12 @@ export class Replay {
           .replace('<csrf token>', 'tok'),
       ]),
     )
-    const { body } = request
+    const { body } = bodyOf(request.body, headers)
     const answer = await fetch(this.#base + this.#filled(request.path), {
       method: request.method,
       headers,
       redirect: 'manual',
-      ...(body === null || body === undefined || body === ''
-        ? {}
-        : { body: typeof body === 'string' ? body : this.#filled(JSON.stringify(body)) }),
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? this.#filled(body) : body }),
     })
     const bytes = Buffer.from(await answer.arrayBuffer())
     const differences: string[] = []
@@ -81,6 +85,9 @@ export class Replay {
     if (answer.status !== status)
       differences.push(`status ${status} was wanted, ${answer.status} came: ${bytes.subarray(0, 300)}`)
     if (ours.status === undefined) {
+      const location = answer.headers.get('location')
+      if (response.headers['Location'] !== undefined && location !== null)
+        this.#learnt.set(response.headers['Location'], location)
       for (const name of ['Content-Type', 'Vary', 'Allow', 'Location']) {
         const wanted = response.headers[name]
         // The pages that the original sends for errors of maps are ours in JSON: contracts/ncdjango.md §2.2.
@@ -91,10 +98,10 @@ export class Replay {
       }
     }
     if (answer.headers.get('content-type')?.startsWith('image/')) {
-      differences.push(...compareImage('body' in ours ? ours.body : response.body, bytes))
+      differences.push(...compareImage(wantedOf(ours, response.body), bytes))
       return differences
     }
-    const wanted = 'body' in ours ? ours.body : response.body
+    const wanted = wantedOf(ours, response.body)
     if (status >= 400 && typeof wanted === 'string') return differences
     const got = bytes.length === 0 ? '' : (JSON.parse(bytes.toString('utf8')) as unknown)
     if (request.method === 'POST' && isRecord(wanted) && isRecord(got) && typeof wanted['uuid'] === 'string')
@@ -110,10 +117,10 @@ export class Replay {
   }
 
   #compare(wanted: unknown, got: unknown, path: string, skipped: ReadonlySet<string>, into: string[]): void {
-    const full = `response.body${path}`
+    const full = `response.body${path.replace(/\[\d+\]/g, '[]')}`
     if (full === 'response.body.outputs' || (path === '' && !skipped.has('response.body'))) {
       // Looked at all the same, with our uuids in place of theirs.
-    } else if (skipped.has(full) || skipped.has('response.body')) return
+    } else if (!path.endsWith('.imageData') && (skipped.has(full) || skipped.has('response.body'))) return
     if (path.endsWith('.imageData')) {
       into.push(...comparePictures(wanted as string, got as string).map(text => `${path}: ${text}`))
     } else if (typeof wanted === 'string' && typeof got === 'string') {
@@ -133,6 +140,25 @@ export class Replay {
     } else if (wanted !== got)
       into.push(`${path}: ${JSON.stringify(wanted)} was wanted, ${JSON.stringify(got)} came`)
   }
+}
+
+function wantedOf(ours: Ours, recorded: unknown): unknown {
+  if (!('body' in ours)) return recorded
+  return typeof ours.body === 'function' ? ours.body(recorded) : ours.body
+}
+
+/** A recorded body as it is sent: forms with files are recorded by their parts. */
+function bodyOf(recorded: unknown, headers: Record<string, string>): { body: string | FormData | undefined } {
+  if (recorded === null || recorded === undefined || recorded === '') return { body: undefined }
+  if (typeof recorded === 'string') return { body: recorded }
+  if (!isRecord(recorded) || !isRecord(recorded['multipart'])) return { body: JSON.stringify(recorded) }
+  const form = new FormData()
+  for (const [name, part] of Object.entries(recorded['multipart'])) {
+    const { filename, base64 } = part as { filename: string; base64: string }
+    form.append(name, new Blob([Buffer.from(base64, 'base64')]), filename)
+  }
+  delete headers['Content-Type'] // The boundary is the form's own.
+  return { body: form }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
 
 import type { RegisteredJob } from '../../domains/raster/tasks/registration.ts'
 import type { Kit } from '../dialect.ts'
+import type { TemporaryFiles } from './admin/temporary-files.ts'
 import type { Painters } from './maps/painters.ts'
 import type { TileCache } from './maps/tile-cache.ts'
 import type { ServiceShelf } from './service-shelf.ts'
@@ -12,6 +13,7 @@ export interface House {
   readonly settings: NcdjangoSettings
   readonly jobs: ReadonlyMap<string, RegisteredJob>
   readonly shelf: ServiceShelf
+  readonly files: TemporaryFiles
   readonly painters: Painters
   readonly tiles: TileCache
 }

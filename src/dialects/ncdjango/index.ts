@@ -1,5 +1,6 @@
 // The ncdjango dialect: jobs over rasters, their results published as maps, at the paths of the original.
 
+import fastifyMultipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isObject, type Json } from '../../core/json.ts'
 import { workAt } from '../../core/work.ts'
@@ -9,24 +10,27 @@ import { loadJobs } from '../../domains/raster/tasks/registration.ts'
 import { readPythonJson } from '../../domains/raster/values/python-json.ts'
 import { takeAnyBody } from '../../http/bodies.ts'
 import type { Dialect } from '../dialect.ts'
+import { answerAdmin } from './admin/routes.ts'
+import { TemporaryFiles } from './admin/temporary-files.ts'
 import { dialectName, type House, jobKind } from './house.ts'
 import { answerCleanup } from './jobs/cleanup.ts'
 import { answerJobs, answerRefusal } from './jobs/routes.ts'
 import { Painters } from './maps/painters.ts'
 import { answerMaps } from './maps/routes.ts'
 import { TileCache } from './maps/tile-cache.ts'
-import { ServiceShelf } from './service-shelf.ts'
+import { completePublishing, ServiceShelf } from './service-shelf.ts'
 import { readSettings } from './settings.ts'
 
 const jobClaim = '/geoprocessing/rest/jobs'
 const cleanupClaim = '/geoprocessing/rest/cleanup'
+const adminClaim = '/api/admin'
 const mapClaims = ['/arcgis/rest', '/data/services', '/tiles', '/wms']
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 const bodyBytesMax = 10 * 1024 * 1024
 
 export const ncdjango: Dialect = {
   name: dialectName,
-  claims: [jobClaim, cleanupClaim, ...mapClaims],
+  claims: [jobClaim, cleanupClaim, adminClaim, ...mapClaims],
   // Jobs are tasks that the server's owner registered, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit'] },
   work: { [jobKind]: workAt(import.meta.url, '../../domains/raster/tasks/run-job.ts', 'runJob') },
@@ -43,15 +47,16 @@ export const ncdjango: Dialect = {
       settings,
       jobs: await loadJobs(settings.sources),
       shelf: new ServiceShelf(kit),
+      files: new TemporaryFiles(kit, settings.uploadBytes),
       painters: new Painters(kit, settings.renderThreads),
       tiles: new TileCache(settings.tileCacheBytes),
     }
     kit.prepare(jobKind, async ({ spec }) => withServices(spec, house))
+    kit.complete(jobKind, completePublishing)
     const cleaning = new Cleaning(house)
     return {
       routes: async scope => addRoutes(scope, house),
       async ready() {
-        await house.shelf.open()
         cleaning.start()
       },
       async close() {
@@ -106,6 +111,7 @@ function addRoutes(scope: FastifyInstance, house: House): void {
   takeAnyBody(scope, 'bytes')
   scope.setErrorHandler((error, request, reply) => answerRefusal(house, error, request, reply))
   const add = (
+    scope: FastifyInstance,
     claim: string,
     answer: (house: House, request: FastifyRequest, reply: FastifyReply) => Promise<void>,
   ): void => {
@@ -121,7 +127,15 @@ function addRoutes(scope: FastifyInstance, house: House): void {
       })
     }
   }
-  add(jobClaim, answerJobs)
-  add(cleanupClaim, answerCleanup)
-  for (const claim of mapClaims) add(claim, answerMaps)
+  add(scope, jobClaim, answerJobs)
+  add(scope, cleanupClaim, answerCleanup)
+  for (const claim of mapClaims) add(scope, claim, answerMaps)
+  // Uploads are streams, whatever their size: forms with files are taken apart as they come.
+  scope.register(async uploads => {
+    await uploads.register(fastifyMultipart, {
+      limits: { fileSize: house.settings.uploadBytes, files: 10, fields: 100, fieldSize: 1024 * 1024 },
+      throwFileSizeLimit: true,
+    })
+    add(uploads, adminClaim, answerAdmin)
+  })
 }

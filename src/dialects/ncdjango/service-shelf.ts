@@ -1,111 +1,37 @@
-// The map services: put on the shelf together with the success of the job that made them, found by name, taken down
-// when they are too old.
+// The map services: put on the shelf in the commit of the success that made them, or by an administrator; found by
+// name or number; taken down when they are too old. Changes come one after another, so that none is made twice.
 
-import type { Job } from '../../core/job.ts'
-import { isFinal } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
-import type { Service } from '../../domains/raster/services/service.ts'
-import type { ServiceDraft } from '../../domains/raster/tasks/run-job.ts'
+import type { Service, ServiceDraft } from '../../domains/raster/services/service.ts'
+import type { Completer, Tx } from '../../engine/engine.ts'
+import type { BlobCount, Records } from '../../store/store.ts'
 import type { Kit } from '../dialect.ts'
 
 const services = 'ncdjango.service'
-const published = 'ncdjango.published'
+const variables = 'ncdjango.variable'
 const pageSize = 500
-/** How many of the newest ended jobs are looked at after a start: more never end within one commit. */
-const recoveredMax = 2000
+
+/** Numbers of a sequence, as a batch gives them. */
+type Next = (counter: string) => number
+
+/** What the success of a job brings: its services and their files, and of its outputs only the text. */
+export const completePublishing: Completer = ({ outcome, now, next }) => {
+  const outputs = outcome.outputs ?? []
+  const drafts = (outputs.find(({ name }) => name === 'services')?.value ?? []) as unknown as ServiceDraft[]
+  const made = drafts.map(draft => numbered(draft, next, now))
+  return {
+    outputs: outputs.filter(({ name }) => name !== 'services'),
+    records: made.map(service => ({ put: recordOf(service) })),
+    blobs: made.map(service => countOf(service, 1)),
+  }
+}
 
 export class ServiceShelf {
   readonly #kit: Kit
-  /** Publications under way, so that a job is published once. */
-  readonly #underWay = new Map<string, Promise<void>>()
-  #stopWatching: (() => void) | undefined
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(kit: Kit) {
     this.#kit = kit
-  }
-
-  /** Publishes what ended before a crash and was not published, and from now on whatever ends. */
-  async open(): Promise<void> {
-    const { engine, log } = this.#kit
-    let after: string | undefined
-    for (let seen = 0; seen < recoveredMax; ) {
-      const page = await engine.history.jobs({
-        dialect: 'ncdjango',
-        states: ['succeeded'],
-        order: 'ended',
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const job of page.items) await this.publish(job)
-      seen += page.items.length
-      after = page.next
-      if (after === undefined) break
-    }
-    this.#stopWatching = engine.watch(events => {
-      for (const event of events) {
-        if (event.subject !== 'job' || event.type !== 'succeeded') continue
-        this.#hear(event.n).catch(error => log.warn({ err: error }, 'a result could not be published yet'))
-      }
-    })
-  }
-
-  async close(): Promise<void> {
-    this.#stopWatching?.()
-    await Promise.allSettled(this.#underWay.values())
-  }
-
-  async #hear(n: number): Promise<void> {
-    const job = await this.#kit.engine.job({ n })
-    if (job?.dialect === 'ncdjango' && isFinal(job.state)) await this.publish(job)
-  }
-
-  /**
-   * Makes sure that the services of a succeeded job are on the shelf. Clients are told of the success only after this,
-   * so that they see job, outputs and services come at once; a crash between is made good at the next start.
-   */
-  async publish(job: Job): Promise<void> {
-    const count = job.detail?.['services']
-    if (job.state !== 'succeeded' || typeof count !== 'number' || count === 0) return
-    const uuid = job.ref!
-    const running = this.#underWay.get(uuid)
-    if (running) return running
-    const work = this.#publishOnce(job, uuid).finally(() => this.#underWay.delete(uuid))
-    this.#underWay.set(uuid, work)
-    return work
-  }
-
-  async #publishOnce(job: Job, uuid: string): Promise<void> {
-    const { engine, records } = this.#kit
-    if (await records.get(published, uuid)) return
-    const outputs = await engine.history.outputs(job.n)
-    const drafts = outputs.find(({ name }) => name === 'services')?.value as unknown as
-      | ServiceDraft[]
-      | undefined
-    await engine.write(tx => {
-      for (const draft of drafts ?? []) this.#put(tx, { ...draft, createdAt: job.createdAt })
-      // The file now belongs to the service alone: deleting the service frees it, whatever becomes of the job.
-      for (const output of outputs) if (output.blob) tx.dropOutput(output)
-      tx.record({ put: { collection: published, id: uuid, body: null } })
-    })
-  }
-
-  #put(tx: Parameters<Parameters<Kit['engine']['write']>[0]>[0], service: Service): void {
-    tx.record({
-      put: {
-        collection: services,
-        id: service.name,
-        body: service as unknown as Json,
-        index: service.isTemporary ? [['temporaryAt', service.createdAt]] : [],
-      },
-    })
-    tx.blob({ hash: service.hash, sizeBytes: service.sizeBytes, delta: 1 })
-  }
-
-  /** Adds a service whose file is a blob already; refuses a name that is taken. */
-  async add(service: Service): Promise<boolean> {
-    if (await this.find(service.name)) return false
-    await this.#kit.engine.write(tx => this.#put(tx, service))
-    return true
   }
 
   async find(name: string): Promise<Service | undefined> {
@@ -113,26 +39,103 @@ export class ServiceShelf {
     return (await this.#kit.records.get(services, name))?.body as unknown as Service | undefined
   }
 
-  /** All services, in order of arrival. */
+  /** A service by its number. */
+  byId(id: number): Promise<Service | undefined> {
+    return this.#byNumber('id', id)
+  }
+
+  /** The service that has this variable. */
+  ofVariable(id: number): Promise<Service | undefined> {
+    return this.#byNumber('variable', id)
+  }
+
+  async #byNumber(name: string, is: number): Promise<Service | undefined> {
+    if (!Number.isSafeInteger(is)) return undefined
+    const page = await this.#kit.records.list({ collection: services, where: [{ name, is }], limit: 1 })
+    return page.items[0]?.body as unknown as Service | undefined
+  }
+
+  /** All services, by their numbers. */
   async all(): Promise<Service[]> {
     const found: Service[] = []
     let after: string | undefined
     do {
-      const page = await this.#kit.records.list({
-        collection: services,
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
+      const page = await this.page(after)
       found.push(...page.items.map(({ body }) => body as unknown as Service))
       after = page.next
     } while (after !== undefined)
     return found
   }
 
-  async remove(service: Service): Promise<void> {
-    await this.#kit.engine.write(tx => {
-      tx.record({ drop: { collection: services, id: service.name } })
-      tx.blob({ hash: service.hash, sizeBytes: service.sizeBytes, delta: -1 })
+  /** Some services, by their numbers. */
+  page(after: string | undefined): ReturnType<Records['list']> {
+    return this.#kit.records.list({
+      collection: services,
+      order: { index: 'id' },
+      limit: pageSize,
+      ...(after === undefined ? {} : { after }),
+    })
+  }
+
+  /** How many services there are. */
+  count(): Promise<number> {
+    return this.#kit.records.count({ collection: services })
+  }
+
+  /**
+   * Adds a service whose file is a blob already, counted with it; undefined when the name is taken. `check` is called
+   * before, and may throw; `also` may do more in the same commit.
+   */
+  add(
+    draft: ServiceDraft,
+    { check, also = () => {} }: { check?: () => Promise<void>; also?: (tx: Tx) => void } = {},
+  ): Promise<Service | undefined> {
+    return this.alone(async () => {
+      await check?.()
+      if (await this.find(draft.name)) return undefined
+      return this.#kit.engine.write(tx => {
+        const service = numbered(draft, tx.next, tx.now)
+        tx.record({ put: recordOf(service) })
+        tx.blob(countOf(service, 1))
+        also(tx)
+        return service
+      })
+    })
+  }
+
+  /**
+   * Changes a service as `change` says, which sees it as it is then; variables without a number are given one.
+   * Undefined when the service is gone, `taken` when its new name belongs to another.
+   */
+  change(
+    id: number,
+    change: (service: Service) => ServiceDraft | Promise<ServiceDraft>,
+  ): Promise<Service | 'taken' | undefined> {
+    return this.alone(async () => {
+      const old = await this.byId(id)
+      if (!old) return undefined
+      const draft = await change(old)
+      if (draft.name !== old.name && (await this.find(draft.name))) return 'taken'
+      return this.#kit.engine.write(tx => {
+        if (draft.name !== old.name) tx.record({ drop: { collection: services, id: old.name } })
+        const service = { ...numbered(draft, tx.next, old.createdAt, old.id) }
+        tx.record({ put: recordOf(service) })
+        return service
+      })
+    })
+  }
+
+  /** Takes a service down, and lets go of its file; false when it was gone. `also` may do more in the same commit. */
+  remove(id: number, also: (tx: Tx, service: Service) => void = () => {}): Promise<boolean> {
+    return this.alone(async () => {
+      const service = await this.byId(id)
+      if (!service) return false
+      await this.#kit.engine.write(tx => {
+        tx.record({ drop: { collection: services, id: service.name } })
+        tx.blob(countOf(service, -1))
+        also(tx, service)
+      })
+      return true
     })
   }
 
@@ -146,11 +149,49 @@ export class ServiceShelf {
         where: [{ name: 'temporaryAt', to: before }],
         limit: pageSize,
       })
-      for (const { body } of page.items) {
-        await this.remove(body as unknown as Service)
-        removed++
-      }
+      for (const { body } of page.items) if (await this.remove((body as unknown as Service).id)) removed++
       if (page.items.length === 0) return removed
     }
   }
+
+  /** Resolves when no change is under way. */
+  async close(): Promise<void> {
+    await this.#last
+  }
+
+  /** Runs one change at a time: what it looked up stays true until it is done. */
+  alone<T>(fn: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(fn)
+    this.#last = result.catch(() => {})
+    return result
+  }
+}
+
+function numbered(draft: ServiceDraft, next: Next, createdAt: number, id = next(services)): Service {
+  return {
+    ...draft,
+    id,
+    createdAt,
+    variables: draft.variables.map(variable => ({
+      ...variable,
+      id: 'id' in variable ? (variable.id as number) : next(variables),
+    })),
+  }
+}
+
+function recordOf(service: Service) {
+  return {
+    collection: services,
+    id: service.name,
+    body: service as unknown as Json,
+    index: [
+      ['id', service.id] as const,
+      ...service.variables.map(({ id }) => ['variable', id] as const),
+      ...(service.isTemporary ? [['temporaryAt', service.createdAt] as const] : []),
+    ],
+  }
+}
+
+function countOf({ hash, sizeBytes }: Service, delta: 1 | -1): BlobCount {
+  return { hash, sizeBytes, delta }
 }

@@ -20,6 +20,10 @@ export interface NcdjangoSettings {
   readonly tileCacheBytes: number
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
+  /** The largest file that may be uploaded, and unpacked. */
+  readonly uploadBytes: number
+  /** Hosts and networks that files may be fetched from for upload-by-url; none: there is no such path. */
+  readonly uploadFrom: readonly string[]
   readonly unknown: readonly string[]
 }
 
@@ -31,7 +35,7 @@ const names: Readonly<Record<string, string>> = {
 }
 const own = [
   ...['enabled', 'demoJobs', 'cleanupInterval', 'cellsShown', 'concurrentJobs', 'renderThreads'],
-  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot'],
+  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot', 'uploadBytes', 'uploadFrom'],
 ]
 
 /** Reads the section; throws naming the setting that is wrong. */
@@ -70,9 +74,12 @@ export function readSettings(
   const root = value('rasterRoot')
   if (root !== undefined && typeof root !== 'string')
     throw new Error('dialects.ncdjango.rasterRoot must be a path')
-  const proxies = value('trustedProxies') ?? []
-  if (!Array.isArray(proxies) || !proxies.every(item => typeof item === 'string'))
-    throw new Error('dialects.ncdjango.trustedProxies must be a list of addresses')
+  const texts = (name: string): readonly string[] => {
+    const found = value(name) ?? []
+    if (!Array.isArray(found) || !found.every(item => typeof item === 'string'))
+      throw new Error(`dialects.ncdjango.${name} must be a list of addresses`)
+    return found
+  }
   const known = new Set([...own, ...Object.keys(names), ...Object.values(names)])
   return {
     sources: {
@@ -89,7 +96,9 @@ export function readSettings(
     concurrentJobs: count('concurrentJobs'),
     renderThreads: count('renderThreads'),
     tileCacheBytes: number('tileCacheBytes', 64 * 1024 * 1024),
-    trustedProxies: proxies as string[],
+    trustedProxies: texts('trustedProxies'),
+    uploadBytes: number('uploadBytes', 2 * 1024 ** 3),
+    uploadFrom: texts('uploadFrom'),
     unknown: Object.keys(given).filter(name => !known.has(name)),
   }
 }

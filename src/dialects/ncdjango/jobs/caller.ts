@@ -15,7 +15,8 @@ export async function callerOf(house: House, request: FastifyRequest, right: Rig
   if (request.headers.authorization === undefined && session !== undefined) {
     const principal = await access.byToken(session)
     if (principal && may(principal, right)) {
-      if (right !== 'read') checkForgery(request, cookies)
+      if (right !== 'read' && isForged(request, cookies))
+        throw new ApiRefusal(403, { detail: 'CSRF Failed: CSRF token missing or incorrect.' })
       return principal
     }
   }
@@ -38,13 +39,12 @@ function wrongCredentials(request: FastifyRequest): string {
   return /^basic/i.test(authorization) ? 'Invalid username/password.' : 'Invalid token.'
 }
 
-/** Header or form field must repeat the cookie, which another site cannot read. */
-function checkForgery(request: FastifyRequest, cookies: ReadonlyMap<string, string>): void {
+/** Whether another site may have sent it: header or form field must repeat the cookie, which no other site can read. */
+export function isForged(request: FastifyRequest, cookies: ReadonlyMap<string, string>): boolean {
   const cookie = cookies.get('csrftoken')
   const header = request.headers['x-csrftoken']
   const given = typeof header === 'string' ? header : formToken(request)
-  if (cookie === undefined || given === undefined || !isSame(cookie, given))
-    throw new ApiRefusal(403, { detail: 'CSRF Failed: CSRF token missing or incorrect.' })
+  return cookie === undefined || given === undefined || !isSame(cookie, given)
 }
 
 function formToken(request: FastifyRequest): string | undefined {
@@ -59,7 +59,8 @@ function isSame(a: string, b: string): boolean {
   return x.length === y.length && x.length > 0 && timingSafeEqual(x, y)
 }
 
-function readCookies(header: string | undefined): Map<string, string> {
+/** The cookies of a request by name. */
+export function readCookies(header: string | undefined): Map<string, string> {
   const found = new Map<string, string>()
   for (const part of (header ?? '').split(';')) {
     const at = part.indexOf('=')

@@ -9,6 +9,7 @@ import { pathOf } from '../../../http/paths.ts'
 import { refusalOf } from '../../../http/refusal-of.ts'
 import { statusOf } from '../errors.ts'
 import { dialectName, type House, jobKind } from '../house.ts'
+import { makeUuid } from '../make-uuid.ts'
 import { showJob } from '../shapes.ts'
 import { addressOf, callerOf } from './caller.ts'
 import { instanceDescription, listDescription } from './describe.ts'
@@ -107,9 +108,6 @@ async function show(house: House, request: FastifyRequest, reply: FastifyReply, 
   const { engine } = house.kit
   const job = uuidText.test(id) ? await engine.job({ dialect: dialectName, ref: id }) : undefined
   if (!job) throw new ApiRefusal(404, { detail: 'Not found.' })
-  // Success, outputs and services are seen at once: contracts/ncdjango.md §3.1.
-  await house.shelf.publish(job)
-  await engine.committed()
   const outputs = await outputsOf(house, job)
   send(request, reply, 200, showJob(job, { inputs: await inputsOf(house, job), outputs }))
 }
@@ -124,18 +122,6 @@ async function outputsOf({ kit }: House, job: Job): Promise<string> {
 async function inputsOf({ kit }: House, job: Job): Promise<string> {
   const spec = (await kit.engine.spec(job.n)) as { input?: { inputs?: unknown } } | null
   return typeof spec?.input?.inputs === 'string' ? spec.input.inputs : '{}'
-}
-
-/** A random (version 4) UUID. */
-function makeUuid(random: House['kit']['random']): string {
-  const bytes = new Uint8Array(16)
-  random(bytes)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const text = Buffer.from(bytes).toString('hex')
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join(
-    '-',
-  )
 }
 
 /** Answers an error of the job API. */

@@ -280,7 +280,7 @@ async function identify(house: House, service: Service, parameters: Parameters):
       layerId: layer.index,
       layerName: layer.name,
       value,
-      displayFieldName: layer.variable,
+      displayFieldName: layer.name,
       attributes: { 'Pixel value': value },
     })
   }

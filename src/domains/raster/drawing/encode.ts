@@ -105,7 +105,7 @@ export function encodePng(picture: Picture): Uint8Array {
   head.set([8, 'palette' in picture ? 3 : 6], 8)
   const chunks = [chunk('IHDR', head)]
   if ('palette' in picture) {
-    chunks.push(chunk('PLTE', Uint8Array.from(picture.palette.flatMap(([r, g, b]) => [r, g, b]))))
+    chunks.push(chunk('PLTE', Uint8Array.from(picture.palette.flatMap(colour => colour.slice(0, 3)))))
     const alphas = picture.palette.map(colour => colour[3])
     if (alphas.some(alpha => alpha !== 255)) chunks.push(chunk('tRNS', Uint8Array.from(alphas)))
   }

@@ -1,10 +1,14 @@
 // Questions about the values of a layer: range, classes, unique values, and what is at a place.
 
+import { rangeOfVariable, readBlocks } from '../netcdf/blocks.ts'
+import type { GridFile, GridVariable } from '../netcdf/grid-file.ts'
 import { readMasked } from '../netcdf/masked.ts'
 import { openGrid } from '../netcdf/open-grid.ts'
 import { makeTransform } from '../projection/transform.ts'
+import { inspectFile, layoutOf } from '../services/inspect-file.ts'
 import { findPlane, stepAt } from '../services/read-plane.ts'
 import type { ServiceVariable } from '../services/service.ts'
+import { sizeOf } from '../values/nd-array.ts'
 import { type BreaksMethod, classBreaks } from './class-breaks.ts'
 
 export interface LayerPlace {
@@ -12,7 +16,12 @@ export interface LayerPlace {
   readonly layer: ServiceVariable
 }
 
-export type FactsOrder = LayerPlace &
+export type FactsOrder =
+  | { readonly what: 'file'; readonly path: string }
+  | { readonly what: 'layout'; readonly path: string }
+  | LayerFactsOrder
+
+export type LayerFactsOrder = LayerPlace &
   (
     | { readonly what: 'range' }
     | { readonly what: 'classify'; readonly method: BreaksMethod; readonly breaks: number }
@@ -26,11 +35,16 @@ export type FactsOrder = LayerPlace &
       }
   )
 
+/** Sorting more values than this would take too much memory. */
+const sortedMax = 67_108_864
+
 export async function answerFacts(order: FactsOrder): Promise<Record<string, unknown>> {
+  if (order.what === 'file') return inspectFile(order.path)
+  if (order.what === 'layout') return layoutOf(order.path)
   if (order.what === 'values') return { values: await valuesAt(order) }
+  if (order.what === 'range') return rangeOf(order)
   const sorted = await sortedValues(order)
-  const [min, max] = sorted.length === 0 ? [null, null] : [sorted[0]!, sorted[sorted.length - 1]!]
-  if (order.what === 'range') return { min, max }
+  const min = sorted[0] ?? null
   if (order.what === 'classify')
     return { breaks: sorted.length === 0 ? [] : classBreaks(sorted, order.method, order.breaks), min }
   const unique: number[] = []
@@ -43,23 +57,36 @@ export async function answerFacts(order: FactsOrder): Promise<Record<string, unk
   return { num_values: count, values: unique }
 }
 
-/** All values of the variable, of every time, that count. */
-async function sortedValues({ path, layer, what }: FactsOrder): Promise<Float64Array> {
+async function rangeOf({ path, layer }: LayerPlace): Promise<Record<string, unknown>> {
   const file = await openGrid(path)
   try {
-    const variable = file.variables.get(layer.variable)
-    if (!variable) throw new Error(`the file has no variable ${layer.variable}`)
-    const start = variable.shape.map(() => 0)
-    const array = await readMasked(file, variable, start, variable.shape)
-    if (what === 'range') {
-      const { valid, min, max } = array.summary()
-      return valid === 0 ? new Float64Array(0) : Float64Array.of(min, max)
-    }
-    const values = new Float64Array(array.size)
+    return (await rangeOfVariable(file, variableOf(file, layer))) ?? { min: null, max: null }
+  } finally {
+    file.close()
+  }
+}
+
+function variableOf(file: GridFile, layer: ServiceVariable): GridVariable {
+  const variable = file.variables.get(layer.variable)
+  if (!variable) throw new Error(`the file has no variable ${layer.variable}`)
+  return variable
+}
+
+/** All values of the variable, of every time, that count. */
+async function sortedValues({ path, layer }: LayerPlace): Promise<Float64Array> {
+  const file = await openGrid(path)
+  try {
+    const variable = variableOf(file, layer)
+    const size = sizeOf(variable.shape)
+    if (size > sortedMax)
+      throw new Error(`the variable has ${size} values; at most ${sortedMax} can be classified`)
+    const values = new Float64Array(size)
     let used = 0
-    for (let index = 0; index < array.size; index++) {
-      const value = array.data[index]!
-      if (array.mask?.[index] !== 1 && !Number.isNaN(value)) values[used++] = value
+    for await (const block of readBlocks(file, variable)) {
+      for (let index = 0; index < block.size; index++) {
+        const value = block.data[index]!
+        if (block.mask?.[index] !== 1 && !Number.isNaN(value)) values[used++] = value
+      }
     }
     return values.subarray(0, used).sort()
   } finally {
@@ -68,7 +95,7 @@ async function sortedValues({ path, layer, what }: FactsOrder): Promise<Float64A
 }
 
 /** One value for each step in time, or for one step; none outside of the grid. */
-async function valuesAt(order: Extract<FactsOrder, { what: 'values' }>): Promise<(number | null)[]> {
+async function valuesAt(order: Extract<LayerFactsOrder, { what: 'values' }>): Promise<(number | null)[]> {
   const { layer } = order
   const file = await openGrid(order.path)
   try {

@@ -71,7 +71,7 @@ export async function extentOf(
 async function edges(file: GridFile, name: string): Promise<readonly [number, number] | undefined> {
   const coordinate = file.variables.get(name)
   const length = coordinate?.shape[0] ?? 0
-  if (!coordinate || coordinate.shape.length !== 1 || length === 0) return undefined
+  if (coordinate?.shape.length !== 1 || length === 0) return undefined
   const values = await file.read(name, [0], [length])
   const [first, last] = [values[0]!, values[length - 1]!]
   const half = length > 1 ? Math.abs(last - first) / (length - 1) / 2 : 0.5

@@ -34,7 +34,14 @@ export interface ServiceVariable {
   readonly renderer: JsonObject
 }
 
+/** A variable that stands on the shelf. */
+export interface KeptVariable extends ServiceVariable {
+  /** Counts over the variables of all services. */
+  readonly id: number
+}
+
 export interface Service {
+  readonly id: number
   readonly name: string
   readonly description: string
   readonly dataPath: string
@@ -50,5 +57,10 @@ export interface Service {
   readonly createdAt: number
   /** The job that made it. */
   readonly job: string | null
+  readonly variables: readonly KeptVariable[]
+}
+
+/** A service as somebody proposes it: the server adds what it alone knows. */
+export interface ServiceDraft extends Omit<Service, 'id' | 'createdAt' | 'variables'> {
   readonly variables: readonly ServiceVariable[]
 }

@@ -3,7 +3,6 @@
 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { OutputDraft } from '../../../core/job.ts'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { WorkResult, WorkTools } from '../../../core/work.ts'
 import { defaultRenderer, readRenderer, writeRenderer } from '../drawing/renderer.ts'
@@ -14,7 +13,7 @@ import { resolveProjection } from '../projection/epsg.ts'
 import { blobFile, keepFile } from '../services/blob-files.ts'
 import { readPlane, stepAt } from '../services/read-plane.ts'
 import { readReference } from '../services/reference.ts'
-import type { Service } from '../services/service.ts'
+import type { Service, ServiceDraft } from '../services/service.ts'
 import { unwrapFloats } from '../values/float.ts'
 import { Geometry } from '../values/geometry.ts'
 import { NdArray, shapeText } from '../values/nd-array.ts'
@@ -38,12 +37,9 @@ export interface JobOrder {
   readonly services?: Readonly<Record<string, Service>>
 }
 
-/** A service as a job proposes it: the server adds what it alone knows. */
-export type ServiceDraft = Omit<Service, 'createdAt'>
-
 const description = 'This service has been automatically generated from the result of a geoprocessing job.'
 
-/** Runs one job. Its outputs are the text `outputs`, the list `services`, and a blob for each service. */
+/** Runs one job. Its outputs are the text `outputs`, and the list `services`, whose files are blobs already. */
 export async function runJob(input: Json, tools: WorkTools): Promise<WorkResult> {
   const order = input as unknown as JobOrder
   const job = (await jobsOf(order.sources)).get(order.job)
@@ -76,9 +72,7 @@ export async function runJob(input: Json, tools: WorkTools): Promise<WorkResult>
       ...(publishing.services.length > 0
         ? [{ name: 'services', value: publishing.services as unknown as Json }]
         : []),
-      ...publishing.blobs,
     ],
-    detail: { services: publishing.services.length },
   }
 }
 
@@ -120,7 +114,6 @@ async function resolve(
 /** Turns outputs into what JSON can say; rasters that are to be published become files and names of services. */
 class Publishing {
   readonly services: ServiceDraft[] = []
-  readonly blobs: OutputDraft[] = []
   readonly #order: JobOrder
   readonly #job: RegisteredJob
   readonly #tools: WorkTools
@@ -166,9 +159,8 @@ class Publishing {
     const hash = createHash('sha256')
     const facts = { title: name, history: `${new Date(now).toISOString()} published by job ${uuid}` }
     const sizeBytes = writeRasterFile(path, raster, facts, bytes => hash.update(bytes))
-    const blob = { hash: hash.digest('hex'), sizeBytes, mediaType: 'application/x-netcdf' }
-    await keepFile(this.#tools.blobsDir, path, blob.hash)
-    this.blobs.push({ name: `file:${output}`, blob })
+    const digest = hash.digest('hex')
+    await keepFile(this.#tools.blobsDir, path, digest)
     const projection = resolveProjection(raster.extent.projection)
     const extent = { ...raster.extent, projection }
     const { x, y } = dimensionNames(projection)
@@ -176,7 +168,7 @@ class Publishing {
       name,
       description,
       dataPath: `${name}.nc`,
-      hash: blob.hash,
+      hash: digest,
       sizeBytes,
       projection,
       fullExtent: extent,
