@@ -288,7 +288,7 @@ function makeEngine(
     executors: adapters.executors,
     clock: parts.clock,
     random: systemRandom,
-    pools: { ...dialectPools(settings, parts.dialects), ...poolsOf(settings) },
+    pools: poolsOf(settings, dialectPools(settings, parts.dialects)),
     ...(settings.retention.jobs !== undefined ? { retainMs: settings.retention.jobs } : {}),
     defer: setImmediate,
     steady: () => performance.now(),

@@ -168,7 +168,7 @@ test('settings from everywhere are printed as they would be used', async () => {
   await writeFile(config, '[server]\nport = 1234\n')
   const { code, out } = await run('serve', '--print-config', '--config', config, '--set', 'pools.gpu.slots=2')
   expect(code).toBe(0)
-  expect(JSON.parse(out)).toMatchObject({ server: { port: 1234 }, pools: { gpu: { slots: 2, fair: false } } })
+  expect(JSON.parse(out)).toMatchObject({ server: { port: 1234 }, pools: { gpu: { slots: 2 } } })
 })
 
 test('a server that strangers could use says what to do instead of starting', async () => {

@@ -21,22 +21,31 @@ export function dialectPools(settings: Settings, dialects: readonly Dialect[]): 
   )
 }
 
-/** Pools as the engine takes them. */
-export function poolsOf(settings: Settings) {
+/**
+ * Pools as the engine takes them: those of the configuration, and those that dialects bring. Of a pool that both speak
+ * of, the configuration says how much there is, and the dialect what an owner may have of it.
+ */
+export function poolsOf(
+  settings: Settings,
+  brought: Readonly<Record<string, PoolSettings>>,
+): Record<string, PoolSettings> {
   // Jobs are programs more often than not: without a word from the operator, as many at a time as there are processors.
   const pools: Settings['pools'] = {
     ...settings.pools,
-    default: settings.pools['default'] ?? { slots: availableParallelism(), fair: false },
+    default: settings.pools['default'] ?? { slots: availableParallelism() },
   }
-  return Object.fromEntries(
-    Object.entries(pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
-      const resources = withoutUndefined({ cpus, memoryBytes: memory, diskBytes: disk })
-      return [
-        name,
-        { ...withoutUndefined({ slots }), fair, ...(Object.keys(resources).length > 0 ? { resources } : {}) },
-      ]
-    }),
-  )
+  const configured = Object.entries(pools).map(([name, { slots, cpus, memory, disk, fair }]) => {
+    const resources = withoutUndefined({ cpus, memoryBytes: memory, diskBytes: disk })
+    const { ownerSlots, fair: dialectFair = false } = brought[name] ?? {}
+    const pool: PoolSettings = {
+      ...withoutUndefined({ slots, ownerSlots }),
+      // A bound for each owner means something only where owners are told apart.
+      fair: ownerSlots !== undefined || (fair ?? dialectFair),
+      ...(Object.keys(resources).length > 0 ? { resources } : {}),
+    }
+    return [name, pool] as const
+  })
+  return { ...brought, ...Object.fromEntries(configured) }
 }
 
 /** Bounds as the HTTP room takes them. */

@@ -93,7 +93,12 @@ const pool = z.strictObject({
   cpus: z.number().positive().optional().describe('Processors that its jobs share'),
   memory: size.optional().describe('Memory that its jobs share'),
   disk: size.optional().describe('Disk space that its jobs share'),
-  fair: z.boolean().default(false).describe("Owners take turns; rank decides only among one owner's jobs"),
+  fair: z
+    .boolean()
+    .optional()
+    .describe(
+      "Owners take turns; rank decides only among one owner's jobs; as the dialect says, else `false`",
+    ),
 })
 
 const streamLimit = size.optional().describe('The largest output stream of one attempt; 1 GiB unless said')
