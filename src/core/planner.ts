@@ -30,7 +30,10 @@ export interface PlannerActs {
   reopenFlow(flow: Flow): void
 }
 
-/** Turns nodes into jobs: registered by a dialect for its kind of flow. Pure, and the same each time. */
+/**
+ * Turns nodes into jobs: registered by a dialect for its kind of flow. Pure, and the same each time; only how much of
+ * its pool a job asks for may follow what is free of it.
+ */
 export interface Drafter {
   /** The job of a node; `run` counts from 1 and rises with each retry of the node. */
   job(flow: Flow, spec: unknown, node: NodePlace, run: number): JobDraft

@@ -19,7 +19,7 @@ let folder: AttemptFolder
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'switchyard-folder-'))
   folder = attemptFolder(dir, 'a.1')
-  await makeFolder(folder)
+  await makeFolder(folder, 1)
   await writeFile(join(dir, 'canary'), 'alive')
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
@@ -33,7 +33,7 @@ test.skipIf(!isRoot)(
     await writeFile(join(folder.scratchDir, 'sub/own'), '')
     await symlink(join(dir, 'canary'), join(folder.scratchDir, 'sub/link'))
     await symlink(dir, join(folder.scratchDir, 'dirlink'))
-    await giveTo(folder, { uid: 77, gid: 88 })
+    await giveTo(folder, { user: { uid: 77, gid: 88 }, nodeCount: 1 })
     assert.equal((await stat(join(folder.scratchDir, 'sub/own'))).uid, 77)
     assert.deepEqual([(await stat(join(dir, 'canary'))).uid, (await stat(dir)).uid], [0, 0])
   },

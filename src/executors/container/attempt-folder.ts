@@ -3,7 +3,7 @@
 import { chmod, lchown, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import type { DriverName, Mount, TaskFiles } from './driver.ts'
+import type { DriverName, Mount, Owner, TaskFiles } from './driver.ts'
 import { HOME } from './driver.ts'
 import type { ContainerSpec } from './spec.ts'
 
@@ -18,6 +18,8 @@ const noteShape = z.object({
   memoryBytes: z.number().nullable(),
   /** Null where nothing was said of disk space. */
   diskBytes: z.number().nullable().default(null),
+  /** How many copies of each ordinary task run at once. */
+  copyCounts: z.array(z.number()).default([]),
 })
 
 /** What is noted of an attempt. */
@@ -32,6 +34,11 @@ export interface AttemptFolder {
   readonly sharedDir: string
 }
 
+/** What the tasks of a node see as /tmp. */
+export function tmpDirOf(folder: AttemptFolder, node: number): string {
+  return node === 0 ? folder.tmpDir : `${folder.tmpDir}.${node}`
+}
+
 /** The folder of an attempt below the executor's. */
 export function attemptFolder(root: string, id: string): AttemptFolder {
   const dir = join(root, 'attempts', id)
@@ -39,11 +46,17 @@ export function attemptFolder(root: string, id: string): AttemptFolder {
 }
 
 /** Makes the folder anew: whatever a crash left half made is of no use. */
-export async function makeFolder(folder: AttemptFolder): Promise<void> {
+export async function makeFolder(folder: AttemptFolder, nodeCount: number): Promise<void> {
   await removeTree(folder.dir)
-  for (const dir of [folder.dir, folder.scratchDir, folder.tmpDir, folder.sharedDir]) {
+  for (const dir of [folder.dir, ...ownDirs(folder, nodeCount)]) {
     await mkdir(dir, { recursive: true, mode: 0o700 })
   }
+}
+
+/** What the tasks may write to. */
+function ownDirs(folder: AttemptFolder, nodeCount: number): string[] {
+  const tmpDirs = Array.from({ length: nodeCount }, (_, node) => tmpDirOf(folder, node))
+  return [folder.scratchDir, folder.sharedDir, ...tmpDirs]
 }
 
 /** Puts the files of the spec into the scratch directory, before anything of the job could have made links there. */
@@ -103,7 +116,10 @@ export async function shareMergedFiles(
 }
 
 /** Gives what the tasks may write to their user; only root can, and only there is it needed. */
-export async function giveTo(folder: AttemptFolder, user: { uid: number; gid: number }): Promise<void> {
+export async function giveTo(
+  folder: AttemptFolder,
+  { user, nodeCount }: { user: Owner; nodeCount: number },
+): Promise<void> {
   const give = async (path: string): Promise<void> => {
     await lchown(path, user.uid, user.gid)
     for (const entry of await readdir(path, { withFileTypes: true })) {
@@ -113,7 +129,7 @@ export async function giveTo(folder: AttemptFolder, user: { uid: number; gid: nu
       else await lchown(inside, user.uid, user.gid)
     }
   }
-  for (const dir of [folder.scratchDir, folder.tmpDir, folder.sharedDir]) {
+  for (const dir of ownDirs(folder, nodeCount)) {
     await give(dir)
     // A task may run as yet another user; nobody else gets here, since the folder above is closed.
     await chmod(dir, 0o777)

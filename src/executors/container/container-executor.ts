@@ -11,7 +11,7 @@ import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import type { Ending } from '../process/ending.ts'
 import { Spawner, type SpawnNews } from '../process/spawner.ts'
-import { isFileKey } from '../stream-files.ts'
+import { isFileKey, readStream } from '../stream-files.ts'
 import { type AttemptFolder, attemptFolder, readNote, removeTree } from './attempt-folder.ts'
 import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
 import { DiskWatch } from './disk-watch.ts'
@@ -20,7 +20,7 @@ import { ImageMissing } from './image-missing.ts'
 import { type ImageStore, releaseImage } from './images/index.ts'
 import { prepareInside } from './inside-plan.ts'
 import { Lanes } from './lanes.ts'
-import { markOverDisk, outcomeOfAttempt } from './outcome.ts'
+import { markOverDisk, markOverStream, outcomeOfAttempt } from './outcome.ts'
 import { prepareAttempt } from './prepare.ts'
 import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
@@ -57,6 +57,8 @@ const runner = fileURLToPath(new URL('./run-tasks.sh', import.meta.url))
 /** Preparing an attempt is many small file operations: a few at a time keep the disk busy and others served. */
 const PREPARE_COUNT_MAX = 8
 const REAP_SUFFIX = '.reap'
+/** Marks the watch over the streams of an attempt's further nodes. */
+const STREAMS_SUFFIX = '.streams'
 
 type Stop = { readonly how: 'ask' | 'kill'; readonly why: StopRequest }
 
@@ -151,13 +153,17 @@ export class ContainerExecutor implements Executor {
   }
 
   async read(id: AttemptId, stream: string, from: number, maxBytes: number): Promise<Chunk | undefined> {
-    if (stream !== 'out' && stream !== 'err') return undefined
-    return this.#spawner.read(id, stream, from, maxBytes)
+    const [, name, node] = /^(out|err)(?:\.(\d{1,4}))?$/.exec(stream) ?? []
+    if (name === undefined || !isFileKey(id)) return undefined
+    if (node === undefined) return this.#spawner.read(id, name as 'out' | 'err', from, maxBytes)
+    return readStream(join(this.#nodeStreams(id), `${node}.${name}`), from, maxBytes)
   }
 
   forget(ids: readonly AttemptId[], what: { streams: boolean }): void {
     this.#spawner.forget([...ids, ...ids.map(id => id + REAP_SUFFIX)], what)
     for (const id of ids) {
+      if (what.streams && isFileKey(id) && !this.#spawner.has(id))
+        void this.#lanes.run(() => removeTree(this.#nodeStreams(id))).catch(() => undefined) // not worth more
       // One that still runs, or is about to, is not forgotten.
       if (!isFileKey(id) || this.#preparing.has(id) || this.#spawner.look(id) !== undefined) continue
       this.#known.delete(id)
@@ -222,6 +228,11 @@ export class ContainerExecutor implements Executor {
     return packTree(await insideRoot(attemptFolder(this.#folder, id)), path)
   }
 
+  /** What the nodes of an attempt after the first print; like other streams, it outlives the attempt's folder. */
+  #nodeStreams(id: AttemptId): string {
+    return join(this.#folder, 'nodes', id)
+  }
+
   get #store(): ImageStore {
     if (this.#images === undefined) throw new Error('the container executor is not open')
     return this.#images
@@ -273,6 +284,7 @@ export class ContainerExecutor implements Executor {
       folder,
       images: this.#store,
       cgroups: this.#cgroups,
+      nodeStreams: this.#nodeStreams(id),
       mounts: [
         ...(this.#options.mounts ?? []),
         ...(await mountVolumes(read.spec.volumes, this.#options.volumes ?? {})),
@@ -293,13 +305,13 @@ export class ContainerExecutor implements Executor {
         key: id,
         argv: [
           ...['/bin/sh', runner, folder.dir, String(spec.tasks.length - sidecarCount), String(sidecarCount)],
-          ...[String(spec.taskRetries), spec.ignoreTaskFailures ? 'yes' : 'no'],
+          ...[String(spec.taskRetries), spec.ignoreTaskFailures ? 'yes' : 'no', String(spec.graceMs / 1000)],
         ],
         env: { PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' },
         cwd: '/',
         graceMs: spec.graceMs,
         limits: {
-          streamBytes: this.#options.streamBytesMax ?? 1024 ** 3,
+          streamBytes: this.#streamBytesMax,
           // Our own group, where there is one, limits more than memory; podman and docker limit for themselves.
           ...(memoryBytes === undefined || this.#cgroups || driver.name !== 'rootfs' ? {} : { memoryBytes }),
         },
@@ -338,21 +350,30 @@ export class ContainerExecutor implements Executor {
         this.#tell([{ id, type: 'began', at: item.at }])
       } else {
         this.#disk.drop(id)
+        this.#disk.drop(id + STREAMS_SUFFIX)
         void this.#finish(id, item).then(outcome => this.#tell([{ id, type: 'ended', outcome }]))
       }
     }
   }
 
+  get #streamBytesMax(): number {
+    return this.#options.streamBytesMax ?? 1024 ** 3
+  }
+
   async #watchDisk(id: AttemptId): Promise<void> {
     const folder = attemptFolder(this.#folder, id)
-    const diskBytes = (await readNote(folder))?.diskBytes
-    if (diskBytes == null || this.#spawner.look(id)?.type !== 'began') return
-    this.#disk.watch(id, folder.dir, diskBytes)
+    const note = await readNote(folder)
+    if (note === undefined || this.#spawner.look(id)?.type !== 'began') return
+    if (note.diskBytes !== null) this.#disk.watch(id, folder.dir, note.diskBytes)
+    if (note.copyCounts.some(count => count > 1))
+      this.#disk.watch(id + STREAMS_SUFFIX, this.#nodeStreams(id), this.#streamBytesMax)
   }
 
   /** Without grace: meanwhile it would only take more. */
-  async #stopOverDisk(id: AttemptId): Promise<void> {
-    await markOverDisk(attemptFolder(this.#folder, id))
+  async #stopOverDisk(key: string): Promise<void> {
+    const id = key.endsWith(STREAMS_SUFFIX) ? key.slice(0, -STREAMS_SUFFIX.length) : key
+    const folder = attemptFolder(this.#folder, id)
+    await (id === key ? markOverDisk(folder) : markOverStream(folder))
     this.#spawner.stop(id, 'kill', 'kill')
   }
 
@@ -400,7 +421,7 @@ export class ContainerExecutor implements Executor {
   /** The client of a container may be gone while the container goes on: it is removed by name. */
   async #reap(id: AttemptId, folder: AttemptFolder): Promise<void> {
     const key = id + REAP_SUFFIX
-    const line = `cd ${JSON.stringify(folder.dir)} && for stop in tasks/*/stop.sh sidecars/*/stop.sh; do [ ! -f "$stop" ] || /bin/sh "$stop"; done`
+    const line = `cd ${JSON.stringify(folder.dir)} && for stop in tasks/*/stop.sh tasks/*/node.*/stop.sh sidecars/*/stop.sh; do [ ! -f "$stop" ] || /bin/sh "$stop"; done`
     const done = new Promise<void>(resolve => this.#reaping.set(key, resolve))
     this.#spawner.spawn([
       { key, argv: ['/bin/sh', '-c', line], env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, cwd: '/' },

@@ -5,7 +5,7 @@ import type { Outcome } from '../../core/job.ts'
 import type { Json } from '../../core/json.ts'
 import { type Ending, outcomeOf } from '../process/ending.ts'
 import { type AttemptFolder, type AttemptNote, writeWhole } from './attempt-folder.ts'
-import { type CgroupRoot, cgroupAt } from './cgroup.ts'
+import { type CgroupRoot, type CgroupUsage, cgroupAt } from './cgroup.ts'
 import { isOver } from './disk-watch.ts'
 import { readTaskRecords, type TaskRecord } from './task-records.ts'
 
@@ -31,6 +31,11 @@ export async function markOverDisk(folder: AttemptFolder): Promise<void> {
   await writeFile(overDiskFile(folder), '')
 }
 
+/** Notes that the streams of an attempt's further nodes have grown too large, just before it is stopped for that. */
+export async function markOverStream({ dir }: AttemptFolder): Promise<void> {
+  await writeFile(join(dir, 'over-stream'), '')
+}
+
 function overDiskFile({ dir }: AttemptFolder): string {
   return join(dir, 'over-disk')
 }
@@ -51,8 +56,8 @@ export async function outcomeOfAttempt(attempt: EndedAttempt): Promise<Outcome> 
 
 async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
   const { folder, note, ending, cgroups } = attempt
-  const groups =
-    cgroups === undefined || note === undefined ? [] : note.cgroups.map(name => cgroupAt(cgroups, name))
+  const names = cgroups === undefined ? [] : (note?.cgroups ?? [])
+  const groups = names.map(name => cgroupAt(cgroups!, name))
   const usages = await Promise.all(groups.map(group => group.readUsage()))
   const isOutOfMemory = usages.some(usage => usage.oomKillCount > 0)
   const records =
@@ -60,8 +65,9 @@ async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
       ? []
       : await readTaskRecords(folder.dir, {
           taskCount: note.taskCount,
+          copyCounts: note.copyCounts,
           // Only podman and docker have a group for each task; elsewhere GNU time knows better.
-          usageOf: async n => (note.driver === 'rootfs' ? undefined : usages[n - 1]),
+          usageOf: async n => (note.driver === 'rootfs' ? undefined : usageOfTask(n, { names, usages })),
           endedAt: ending?.endedAt ?? Date.now(),
         })
   for (const group of groups) await group.remove()
@@ -81,7 +87,29 @@ async function makeOutcome(attempt: EndedAttempt): Promise<Outcome> {
     ...usageOf(outcome, records),
     detail,
   }
-  return { ...shown, ...(await judgeDisk(attempt, shown)) }
+  return { ...shown, ...(await judgeDisk(attempt, shown)), ...(await judgeStreams(attempt, shown)) }
+}
+
+/** The keeper sees to the streams of the first node by itself, and tells so in its record. */
+async function judgeStreams({ folder }: EndedAttempt, outcome: Outcome): Promise<Partial<Outcome>> {
+  if (outcome.result === 'succeeded' || !(await isThere(join(folder.dir, 'over-stream')))) return {}
+  return { result: 'failed', reason: 'exit', message: 'the streams of its nodes grew over the limit' }
+}
+
+/** What the groups of a task's copies used together; undefined where there are none. */
+function usageOfTask(
+  n: number,
+  { names, usages }: { names: readonly string[]; usages: readonly CgroupUsage[] },
+): CgroupUsage | undefined {
+  const own = usages.filter((_, at) => Number(/\.t(\d+)(?:\.n\d+)?$/.exec(names[at] ?? '')?.[1]) === n)
+  if (own.length === 0) return undefined
+  const sum = (values: readonly (number | null)[]) =>
+    values.includes(null) ? null : values.reduce<number>((all, each) => all + (each ?? 0), 0)
+  return {
+    cpuMs: sum(own.map(({ cpuMs }) => cpuMs)),
+    maxMemoryBytes: sum(own.map(({ maxMemoryBytes }) => maxMemoryBytes)),
+    oomKillCount: own.reduce((all, { oomKillCount }) => all + oomKillCount, 0),
+  }
 }
 
 /** An attempt that was stopped for its disk space, or that has ended with too much of it before it was measured. */

@@ -9,6 +9,7 @@ import {
   placeFiles,
   shareDirectories,
   shareMergedFiles,
+  tmpDirOf,
   writeNote,
   writeTaskFiles,
 } from './attempt-folder.ts'
@@ -29,6 +30,8 @@ export interface Preparation {
   readonly cgroups: CgroupRoot | undefined
   /** What every task sees besides its own. */
   readonly mounts: readonly Mount[]
+  /** Where the streams of the nodes after the first go. */
+  readonly nodeStreams?: string | undefined
   /** Brings in what the job wants, before anything of it runs. */
   readonly bringIn?: ((folder: AttemptFolder) => Promise<void>) | undefined
 }
@@ -36,68 +39,114 @@ export interface Preparation {
 /** Prepares an attempt. What it holds is noted before it is taken, so that a crash in between can be cleared. */
 export async function prepareAttempt(preparation: Preparation): Promise<void> {
   const { order, spec, driver, folder } = preparation
-  const isRootfs = driver.name === 'rootfs'
-  const found = isRootfs ? await findImages(preparation) : new Map<string, Found>()
+  const found = driver.name === 'rootfs' ? await findImages(preparation) : new Map<string, Found>()
   const ordinary = spec.tasks.filter(task => !task.sidecar)
-  await makeFolder(folder)
-  const names = cgroupNames(preparation, ordinary.length)
+  const digests = [...new Set([...found.values()].map(({ image }) => image.digest))]
+  await makeFolder(folder, spec.nodes)
   await writeNote(folder, {
     driver: driver.name,
     taskCount: ordinary.length,
-    digests: [...new Set([...found.values()].map(({ image }) => image.digest))],
-    cgroups: names,
+    digests,
+    cgroups: groupsOf(preparation, ordinary),
     succeedOnTaskFailure: spec.succeedOnTaskFailure,
     memoryBytes: order.needs?.memoryBytes ?? null,
     diskBytes: order.needs?.diskBytes ?? null,
+    copyCounts: ordinary.map(task => copyCountOf(spec, task)),
   })
-  for (const digest of new Set([...found.values()].map(({ image }) => image.digest))) {
-    await holdImage(preparation.images, digest, order.id)
-  }
+  for (const digest of digests) await holdImage(preparation.images, digest, order.id)
   await placeFiles(folder, spec)
   await preparation.bringIn?.(folder)
   const shared = await shareDirectories(folder, spec)
   const merged = await shareMergedFiles(folder, spec)
-  if (driver.owner !== null) await giveTo(folder, driver.owner)
+  if (driver.owner !== null) await giveTo(folder, { user: driver.owner, nodeCount: spec.nodes })
+  if (preparation.nodeStreams !== undefined && spec.nodes > 1)
+    await mkdir(preparation.nodeStreams, { recursive: true, mode: 0o700 })
 
-  const limits: Limits = { cpus: order.needs?.cpus ?? null, memoryBytes: order.needs?.memoryBytes ?? null }
   const seen = new Set<string>()
   const counts = { task: 0, sidecar: 0 }
   for (const task of spec.tasks) {
     const n = task.sidecar ? ++counts.sidecar : ++counts.task
     const dir = join(folder.dir, task.sidecar ? 'sidecars' : 'tasks', String(n))
-    await mkdir(dir, { recursive: true, mode: 0o700 })
-    const cgroupName = isRootfs ? names[0] : task.sidecar ? undefined : names[n - 1]
-    const cgroup =
-      preparation.cgroups === undefined || cgroupName === undefined
-        ? null
-        : await openCgroup(
-            preparation.cgroups,
-            cgroupName,
-            isRootfs ? limits : { cpus: null, memoryBytes: null },
-          )
-    const plan: TaskPlan = {
-      spec,
-      task,
-      dir,
-      containerName: `switchyard-${order.id}-${task.sidecar ? 's' : 't'}${n}`,
-      scratchDir: folder.scratchDir,
-      tmpDir: folder.tmpDir,
-      env: environmentOf(spec, task),
-      mounts: [...preparation.mounts, ...mountsOf(task, shared), ...merged.values()],
-      limits,
-      cgroup,
-      image: found.get(task.image)?.image ?? null,
-    }
-    await writeTaskFiles(dir, await driver.files(plan))
-    const mergedFile = merged.get(task.mergeInto ?? '')?.from
-    if (mergedFile !== undefined) await writeFile(join(dir, 'merge'), mergedFile, { mode: 0o600 })
-    if (spec.inside && !task.sidecar && n === 1) await writeInsidePlan(folder, plan)
+    const copyCount = copyCountOf(spec, task)
+    for (let node = 0; node < copyCount; node++)
+      await prepareCopy(preparation, {
+        ...{ task, n, dir, node, found },
+        mounts: [...preparation.mounts, ...mountsOf(task, shared), ...merged.values()],
+        mergedFile: merged.get(task.mergeInto ?? '')?.from,
+      })
+    if (copyCount > 1) await writeFile(join(dir, 'nodes'), `${copyCount}\n`)
     const facts = found.get(task.image)
     if (facts !== undefined && !task.sidecar) {
       const status = seen.has(task.image) ? 'cached' : 'completed'
       await writeFile(join(dir, 'image.status'), `${status} ${facts.image.digest} ${facts.tookMs}\n`)
       seen.add(task.image)
     }
+  }
+}
+
+/** One task on one node, as the runner finds it. */
+async function prepareCopy(
+  preparation: Preparation,
+  copy: {
+    readonly task: TaskSpec
+    readonly n: number
+    /** The task's directory; that of the copies on further nodes lies in it. */
+    readonly dir: string
+    readonly node: number
+    readonly found: ReadonlyMap<string, Found>
+    readonly mounts: readonly Mount[]
+    readonly mergedFile: string | undefined
+  },
+): Promise<void> {
+  const { order, spec, driver, folder } = preparation
+  const { task, n, node } = copy
+  const dir = node === 0 ? copy.dir : join(copy.dir, `node.${node}`)
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const limits = limitsOf(preparation, task)
+  const groupName = groupOf(preparation, { task, n, node })
+  const cgroup =
+    preparation.cgroups === undefined || groupName === undefined
+      ? null
+      : await openCgroup(
+          preparation.cgroups,
+          groupName,
+          // Podman and docker limit for themselves: their groups are only for the figures.
+          driver.name === 'rootfs' ? limits : { cpus: null, memoryBytes: null },
+        )
+  const plan: TaskPlan = {
+    spec,
+    task,
+    dir,
+    containerName: `switchyard-${order.id}-${task.sidecar ? 's' : 't'}${n}${node === 0 ? '' : `-n${node}`}`,
+    scratchDir: folder.scratchDir,
+    tmpDir: tmpDirOf(folder, node),
+    env: environmentOf(spec, task, node),
+    mounts: copy.mounts,
+    limits,
+    cgroup,
+    image: copy.found.get(task.image)?.image ?? null,
+  }
+  await writeTaskFiles(dir, await driver.files(plan))
+  if (copy.mergedFile !== undefined) await writeFile(join(dir, 'merge'), copy.mergedFile, { mode: 0o600 })
+  if (node > 0) {
+    const streams = (['out', 'err'] as const).map(name =>
+      join(preparation.nodeStreams ?? dir, `${node}.${name}`),
+    )
+    await writeFile(join(dir, 'streams'), streams.map(path => `${path}\n`).join(''))
+  }
+  if (spec.inside && !task.sidecar && n === 1 && node === 0) await writeInsidePlan(folder, plan)
+}
+
+function copyCountOf(spec: ContainerSpec, task: TaskSpec): number {
+  return task.onNodes === 'each' && !task.sidecar ? spec.nodes : 1
+}
+
+/** A node's share of what the job needs, or all of it for a task that uses all nodes. */
+function limitsOf({ order: { needs }, spec }: Preparation, task: TaskSpec): Limits {
+  const shares = task.onNodes === 'together' ? 1 : spec.nodes
+  return {
+    cpus: needs?.cpus === undefined ? null : needs.cpus / shares,
+    memoryBytes: needs?.memoryBytes === undefined ? null : Math.floor(needs.memoryBytes / shares),
   }
 }
 
@@ -122,16 +171,37 @@ async function findImages({ spec, images }: Preparation): Promise<Map<string, Fo
   return found
 }
 
-function cgroupNames({ cgroups, driver, order }: Preparation, taskCount: number): string[] {
-  if (cgroups === undefined) return []
-  if (driver.name === 'rootfs') return [order.id]
-  return Array.from({ length: taskCount }, (_, i) => `${order.id}.t${i + 1}`)
+/**
+ * The control group of a task on a node. Over unpacked images a node's tasks share one, so that what an earlier one
+ * left in memory counts; podman and docker tell the figures of a task by a group of its own.
+ */
+function groupOf(
+  { driver, order, spec }: Preparation,
+  { task, n, node }: { task: TaskSpec; n: number; node: number },
+): string | undefined {
+  if (driver.name === 'rootfs')
+    return spec.nodes === 1 || task.onNodes === 'together' ? order.id : `${order.id}.n${node}`
+  if (task.sidecar) return undefined
+  return node === 0 ? `${order.id}.t${n}` : `${order.id}.t${n}.n${node}`
+}
+
+function groupsOf(preparation: Preparation, ordinary: readonly TaskSpec[]): string[] {
+  if (preparation.cgroups === undefined) return []
+  const { spec } = preparation
+  const names = new Set<string>()
+  const add = (name: string | undefined) => name !== undefined && names.add(name)
+  for (const [at, task] of ordinary.entries())
+    for (let node = 0; node < copyCountOf(spec, task); node++)
+      add(groupOf(preparation, { task, n: at + 1, node }))
+  for (const task of spec.tasks) if (task.sidecar) add(groupOf(preparation, { task, n: 0, node: 0 }))
+  return [...names]
 }
 
 /** What every task has, then its own, then what the job says of all. */
-function environmentOf(spec: ContainerSpec, task: TaskSpec): ReadonlyMap<string, string> {
+function environmentOf(spec: ContainerSpec, task: TaskSpec, node: number): ReadonlyMap<string, string> {
   const common = { HOME, TMPDIR: '/tmp', TMP: '/tmp', TEMP: '/tmp' }
-  return new Map(Object.entries({ ...common, ...task.env, ...spec.env }))
+  const place = spec.nodeVariable == null ? {} : { [spec.nodeVariable]: String(node) }
+  return new Map(Object.entries({ ...common, ...task.env, ...spec.env, ...place }))
 }
 
 function mountsOf(task: TaskSpec, shared: ReadonlyMap<string, Mount>): Mount[] {

@@ -63,6 +63,11 @@ const taskShape = z.strictObject({
   credential: z.strictObject({ username: text.max(1024), token: text.max(65_536) }).nullish(),
   /** Runs in the background beside the ordinary tasks, and ends with the last of them. */
   sidecar: z.boolean().default(false),
+  /**
+   * Of a job with several nodes: `first` runs on the first one, with one node's share; `each` runs a copy on every
+   * node at the same time; `together` runs once, with the shares of all of them (mpirun starts the rest).
+   */
+  onNodes: z.enum(['first', 'each', 'together']).default('first'),
 })
 
 const specShape = z
@@ -71,6 +76,13 @@ const specShape = z
     /** `rootfs`, `podman` or `docker`; the executor's own choice unless said. */
     driver: z.enum(['rootfs', 'podman', 'docker']).nullish(),
     network: z.boolean().default(true),
+    /** Parts of this machine that count as nodes: each has an equal share of what the job needs, and its own /tmp. */
+    nodes: z.int().min(1).max(1000).default(1),
+    /** The variable in which a task finds the number of its node, from 0. */
+    nodeVariable: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is no variable name')
+      .nullish(),
     /** Variables of all tasks; a task's own come first and are overridden by these. */
     env: variables.default({}),
     /** Files put into the scratch directory before the first task. */

@@ -9,6 +9,8 @@ export interface TaskRecord {
   exitCode?: number | null
   /** How often it was run again. */
   retries?: number
+  /** Of a task that ran on several nodes: how each copy ended, null for one that was not reached. */
+  exitCodes?: (number | null)[]
   wallMs?: number
   cpuMs?: number
   maxRssBytes?: number
@@ -31,6 +33,8 @@ export async function readTaskRecords(
   dir: string,
   options: {
     taskCount: number
+    /** How many copies of each task ran at once; one where nothing is said. */
+    copyCounts?: readonly number[]
     usageOf: (task: number) => Promise<CgroupUsage | undefined>
     endedAt: number
   },
@@ -39,11 +43,56 @@ export async function readTaskRecords(
   for (let n = 1; n <= options.taskCount; n++) {
     const taskDir = join(dir, 'tasks', String(n))
     const image = await readImageFacts(taskDir)
-    const tries = await readTries(taskDir, options.endedAt)
-    if (tries.length === 0 && image?.status !== 'failed') break
-    records.push({ ...showTries(tries, await options.usageOf(n)), ...showImage(image) })
+    const copies = await readCopies(taskDir, options.copyCounts?.[n - 1] ?? 1, options.endedAt)
+    const isReached = copies.some(tries => tries.length > 0)
+    if (!isReached && image?.status !== 'failed') break
+    const usage = await options.usageOf(n)
+    const run = copies.length === 1 ? showTries(copies[0]!, usage) : await showCopies(taskDir, copies, usage)
+    records.push({ ...(isReached ? run : {}), ...showImage(image) })
   }
   return records
+}
+
+async function readCopies(taskDir: string, copyCount: number, endedAt: number): Promise<Try[][]> {
+  const copies: Try[][] = []
+  for (let node = 0; node < copyCount; node++)
+    copies.push(await readTries(node === 0 ? taskDir : join(taskDir, `node.${node}`), endedAt))
+  return copies
+}
+
+/**
+ * Copies as one record: they ran side by side, so the longest tells the time, and together they took memory and
+ * processors. The exit code is that of the first that failed: those it took with it only say that they were ended.
+ */
+async function showCopies(
+  taskDir: string,
+  copies: readonly (readonly Try[])[],
+  usage: CgroupUsage | undefined,
+): Promise<TaskRecord> {
+  const shown = copies.map(tries => showTries(tries, undefined))
+  const exitCodes = shown.map(({ exitCode = null }) => exitCode)
+  const first = await readFile(join(taskDir, 'first-failed'), 'utf8').catch(() => undefined)
+  const node = Number.parseInt(first ?? '', 10)
+  const sum = (values: readonly (number | undefined)[]) =>
+    values.reduce<number>((all, each = 0) => all + each, 0)
+  const isMeasured = shown.some(({ cpuMs }) => cpuMs !== undefined)
+  return {
+    exitCode: exitCodes[node] ?? exitCodes.find(code => code !== 0) ?? (exitCodes.includes(null) ? null : 0),
+    exitCodes,
+    retries: sum(shown.map(({ retries }) => retries)),
+    wallMs: Math.max(...shown.map(({ wallMs = 0 }) => wallMs)),
+    ...(isMeasured ? { cpuMs: sum(shown.map(({ cpuMs }) => cpuMs)) } : {}),
+    ...(isMeasured ? { maxRssBytes: sum(shown.map(({ maxRssBytes }) => maxRssBytes)) } : {}),
+    ...figuresOf(usage),
+  }
+}
+
+/** What a control group says of its task. */
+function figuresOf(usage: CgroupUsage | undefined): Pick<TaskRecord, 'cpuMs' | 'maxRssBytes'> {
+  return {
+    ...(usage?.cpuMs == null ? {} : { cpuMs: Math.round(usage.cpuMs) }),
+    ...(usage?.maxMemoryBytes == null ? {} : { maxRssBytes: usage.maxMemoryBytes }),
+  }
 }
 
 /** The exit code of a try as a task's record shows it: shells and sandboxes tell a signal as 128 + its number. */
@@ -85,9 +134,7 @@ function showTries(tries: readonly Try[], cgroup: CgroupUsage | undefined): Task
     record.cpuMs = usages.reduce((sum, each) => sum + each.cpuMs, 0)
     record.maxRssBytes = Math.max(...usages.map(each => each.maxRssBytes))
   }
-  if (cgroup?.cpuMs != null) record.cpuMs = Math.round(cgroup.cpuMs)
-  if (cgroup?.maxMemoryBytes != null) record.maxRssBytes = cgroup.maxMemoryBytes
-  return record
+  return { ...record, ...figuresOf(cgroup) }
 }
 
 /** The last line is GNU time's; a task has no way to the file, but it is read as if it had. */

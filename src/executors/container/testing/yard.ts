@@ -49,9 +49,9 @@ export interface Yard {
   /** The outcome of an attempt, once it has ended. */
   end(id: string): Promise<Outcome>
   began(id: string): Promise<void>
-  text(id: string, stream: 'out' | 'err'): Promise<string>
+  text(id: string, stream: string): Promise<string>
   /** Waits until the stream holds this text. */
-  until(id: string, text: string): Promise<void>
+  until(id: string, text: string, stream?: string): Promise<void>
   /** Another executor over the same folder, as after a restart of the server. */
   restart(): Promise<void>
   close(): Promise<void>
@@ -104,9 +104,9 @@ export async function openYard(options: Partial<ContainerExecutorOptions> = {}):
       const chunk = await executor.read(id, stream, 0, 1_000_000)
       return Buffer.from(chunk?.bytes ?? []).toString()
     },
-    async until(id, text) {
+    async until(id, text, stream = 'out') {
       for (;;) {
-        const chunk = await executor.read(id, 'out', 0, 1_000_000)
+        const chunk = await executor.read(id, stream, 0, 1_000_000)
         if (Buffer.from(chunk?.bytes ?? []).includes(text)) return
         if (reports.some(each => each.id === id && each.type === 'ended'))
           throw new Error(`${id} ended without ${text}`)
