@@ -404,27 +404,6 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     expect(tail.text).toBe('cde\n0123456789abcde\n')
   })
 
-  test('serial tasks run on node 0; other nodes of the job have empty streams, and there are no further ones', async () => {
-    const tasks = [task('sh -c "echo $PROMINENCE_NODE_NUM of $PROMINENCE_NODES"')]
-    const two = await submit('frank', 'jobs', { resources: { ...resources, nodes: 2 }, tasks })
-    const total = await submit('frank', 'jobs', {
-      resources: { ...resources, totalCpusRange: [2, 2] },
-      tasks,
-    })
-    for (const id of [two, total]) {
-      expect(await ended('frank', 'jobs', id)).toMatchObject({
-        execution: { provisionedResources: { cpus: 1, nodes: 2 } },
-      })
-      const of = async (node: number) => {
-        const { status, text } = await ask('frank', 'GET', `/api/v1/jobs/${id}/stdout?node=${node}`)
-        return [status, text]
-      }
-      expect(await of(0)).toEqual([200, '0 of 2\n'])
-      expect(await of(1)).toEqual([200, ''])
-      expect(await of(2)).toEqual([400, '{"error":"stdout does not exist"}\n'])
-    }
-  })
-
   test('job names with slashes and factories of the same names are told apart', async () => {
     const id = await submit('gina', 'workflows', {
       name: 'w',

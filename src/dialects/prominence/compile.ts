@@ -33,9 +33,11 @@ export function compileJob(told: ToldJob, facts: CompileFacts): JsonObject {
   const { policies } = document
   const put = (text: string) => substitute(text, parameters)
   return {
-    tasks: orderedTasks(document, facts.grant).map(({ task, nodeNum }, taskNum) =>
-      compileTask(task, { told, facts, nodeNum, taskNum, mounts: mountsOf(document) }),
+    tasks: orderedTasks(document).map((task, taskNum) =>
+      compileTask(task, { told, facts, taskNum, mounts: mountsOf(document) }),
     ),
+    nodes: facts.grant.nodes,
+    nodeVariable: 'PROMINENCE_NODE_NUM',
     files: (document.inputs ?? []).map(({ filename, content, executable = false }) => ({
       path: baseName(filename),
       content: content.replace(/\s+/g, ''),
@@ -61,24 +63,25 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-/** Sidecars first, then the others in document order; serial ones once for each node where that is wanted. */
-function orderedTasks(document: JobDocument, { nodes }: Grant): { task: TaskDocument; nodeNum: number }[] {
-  const everywhere = document.policies?.runSerialTasksOnAllNodes ? nodes : 1
-  const sidecars = document.tasks.filter(({ type }) => type === 'sidecar')
-  const ordinary = document.tasks.filter(({ type }) => type !== 'sidecar')
+/** Sidecars first, then the others in document order. */
+function orderedTasks({ tasks }: JobDocument): TaskDocument[] {
   return [
-    ...sidecars.map(task => ({ task, nodeNum: 0 })),
-    ...ordinary.flatMap(task =>
-      Array.from({ length: mpiTypes.has(task.type) ? 1 : everywhere }, (_, nodeNum) => ({ task, nodeNum })),
-    ),
+    ...tasks.filter(({ type }) => type === 'sidecar'),
+    ...tasks.filter(({ type }) => type !== 'sidecar'),
   ]
+}
+
+/** MPI tasks use all nodes at once; others the first one, or each of them where that is wanted. */
+function placeOf({ type }: TaskDocument, { policies }: JobDocument): 'first' | 'each' | 'together' {
+  if (mpiTypes.has(type)) return 'together'
+  return policies?.runSerialTasksOnAllNodes && type !== 'sidecar' ? 'each' : 'first'
 }
 
 function compileTask(
   task: TaskDocument,
-  at: { told: ToldJob; facts: CompileFacts; nodeNum: number; taskNum: number; mounts: Json[] },
+  at: { told: ToldJob; facts: CompileFacts; taskNum: number; mounts: Json[] },
 ): JsonObject {
-  const { told, facts, nodeNum, taskNum, mounts } = at
+  const { told, facts, taskNum, mounts } = at
   const parameters = told.parameters ?? new Map<string, string>()
   const ids = new Map([['PROMINENCE_JOB_ID', String(facts.jobId)]])
   if (told.workflow !== undefined) ids.set('PROMINENCE_WORKFLOW_ID', String(told.workflow.n))
@@ -97,7 +100,6 @@ function compileTask(
       jobId: facts.jobId,
       workflowId: told.workflow?.n,
       grant: facts.grant,
-      nodeNum,
       taskNum,
       url: facts.url,
       token: facts.token,
@@ -107,6 +109,7 @@ function compileTask(
     ...(task.stdout === undefined ? {} : { mergeInto: task.stdout }),
     mounts,
     sidecar: task.type === 'sidecar',
+    onNodes: placeOf(task, told.document),
   }
 }
 

@@ -2,12 +2,12 @@
 
 import type { DagPlan, FlowDraft } from '../../core/flow.ts'
 import type { JobDraft } from '../../core/job.ts'
-import type { Json } from '../../core/json.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
 import type { Drafter } from '../../core/planner.ts'
 import type { Principal } from '../../core/principal.ts'
 import { refuse } from '../../core/refusal.ts'
-import type { JobDocument, PlacementDocument, WorkflowDocument } from './document.ts'
-import { decideGrant, type Free, needsOf } from './resources.ts'
+import type { JobDocument, PlacementDocument, ResourcesDocument, WorkflowDocument } from './document.ts'
+import { decideGrant, type Free, type Grant, needsOf, rememberedOf } from './resources.ts'
 import type { Settings } from './settings.ts'
 import {
   type ActsFor,
@@ -40,18 +40,11 @@ export function kept(document: JobDocument): JobDocument {
 }
 
 /** A job of its own. */
-export function draftJob(
-  document: JobDocument,
-  who: Principal,
-  settings: Settings,
-  freeCpus: Free,
-): JobDraft {
+export function draftJob(document: JobDocument, who: Principal, settings: Settings, free: Free): JobDraft {
   checkPlacement(document.policies?.placement, settings)
   const spec: OwnJobSpec = { document: kept(document), by: actsFor(who) }
   return {
-    ...shared(document, settings, freeCpus),
-    // By whom it may be counted later.
-    detail: { groups: [...who.groups] },
+    ...shared(document, who.groups, { settings, free }),
     spec: spec as unknown as Json,
     owner: who.name,
     name: document.name ?? '',
@@ -66,7 +59,10 @@ export function draftWorkflow(
   done: readonly string[] = [],
 ): FlowDraft {
   const { document } = spec
-  for (const job of document.jobs) checkPlacement(placed(job, document).policies?.placement, settings)
+  for (const job of document.jobs) {
+    checkPlacement(placed(job, document).policies?.placement, settings)
+    grantOf(job.resources, { free: {}, settings })
+  }
   return {
     dialect: dialectName,
     kind: workflowKind,
@@ -79,8 +75,8 @@ export function draftWorkflow(
   }
 }
 
-/** Turns the nodes of a workflow into jobs. */
-export function workflowDrafter(settings: Settings): Drafter {
+/** Turns the nodes of a workflow into jobs. What is free is asked when a job is released, as when one is submitted. */
+export function workflowDrafter(settings: Settings, free: () => Free): Drafter {
   const opened = new WeakMap<object, ReadonlyMap<string, number>>()
   return {
     job(flow, spec, { step, index }) {
@@ -95,9 +91,7 @@ export function workflowDrafter(settings: Settings): Drafter {
         index: flow.plan.steps[position]!.fansOut ? index : null,
       }
       return {
-        // How much is free cannot be asked here: a draft must come out the same each time.
-        ...shared(document, settings, 0),
-        detail: { groups: [...workflow.by.groups] },
+        ...shared(document, workflow.by.groups, { settings, free: varies(document) ? free() : {} }),
         spec: { ...place },
         owner: flow.owner,
         name: document.name,
@@ -130,9 +124,18 @@ function planOf({ document, factories }: OpenWorkflow, settings: Settings): DagP
   }
 }
 
-function shared(document: JobDocument, settings: Settings, freeCpus: Free) {
+/** Whether what a job gets depends on what is free. */
+function varies({ resources }: JobDocument): boolean {
+  return resources.cpus === undefined || resources.totalCpusRange !== undefined
+}
+
+function shared(
+  document: JobDocument,
+  groups: readonly string[],
+  { settings, free }: { settings: Settings; free: Free },
+) {
   const { resources, policies } = document
-  const grant = decideGrant(resources, { freeCpus, diskGbDefault: settings.diskGbDefault })
+  const grant = grantOf(resources, { free, settings })
   const queueMinutes = policies?.maximumTimeInQueue ?? 0
   return {
     dialect: dialectName,
@@ -142,6 +145,8 @@ function shared(document: JobDocument, settings: Settings, freeCpus: Free) {
     // The original starts higher priorities first; ranks go the other way.
     rank: 0 - (policies?.priority ?? 0),
     needs: needsOf(grant),
+    // By whom it may be counted later.
+    detail: { groups: [...groups], ...rememberedOf(resources, grant) } as JsonObject,
     // It is told in the job's status, as the original tells it, instead of in an error.
     unfit: 'fail',
     triesMax: 1 + (policies?.maximumRetries ?? 0),
@@ -161,6 +166,16 @@ function labelsOf({ labels }: JobDocument | WorkflowDocument): { labels?: Record
   return {
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key.toLowerCase(), value])),
   }
+}
+
+function grantOf(
+  resources: ResourcesDocument,
+  { free, settings }: { free: Free; settings: Settings },
+): Grant {
+  return (
+    decideGrant(resources, { free, diskGbDefault: settings.diskGbDefault }) ??
+    refuse('cannot-fit', 'no number of nodes makes up the total of cpus', { field: 'totalCpusRange' })
+  )
 }
 
 /** There is one site and one region here: a requirement for others can never be met. */

@@ -15,7 +15,6 @@ export function environmentOf(
     readonly jobId: number
     readonly workflowId: number | undefined
     readonly grant: Grant
-    readonly nodeNum: number
     readonly taskNum: number
     readonly url: string
     readonly token: string
@@ -33,7 +32,8 @@ export function environmentOf(
     PROMINENCE_CPUS: String(grant.cpus),
     PROMINENCE_MEMORY: String(Math.max(1, Math.round(grant.memory))),
     PROMINENCE_NODES: String(grant.nodes),
-    PROMINENCE_NODE_NUM: String(facts.nodeNum),
+    // The executor puts in the number of each copy's node.
+    PROMINENCE_NODE_NUM: '0',
     PROMINENCE_TASK_NUM: String(facts.taskNum),
     PROMINENCE_JOB_ID: String(facts.jobId),
     ...(facts.workflowId === undefined ? {} : { PROMINENCE_WORKFLOW_ID: String(facts.workflowId) }),

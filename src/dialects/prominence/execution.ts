@@ -11,6 +11,7 @@ import { grantOf } from './resources.ts'
 interface TaskRecord {
   readonly exitCode?: number | null
   readonly retries?: number
+  readonly exitCodes?: readonly (number | null)[]
   readonly wallMs?: number
   readonly cpuMs?: number
   readonly maxRssBytes?: number
@@ -74,7 +75,8 @@ function showTasks(records: readonly TaskRecord[], tasks: readonly TaskDocument[
   const ordinary = tasks.filter(({ type }) => type !== 'sidecar')
   const seen = new Set(tasks.filter(({ type }) => type === 'sidecar').map(imageKey))
   return records.map((record, at) => {
-    const key = imageKey(ordinary[at % Math.max(1, ordinary.length)]!)
+    const task = ordinary[at]
+    const key = task === undefined ? '' : imageKey(task)
     const isRepeated = seen.has(key)
     seen.add(key)
     return { ...showRun(record), ...showImage(record, isRepeated) }
@@ -85,11 +87,13 @@ function imageKey({ image, runtime }: TaskDocument): string {
   return `${runtime} ${image}`
 }
 
-function showRun({ exitCode, retries = 0, wallMs, cpuMs, maxRssBytes }: TaskRecord): JsonObject {
+function showRun({ exitCode, exitCodes, retries = 0, wallMs, cpuMs, maxRssBytes }: TaskRecord): JsonObject {
   if (exitCode === undefined) return {}
   return {
     // A task that was ended from outside before it could end itself: as the original tells a kill.
     exitCode: exitCode ?? -9,
+    // Ours: which of the nodes it was.
+    ...(exitCodes === undefined ? {} : { exitCodes: exitCodes.map(code => code ?? -9) }),
     retries,
     wallTimeUsage: (wallMs ?? 0) / 1000,
     cpuTimeUsage: (cpuMs ?? 0) / 1000,

@@ -8,6 +8,7 @@ import type { PoolSettings } from '../../engine/engine.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
 import { basePaths } from './call.ts'
 import { workflowDrafter } from './draft.ts'
+import { freeIn } from './free.ts'
 import { openIdentity } from './identity.ts'
 import { issuerPath } from './issuer.ts'
 import { linkPath, openLinks } from './links.ts'
@@ -27,7 +28,10 @@ export const prominence: Dialect = {
   access: { anonymous: [] },
   work: { [noticeKind]: workAt(import.meta.url, './outside/notify.ts', 'default') },
   // Owners take turns, and a priority counts only among one's own jobs: contracts/prominence.md §3.2.
-  pools: section => ({ [dialectName]: poolOf(readSettings(section)) }),
+  pools: section => {
+    const settings = readSettings(section)
+    return { [settings.pool]: poolOf(settings) }
+  },
   open,
 }
 
@@ -44,7 +48,10 @@ async function open(kit: Kit): Promise<OpenDialect> {
   const notifications = new Notifications(parts)
   const sweeper = new Sweeper(parts)
   const prepareJob = jobPreparer(parts)
-  kit.draft(workflowKind, workflowDrafter(settings))
+  kit.draft(
+    workflowKind,
+    workflowDrafter(settings, () => freeIn(kit, settings)),
+  )
   kit.prepare(jobKind, order => {
     void sweeper.occasion()
     return prepareJob(order)

@@ -9,6 +9,7 @@ import { type Call, idIn, readJsonBody, send, serve } from './call.ts'
 import type { JobDocument } from './document.ts'
 import { draftJob } from './draft.ts'
 import { printEnvironment } from './environment.ts'
+import { freeIn } from './free.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
 import { anyJob, listJobs, ownJob } from './listing.ts'
 import { checkObjects } from './objects-check.ts'
@@ -54,20 +55,12 @@ async function submit(call: Call, parts: Parts): Promise<unknown> {
 async function startJob(parts: Parts, who: Principal, document: JobDocument): Promise<number> {
   const { kit, settings } = parts
   checkQuota(parts, who.name, 1)
-  const draft = draftJob(document, who, settings, freeCpus(parts))
+  const draft = draftJob(document, who, settings, freeIn(kit, settings))
   return kit.engine.write(tx => {
     const { n } = tx.submit(draft)
     if (document.policies?.leaveInQueue) tx.record(leaveChange('job', n, who.name, tx.now))
     return n
   })
-}
-
-/** How many cpus of our pool nobody holds or waits for. */
-function freeCpus({ kit, settings }: Parts): number | undefined {
-  const pool = kit.engine.poolState().find(({ name }) => name === settings.pool)
-  const limit = pool?.resources?.cpus
-  if (pool === undefined || limit === undefined) return undefined
-  return pool.ready > 0 ? 0 : limit - pool.used.cpus
 }
 
 function list(call: Call, parts: Parts): Promise<unknown> {

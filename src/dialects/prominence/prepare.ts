@@ -37,7 +37,7 @@ export function jobPreparer(parts: Parts): Preparer {
     })
     return compileJob(told, {
       jobId: n,
-      grant: grantOf(job.needs, nodesOf(told.document.resources, job.needs)),
+      grant: grantOf(job.needs, nodesOf(told.document.resources, job)),
       url: kit.publicUrl() + basePaths[0],
       token,
       objects,

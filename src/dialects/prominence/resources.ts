@@ -1,6 +1,6 @@
 // What a job takes from its pool: granted cpus, memory, disk, and the figures that its description shows for them.
 
-import type { Resources } from '../../core/job.ts'
+import type { Job, Resources } from '../../core/job.ts'
 import type { ResourcesDocument } from './document.ts'
 
 /** The original counts 1000 MB to a GB, and so in bytes. */
@@ -16,16 +16,26 @@ export interface Grant {
   readonly disk: number
 }
 
-/** How many cpus could be had at the moment; undefined where nobody counts them. */
-export type Free = number | undefined
+/** What could be had at the moment; a member is undefined where nobody counts it. */
+export interface Free {
+  readonly cpus?: number | undefined
+  readonly memoryBytes?: number | undefined
+}
 
-/** Decides what a job gets. Ranges take what is free, and never less than their lower end. */
+/** Without a number of nodes, no more than this many are put together. */
+const nodesMax = 1000
+
+/**
+ * Decides what a job gets: as much as is free within what it says, on as few nodes as that takes, and else the least
+ * that it says. Undefined where no number of nodes makes up the total that it asks for.
+ */
 export function decideGrant(
   resources: ResourcesDocument,
-  { freeCpus, diskGbDefault }: { freeCpus: Free; diskGbDefault: number },
-): Grant {
-  const cpus = decideCpus(resources, resources.nodes ?? 1, freeCpus)
-  const nodes = decideNodes(resources, cpus, freeCpus)
+  { free, diskGbDefault }: { free: Free; diskGbDefault: number },
+): Grant | undefined {
+  const decided = decideMost(resources, free) ?? decideLeast(resources)
+  if (decided === undefined) return undefined
+  const { nodes, cpus } = decided
   return {
     nodes,
     cpus,
@@ -34,31 +44,74 @@ export function decideGrant(
   }
 }
 
-function decideCpus(resources: ResourcesDocument, nodes: number, freeCpus: Free): number {
-  if (resources.cpus !== undefined) return resources.cpus
-  const free = freeCpus === undefined ? Number.POSITIVE_INFINITY : Math.floor(freeCpus / nodes)
-  if (resources.cpusRange !== undefined) {
-    const [min, max] = resources.cpusRange
-    return Math.max(min, Math.min(max, free))
+interface Shape {
+  readonly nodes: number
+  readonly cpus: number
+}
+
+/** The largest that is free now. */
+function decideMost(resources: ResourcesDocument, free: Free): Shape | undefined {
+  const { memory, memoryPerCpu = 1, totalCpusRange } = resources
+  const [totalMin, totalMax] = totalCpusRange ?? [0, Number.POSITIVE_INFINITY]
+  const freeGb = (free.memoryBytes ?? Number.POSITIVE_INFINITY) / gigabyte
+  const cpusMax = Math.min(totalMax, free.cpus ?? Number.POSITIVE_INFINITY)
+  let most: Shape | undefined
+  for (const nodes of nodeCounts(resources)) {
+    const byMemory =
+      memory === undefined ? freeGb / nodes / memoryPerCpu : memory * nodes <= freeGb ? cpusMax : 0
+    const cpus = cpusUpTo(resources, Math.min(cpusMax / nodes, byMemory))
+    if (cpus === undefined || nodes * cpus < totalMin) continue
+    if (most === undefined || nodes * cpus > most.nodes * most.cpus) most = { nodes, cpus }
   }
-  const [usual, preferred] = resources.cpusOptions!
-  return preferred <= free ? preferred : usual
+  return most
 }
 
-/** Without a number of nodes, as many as make up the total that was asked for, by what is free; never below its lower end. */
-function decideNodes(resources: ResourcesDocument, cpus: number, freeCpus: Free): number {
-  const { nodes, totalCpusRange } = resources
-  // A range for each node and one for all of them: the nodes' own decides, and there is one.
-  if (nodes !== undefined || totalCpusRange === undefined || resources.cpus === undefined) return nodes ?? 1
-  const [min, max] = totalCpusRange
-  const most = Math.floor(Math.min(max, freeCpus ?? Number.POSITIVE_INFINITY) / cpus)
-  return Math.max(Math.ceil(min / cpus), most, 1)
+/** The smallest that the job would do with: what it waits for. */
+function decideLeast(resources: ResourcesDocument): Shape | undefined {
+  const [totalMin, totalMax] = resources.totalCpusRange ?? [0, Number.POSITIVE_INFINITY]
+  let least: Shape | undefined
+  for (const nodes of nodeCounts(resources)) {
+    const cpus = cpusFrom(resources, totalMin / nodes)
+    if (cpus === undefined || nodes * cpus > totalMax) continue
+    if (least === undefined || nodes * cpus < least.nodes * least.cpus) least = { nodes, cpus }
+  }
+  return least
 }
 
-/** How many nodes a job was granted, told by its document and what the engine counts for it. */
-export function nodesOf({ nodes, cpus, totalCpusRange }: ResourcesDocument, needs: Resources | null): number {
-  if (nodes !== undefined || totalCpusRange === undefined || cpus === undefined) return nodes ?? 1
-  return Math.max(1, Math.round((needs?.cpus ?? cpus) / cpus))
+function nodeCounts({ nodes, totalCpusRange }: ResourcesDocument): number[] {
+  if (nodes !== undefined) return [nodes]
+  if (totalCpusRange === undefined) return [1]
+  return Array.from({ length: Math.min(nodesMax, totalCpusRange[1]) }, (_, at) => at + 1)
+}
+
+/** The cpus of a node that a job would like best, up to a bound. */
+function cpusUpTo({ cpus, cpusRange, cpusOptions }: ResourcesDocument, bound: number): number | undefined {
+  if (cpus !== undefined) return cpus <= bound ? cpus : undefined
+  if (cpusRange !== undefined)
+    return cpusRange[0] <= bound ? Math.min(cpusRange[1], Math.floor(bound)) : undefined
+  const [usual, preferred] = cpusOptions!
+  return [preferred, usual].find(option => option <= bound)
+}
+
+/** The cpus of a node that a job would do with, from a bound. */
+function cpusFrom({ cpus, cpusRange, cpusOptions }: ResourcesDocument, bound: number): number | undefined {
+  if (cpus !== undefined) return cpus >= bound ? cpus : undefined
+  if (cpusRange !== undefined) {
+    const least = Math.max(cpusRange[0], Math.ceil(bound))
+    return least <= cpusRange[1] ? least : undefined
+  }
+  return cpusOptions!.find(option => option >= bound)
+}
+
+/** What a job remembers of its grant besides its needs: how many nodes, where its document does not say. */
+export function rememberedOf({ totalCpusRange, nodes }: ResourcesDocument, grant: Grant): { nodes?: number } {
+  return totalCpusRange === undefined || nodes !== undefined ? {} : { nodes: grant.nodes }
+}
+
+/** How many nodes a job was granted. */
+export function nodesOf({ nodes }: ResourcesDocument, { detail }: Pick<Job, 'detail'>): number {
+  const granted = detail?.['nodes']
+  return nodes ?? (typeof granted === 'number' ? granted : 1)
 }
 
 /** The grant as the engine counts it, over all nodes. */

@@ -50,7 +50,7 @@ export function showJobDetail(view: JobView): JsonObject {
   const { document } = told
   const execution = showExecution(job, {
     site,
-    nodes: nodesOf(document.resources, job.needs),
+    nodes: nodesOf(document.resources, job),
     tasks: document.tasks,
   })
   return {

@@ -69,11 +69,10 @@ async function answer(
 ): Promise<unknown> {
   const offset = readInteger(call.query.get('offset') ?? '0', 'offset')
   const document = (await parts.specs.job(job))?.document
-  const nodes = document === undefined ? 1 : nodesOf(document.resources, job.needs)
+  const nodes = document === undefined ? 1 : nodesOf(document.resources, job)
   if (node < 0 || node >= nodes) refuse('bad-field', `${stream} does not exist`)
-  // All tasks of this machine print to one stream, that of node 0; serial ones run nowhere else unless they were to.
-  if (node > 0 && !document?.policies?.runSerialTasksOnAllNodes) return sendText(call, new Uint8Array())
-  return sendPieces(call, readStream(parts, job, stream === 'stdout' ? 'out' : 'err', Math.max(0, offset)))
+  const name = `${stream === 'stdout' ? 'out' : 'err'}${node === 0 ? '' : `.${node}`}`
+  return sendPieces(call, readStream(parts, job, name, Math.max(0, offset)))
 }
 
 /** What fits one piece goes out with its length, more of it as it is read. */
@@ -99,7 +98,7 @@ async function* chained(
 async function* readStream(
   { kit }: Parts,
   job: Job,
-  stream: 'out' | 'err',
+  stream: string,
   offset: number,
 ): AsyncGenerator<Uint8Array> {
   const executor = kit.engine.executors.get(job.executor)

@@ -134,7 +134,7 @@ test('any job description is accepted and can be drafted, or is refused', () => 
     fc.property(fc.oneof(job, anything), body => {
       const isGood = orRefused(() => {
         const document = readJob(structuredClone(body))
-        draftJob(document, alice, settings, 1)
+        draftJob(document, alice, settings, { cpus: 1 })
         expect([...objectsOfJob(document)].length).toBeLessThan(100)
       })
       if (isGood) accepted++
@@ -146,7 +146,9 @@ test('any job description is accepted and can be drafted, or is refused', () => 
     5,
   )
   for (const more of sensible)
-    accepted += orRefused(() => draftJob(readJob({ ...goodJob, ...more }), alice, settings, 1)) ? 1 : 0
+    accepted += orRefused(() => draftJob(readJob({ ...goodJob, ...more }), alice, settings, { cpus: 1 }))
+      ? 1
+      : 0
   expect(accepted).toBeGreaterThan(0)
 })
 
