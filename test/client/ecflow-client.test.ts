@@ -1,6 +1,7 @@
-import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { execFile, spawnSync } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -154,4 +155,112 @@ describe('ecflow_client of ours', () => {
     ).rejects.toThrow('no answer')
     await new Promise(resolve => away.close(resolve))
   })
+})
+
+// The same words three times over: compiled, in perl, and in plain shell where there is neither.
+describe('the three halves of ecflow_client', () => {
+  const heard: string[] = []
+  const listener = createServer((request, response) => {
+    request.setEncoding('utf8')
+    let body = ''
+    request.on('data', text => {
+      body += text
+    })
+    request.on('end', () => {
+      heard.push(`${request.method} ${request.url} ${shown(body)}`)
+      response.statusCode = body.includes('refused') ? 400 : 200
+      response.end('{"message":"as you say"}')
+    })
+  })
+  const shown = (body: string): string => {
+    try {
+      const members = Object.entries(JSON.parse(body) as Record<string, string>)
+      return JSON.stringify(members.sort(([one], [other]) => (one < other ? -1 : 1)))
+    } catch {
+      return `no JSON: ${body}`
+    }
+  }
+  let folder: string
+  let url: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'switchyard-client-'))
+    await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+    url = `http://127.0.0.1:${(listener.address() as { port: number }).port}`
+    const bin = join(repository, 'bin')
+    for (const name of ['shell', 'perl', 'compiled']) await mkdir(join(folder, name))
+    await copyFile(program, join(folder, 'shell/ecflow_client'))
+    await copyFile(program, join(folder, 'perl/ecflow_client'))
+    await copyFile(join(bin, 'ecflow-child.pl'), join(folder, 'perl/ecflow-child.pl'))
+    await copyFile(program, join(folder, 'compiled/ecflow_client.sh'))
+    // With the flags of the build itself.
+    const text = await readFile(join(repository, 'scripts/build-programs.ts'), 'utf8')
+    const flags = [...text.matchAll(/^ {2}'(-\S+)',$/gm)].map(match => match[1]!)
+    expect(flags.length).toBeGreaterThan(5)
+    const made = spawnSync(
+      'cc',
+      [
+        ...flags,
+        '-Wextra',
+        '-Werror',
+        '-o',
+        join(folder, 'compiled/ecflow_client'),
+        join(bin, 'ecflow-child.c'),
+      ],
+      { encoding: 'utf8' },
+    )
+    if (!made.error) expect(made.stderr).toBe('')
+  })
+  afterAll(async () => {
+    listener.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const calls: [string, ...string[]][] = [
+    ['--init=44'],
+    ['--complete'],
+    ['--abort'],
+    ['--abort=it says "no"', 'and\nmore'],
+    ['--event=e'],
+    ['--event', 'e', 'clear'],
+    ['--meter=m', '3'],
+    ['--label=l', 'back\\slash', 'é\ttab', ''],
+    ['--label=l'],
+    ['--wait=a == complete'],
+  ]
+  const say = async (half: string, ...words: string[]) => {
+    const env = {
+      PATH: process.env['PATH'],
+      SWITCHYARD_ECFLOW_URL: url,
+      ECF_NAME: '/s/t',
+      ECF_PASS: 'p"w',
+      ECF_RID: '7',
+      ECF_TRYNO: '2',
+    }
+    return run(join(folder, half, 'ecflow_client'), words, { env })
+  }
+  const hasCompiler = spawnSync('cc', ['--version']).status === 0
+
+  test.each(['perl', ...(hasCompiler ? ['compiled'] : [])])('%s says what the shell says', async half => {
+    for (const words of calls) {
+      heard.length = 0
+      await say('shell', ...words)
+      await say(half, ...words)
+      expect(heard).toHaveLength(2)
+      expect(heard[1], words.join(' ')).toBe(heard[0])
+      expect(heard[0]).not.toContain('no JSON')
+    }
+  })
+
+  test.each(['shell', 'perl', ...(hasCompiler ? ['compiled'] : [])])(
+    '%s ends with what the server said when it refuses, and at once when a word is missing',
+    async half => {
+      await expect(say(half, '--abort=refused')).rejects.toMatchObject({
+        code: 1,
+        stderr: 'ecflow_client: {"message":"as you say"}\n',
+      })
+      await expect(say(half, '--event')).rejects.toMatchObject({ code: expect.any(Number) })
+      await expect(say(half, '--meter=m')).rejects.toMatchObject({ code: expect.any(Number) })
+      expect((await say(half, '--help')).stdout).toContain('--queue=NAME')
+    },
+  )
 })

@@ -1,7 +1,6 @@
 // The ecFlow dialect: suites in the definition language, over the REST API of ecflow_http. README.md says what is where.
 
 import { mkdir } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import type { Living } from '../../domains/suite/planner/living.ts'
 import { followWall, tickMinute } from '../../domains/suite/planner/tick.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
@@ -10,6 +9,7 @@ import { Keeper } from './keeper.ts'
 import { registerMetrics } from './metrics.ts'
 import type { Parts } from './parts.ts'
 import { Passwords } from './passwords.ts'
+import { jobPath } from './programs.ts'
 import { routesOf } from './routes.ts'
 import { OpenFolders } from './script-files.ts'
 import type { Counters } from './server-calls.ts'
@@ -17,9 +17,6 @@ import { readSettings, serverVariables } from './settings.ts'
 import { startTicker } from './ticker.ts'
 import { Tokens } from './tokens.ts'
 import { whiteListFile } from './white-list.ts'
-
-/** The folder of our programs, ecflow_client among them. */
-const programs = resolve(import.meta.dirname, '../../../bin')
 
 /** The dialect as app/ opens it. */
 export const ecflow: Dialect = {
@@ -39,6 +36,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
   await mkdir(settings.home, { recursive: true })
 
   const folders = new OpenFolders(settings.roots)
+  const path = jobPath(process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')
   const starter = new JobStarter({
     engine,
     clock,
@@ -48,7 +46,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     executor: settings.executor,
     environment: () => ({
       SWITCHYARD_ECFLOW_URL: kit.publicUrl(),
-      PATH: `${programs}:${process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`,
+      PATH: path,
     }),
     log,
   })
