@@ -50,7 +50,7 @@ export async function startWhole(
     clock: systemClock(),
     dialects: [dialect],
     tell: () => {},
-    adapters: async ({ dir: data, work, talks }) => ({
+    adapters: async ({ dir: data, work, talks, answer }) => ({
       store: new SqliteStore({ directory: data.path }),
       executors: [
         gate.before(
@@ -58,6 +58,7 @@ export async function startWhole(
             functions: work,
             folder: join(data.executors, 'function'),
             blobsDir: data.blobs,
+            answer,
             blobFinder: { ...blobFinder, folder: data.path },
             threadsMax: 2,
           }),

@@ -4,6 +4,7 @@ import type { Dictionary } from '../../domains/dicom/dictionary/dictionary.ts'
 import type { Archive } from '../../domains/dicom/store/archive.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
 import type { Kit } from '../dialect.ts'
+import type { ArchivePlans } from './archive-plans.ts'
 import type { JobHistory } from './job-history.ts'
 import type { Meters } from './metrics.ts'
 import type { OrthancSettings } from './settings.ts'
@@ -18,6 +19,7 @@ export interface House {
   readonly meters: Meters
   readonly live: LiveOptions
   readonly sockets: SocketFolder
+  readonly plans: ArchivePlans
   readonly startedAt: number
 }
 

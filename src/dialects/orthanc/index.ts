@@ -12,6 +12,7 @@ import { pathOf } from '../../http/paths.ts'
 import { refusalOf } from '../../http/refusal-of.ts'
 import type { Dialect, Kit } from '../dialect.ts'
 import { recognise } from './access.ts'
+import { ArchivePlans } from './archive-plans.ts'
 import { Call, type Handler } from './call.ts'
 import { codes, errorOf, OrthancError } from './errors.ts'
 import { type House, liveOptions } from './house.ts'
@@ -52,6 +53,8 @@ export const orthanc: Dialect = {
   async open(kit) {
     const house = makeHouse(kit)
     const router = makeRouter(house)
+    for (const kind of ['dicom.archive', 'dicom.media'])
+      kit.answer(kind, question => house.plans.answer(question))
     for (const name of house.settings.unknown)
       kit.log.warn({ option: name }, 'an Orthanc option is not known here')
     return {
@@ -101,6 +104,7 @@ function makeHouse(kit: Kit): House {
     meters: new Meters(() => performance.now()),
     live: liveOptions(settings),
     sockets: new SocketFolder(),
+    plans: new ArchivePlans(),
     startedAt: kit.clock.now(),
   }
 }

@@ -54,7 +54,8 @@ export async function sendStreamed(
   }
   gone.signal.addEventListener('abort', cancel, { once: true })
   const ended = engine.settled(job.n, { signal: gone.signal })
-  ended.catch(() => {}) // Whoever needs the end hears of it below; a client that left needs nothing.
+  // Whoever needs the end hears of it below; a client that left needs nothing.
+  ended.catch(() => {}).finally(() => house.plans.forget(path))
   try {
     const socket = await Promise.race([connected, ended.then(() => undefined)])
     if (!socket) throw failureOf(await ended)

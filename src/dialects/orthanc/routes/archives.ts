@@ -1,10 +1,14 @@
 // Archives and media: of one resource, or of a list; streamed as they are made, or as jobs.
 
+import type { Job } from '../../../core/job.ts'
 import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
-import type { ArchivePlan, SeriesEntry } from '../../../domains/dicom/archive/plan.ts'
-import { planSeries, planTotals } from '../../../domains/dicom/archive/plan.ts'
-import type { Resource } from '../../../domains/dicom/store/bodies.ts'
-import { fileOf, isPacked } from '../../../domains/dicom/store/browse.ts'
+import { type ArchivePlan, nameSeries, type PlannedSeries } from '../../../domains/dicom/archive/plan.ts'
+import {
+  countSelected,
+  filesOf,
+  type SelectedSeries,
+  selectSeries,
+} from '../../../domains/dicom/archive/selection.ts'
 import { type Answer, type Call, json } from '../call.ts'
 import { codes, fail } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
@@ -113,27 +117,90 @@ function fileNameOf(text: string | null): string | undefined {
 }
 
 async function run(house: House, call: Call, order: ArchiveOrder): Promise<Answer> {
-  const plan = await makePlan(house, order)
-  if (order.isAsynchronous) {
-    const job = await submit(house, call, order, { ...plan, target: { type: 'blob' } })
-    return json({ ID: job.id, Path: `/jobs/${job.id}` })
+  const selected = await selectSeries(house.archive.browse, order.resources)
+  if (!selected) fail(codes.unknownResource)
+  const named = nameSeries(selected, { isUtf8: house.settings.hasUtf8Names })
+  if (!order.isAsynchronous && house.settings.streamsZips) {
+    return sendStreamed(house, call, order.fileName, path => stream(house, call, { order, named, path }))
   }
-  if (!house.settings.streamsZips) {
-    const job = await submit(house, call, order, { ...plan, target: { type: 'blob' } })
-    return sendWaitedFor(house, call, job, order.fileName)
-  }
-  return sendStreamed(house, call, order.fileName, path =>
-    submit(house, call, order, { ...plan, target: { type: 'socket', path } }),
-  )
+  const series: PlannedSeries[] = []
+  for await (const part of partsOf(house, named)) series.push(part)
+  const job = await submit(house, call, order, {
+    series,
+    count: sum(series.map(part => part.files.length)),
+    bytes: bytesOf(series),
+    target: { type: 'blob' },
+  })
+  if (!order.isAsynchronous) return sendWaitedFor(house, call, job, order.fileName)
+  return json({ ID: job.id, Path: `/jobs/${job.id}` })
 }
 
-async function submit(house: House, call: Call, order: ArchiveOrder, plan: ArchivePlan) {
-  const { count, bytes } = planTotals(plan)
-  const content: JsonObject = {
-    InstancesCount: count,
-    ...showSize('UncompressedSize', bytes),
-    ParentResources: [...order.resources],
-    ...(order.transcode === undefined ? {} : { Transcode: order.transcode }),
+/** Submits a job that asks for its parts while it writes: the first bytes need not wait for a long list. */
+async function stream(
+  house: House,
+  call: Call,
+  { order, named, path }: { order: ArchiveOrder; named: readonly Named[]; path: string },
+): Promise<Job> {
+  const { browse } = house.archive
+  const count = await countSelected(
+    browse,
+    named.map(({ entry }) => entry),
+  )
+  const submitted = Promise.withResolvers<Job>()
+  house.plans.offer(path, counted(house, order, submitted.promise, partsOf(house, named)))
+  try {
+    const job = await submit(house, call, order, { count, bytes: 0, target: { type: 'socket', path } })
+    submitted.resolve(job)
+    return job
+  } catch (error) {
+    house.plans.forget(path)
+    throw error
+  }
+}
+
+/** Notes at the end how much it was; nobody knew before. */
+async function* counted(
+  house: House,
+  order: ArchiveOrder,
+  job: Promise<Job>,
+  parts: AsyncIterable<PlannedSeries>,
+): AsyncGenerator<PlannedSeries> {
+  let [count, bytes] = [0, 0]
+  for await (const part of parts) {
+    count += part.files.length
+    bytes += bytesOf([part])
+    yield part
+  }
+  const { n } = await job
+  await house.kit.engine.write(tx => tx.note(n, { content: contentOf(order, count, bytes) }))
+}
+
+type Named = ReturnType<typeof nameSeries<SelectedSeries>>[number]
+
+async function* partsOf(house: House, named: readonly Named[]): AsyncGenerator<PlannedSeries> {
+  for (const { entry, folder, modality } of named) {
+    let from = 0
+    for await (const files of filesOf(house.archive.browse, entry)) {
+      yield { folder, modality, from, files }
+      from += files.length
+    }
+  }
+}
+
+async function submit(
+  house: House,
+  call: Call,
+  order: ArchiveOrder,
+  work: Pick<ArchivePlan, 'target' | 'count' | 'series'> & { bytes: number },
+): Promise<Job> {
+  const { bytes, ...parts } = work
+  const plan: ArchivePlan = {
+    kind: order.kind,
+    isExtended: order.isExtended,
+    level: house.settings.archiveLevel,
+    defaultTerm: defaultTerm(house),
+    ...(order.transcode === undefined ? {} : { transcode: order.transcode }),
+    ...parts,
   }
   const kind = `dicom.${order.kind}`
   return house.kit.engine.write(tx =>
@@ -145,58 +212,24 @@ async function submit(house: House, call: Call, order: ArchiveOrder, plan: Archi
       owner: call.principal.name,
       pool: 'orthanc',
       rank: -order.priority,
-      detail: { content, isAsynchronous: order.isAsynchronous },
+      detail: { content: contentOf(order, plan.count, bytes), isAsynchronous: order.isAsynchronous },
     }),
   )
 }
 
-async function makePlan(house: House, order: ArchiveOrder): Promise<Omit<ArchivePlan, 'target'>> {
-  const entries = await collect(house, order.resources)
+function contentOf(order: ArchiveOrder, count: number, bytes: number): JsonObject {
   return {
-    kind: order.kind,
-    isExtended: order.isExtended,
-    series: planSeries(entries, { isUtf8: house.settings.hasUtf8Names }),
-    level: house.settings.archiveLevel,
-    defaultTerm: defaultTerm(house),
-    ...(order.transcode === undefined ? {} : { transcode: order.transcode }),
+    InstancesCount: count,
+    ...showSize('UncompressedSize', bytes),
+    ParentResources: [...order.resources],
+    ...(order.transcode === undefined ? {} : { Transcode: order.transcode }),
   }
 }
 
-/** The series of all these resources, each instance once. */
-async function collect(house: House, ids: readonly string[]): Promise<SeriesEntry[]> {
-  const { browse } = house.archive
-  const entries = new Map<string, SeriesEntry & { files: { hash: string; sizeBytes: number }[] }>()
-  const seen = new Set<string>()
-  const known = new Map<string, Resource>()
-  const parentOf = async (child: Resource, level: 'patient' | 'study' | 'series'): Promise<Resource> => {
-    const id = child.parent ?? ''
-    const found = known.get(id) ?? (await browse.get(level, id))
-    if (!found) return fail(codes.unknownResource)
-    known.set(id, found)
-    return found
-  }
-  for (const id of ids) {
-    const resource = await browse.any(id)
-    if (!resource) fail(codes.unknownResource)
-    for await (const instance of browse.descendants(resource, 'instance')) {
-      if (seen.has(instance.id)) continue
-      seen.add(instance.id)
-      const series = await parentOf(instance, 'series')
-      let entry = entries.get(series.id)
-      if (!entry) {
-        const study = await parentOf(series, 'study')
-        const patient = await parentOf(study, 'patient')
-        entry = {
-          patient: { id: patient.id, main: patient.body.main },
-          study: { id: study.id, main: study.body.main },
-          series: { id: series.id, main: series.body.main },
-          files: [],
-        }
-        entries.set(series.id, entry)
-      }
-      const { hash, sizeBytes } = fileOf(instance)
-      entry.files.push({ hash, sizeBytes, ...(isPacked(instance) ? { isPacked: true } : {}) })
-    }
-  }
-  return [...entries.values()]
+function bytesOf(series: readonly PlannedSeries[]): number {
+  return sum(series.flatMap(({ files }) => files.map(({ sizeBytes }) => sizeBytes)))
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

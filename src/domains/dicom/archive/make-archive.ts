@@ -1,22 +1,29 @@
 // The work of archive and media jobs: reads stored files and writes a ZIP, on a worker thread of the function executor.
 
 import { createHash, randomFillSync } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { openSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Json } from '../../../core/json.ts'
-import type { WorkResult, WorkTools } from '../../../core/work.ts'
+import type { WorkBlobs, WorkResult, WorkTools } from '../../../core/work.ts'
 import { makeDictionary } from '../dictionary/dictionary.ts'
 import { readDataSet } from '../reading/reader.ts'
-import { type ByteSource, memorySource, withFile } from '../reading/source.ts'
+import { memorySource, openSource } from '../reading/source.ts'
 import { showValue, valuesOf } from '../reading/value.ts'
 import type { Tag } from '../tag.ts'
 import { makeUid } from '../uid.ts'
 import { makeZipWriter, type Sink } from '../zip/zip-writer.ts'
 import { type DirectoryEntry, directoryTags, writeDicomDir } from './dicomdir.ts'
 import { keepFile } from './keep-file.ts'
-import { type ArchivePlan, plannedNames, planTotals } from './plan.ts'
+import {
+  type ArchivePlan,
+  type PartsAnswer,
+  type PartsQuestion,
+  type PlannedFile,
+  type PlannedSeries,
+  plannedName,
+} from './plan.ts'
 
 /** How many members may be read and deflated at the same time. */
 const aheadMax = 4
@@ -45,52 +52,98 @@ async function writeArchive(
   sink: Sink,
 ): Promise<number> {
   const zip = makeZipWriter({ sink, now: plan.now, level: plan.level })
-  const directory: DirectoryEntry[] = []
-  const total = planTotals(plan).count + 1
-  const flights = makeFlights()
-  let done = 0
-  let image = 0
-  const dictionary = plan.kind === 'media' ? makeDictionary() : undefined
   const blobs = await tools.blobs()
-  for (const series of plan.series) {
-    const names = plan.kind === 'media' ? undefined : plannedNames(series)
+  const directory = plan.kind === 'media' ? new Directory(plan) : undefined
+  const flights = makeFlights()
+  const total = plan.count + 1
+  let done = 0
+  const finishOne = (): void => {
+    done++
+    // Telling costs more than a small file does.
+    if (done % 32 === 0 || done === plan.count) tools.progress(done / total, { instancesDone: done })
+  }
+  for await (const series of seriesOf(plan, tools)) {
     for (const [index, file] of series.files.entries()) {
       stopIfAsked(tools)
-      const place = blobs.find(file.hash)
-      if ('path' in place && !existsSync(place.path)) {
+      const found = openBlob(blobs, file)
+      if (!found) {
         // It was deleted since the archive was asked for: the others are archived all the same.
         tools.log(`a file of ${series.folder} is gone: ${file.hash}`)
         continue
       }
-      const name = names?.[index] ?? `IMAGES/IM${image}`
-      if (dictionary) {
-        const read = (source: ByteSource) =>
-          readFacts(readDataSet(source, { dictionary, keep: 'top' }), plan.defaultTerm)
-        const facts = 'bytes' in place ? read(memorySource(place.bytes)) : withFile(place.path, read)
-        directory.push({ file: `IMAGES\\IM${image}`, ...facts })
-      }
-      image++
+      const name = directory ? directory.add(found) : plannedName(series, index)
       const member = { name, ...(file.isPacked ? { isStored: true } : {}) }
-      const adding =
-        'bytes' in place
-          ? zip.addBytes(member, place.bytes)
-          : zip.addFile(member, { path: place.path, sizeBytes: file.sizeBytes })
-      await flights.add(
-        file.sizeBytes,
-        adding.then(() => {
-          done++
-          tools.progress(done / total, { instancesDone: done })
-        }),
-      )
+      if ('bytes' in found) {
+        const waiting = zip.addNow(member, found.bytes)
+        if (waiting) await flights.add(file.sizeBytes, waiting)
+        finishOne()
+      } else {
+        const adding = zip.addFile(member, { fd: found.fd, sizeBytes: file.sizeBytes })
+        await flights.add(file.sizeBytes, adding.then(finishOne))
+      }
     }
   }
   await flights.all()
   stopIfAsked(tools)
-  if (plan.kind === 'media') {
-    const options = { isExtended: plan.isExtended, now: plan.now, uid: makeUid(randomFillSync) }
-    await zip.addBytes({ name: 'DICOMDIR' }, writeDicomDir(directory, options))
-  }
+  if (directory) await zip.addBytes({ name: 'DICOMDIR' }, directory.write())
   return zip.finish()
+}
+
+/** The parts of the plan: in its own list, else the server is asked for some after the others, one request ahead. */
+async function* seriesOf(plan: ArchivePlan, tools: WorkTools): AsyncGenerator<PlannedSeries> {
+  if (plan.series) return yield* plan.series
+  if (plan.target.type !== 'socket') throw new Error('an archive that is kept has to list its files')
+  const question: PartsQuestion = { plan: plan.target.path }
+  const ask = (): Promise<PartsAnswer> => {
+    const coming = tools.ask(question) as Promise<PartsAnswer>
+    coming.catch(() => {}) // Heard when its turn comes.
+    return coming
+  }
+  for (let coming = ask(); ; ) {
+    const { parts, isLast } = await coming
+    if (!isLast) coming = ask()
+    yield* parts
+    if (isLast) return
+  }
+}
+
+type OpenBlob = { readonly bytes: Uint8Array } | { readonly fd: number }
+
+/** The bytes, or the open file: what is open stays, even if it is deleted now. Undefined when it is gone already. */
+function openBlob(blobs: WorkBlobs, { hash }: PlannedFile): OpenBlob | undefined {
+  const place = blobs.find(hash)
+  if ('bytes' in place) return place
+  try {
+    return { fd: openSync(place.path, 'r') }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** What the directory of a medium tells of its files. */
+class Directory {
+  readonly #plan: ArchivePlan & { readonly now: number }
+  readonly #dictionary = makeDictionary()
+  readonly #entries: DirectoryEntry[] = []
+
+  constructor(plan: ArchivePlan & { readonly now: number }) {
+    this.#plan = plan
+  }
+
+  /** Notes a file, and gives its name on the medium. */
+  add(file: OpenBlob): string {
+    const name = `IM${this.#entries.length}`
+    const source = 'bytes' in file ? memorySource(file.bytes) : openSource(file.fd)
+    const set = readDataSet(source, { dictionary: this.#dictionary, keep: 'top' })
+    this.#entries.push({ file: `IMAGES\\${name}`, ...readFacts(set, this.#plan.defaultTerm) })
+    return `IMAGES/${name}`
+  }
+
+  write(): Uint8Array {
+    const { isExtended, now } = this.#plan
+    return writeDicomDir(this.#entries, { isExtended, now, uid: makeUid(randomFillSync) })
+  }
 }
 
 /** Work under way, bounded in number and bytes; the first failure surfaces at the next call. */

@@ -8,7 +8,10 @@ export type ArchivePlan = {
   readonly kind: 'archive' | 'media'
   /** Media: with descriptions of series in the DICOMDIR. */
   readonly isExtended: boolean
-  readonly series: PlannedSeries[]
+  /** Absent when the server is asked for them, one part after the other (`PartsQuestion`). */
+  readonly series?: PlannedSeries[]
+  /** How many instances there are. */
+  readonly count: number
   /** Deflate level, 0 to 9. */
   readonly level: number
   /** The term of the encoding for files that name none. */
@@ -19,12 +22,20 @@ export type ArchivePlan = {
   readonly target: { readonly type: 'blob' } | { readonly type: 'socket'; readonly path: string }
 }
 
+/** A series, or a part of one. */
 export type PlannedSeries = {
   /** `patient/study/series`, unique in the archive. */
   readonly folder: string
   readonly modality: string
+  /** The number of the first file within its series; 0 when absent. */
+  readonly from?: number
   readonly files: PlannedFile[]
 }
+
+/** What the thread that makes a streamed archive asks: the next parts of the plan with this key. */
+export type PartsQuestion = { readonly plan: string }
+/** The answer; the thread asks again unless these are the last. */
+export type PartsAnswer = { readonly parts: readonly PlannedSeries[]; readonly isLast: boolean }
 
 export type PlannedFile = {
   readonly hash: string
@@ -38,11 +49,13 @@ export interface SeriesEntry {
   readonly patient: { readonly id: string; readonly main: MainTags }
   readonly study: { readonly id: string; readonly main: MainTags }
   readonly series: { readonly id: string; readonly main: MainTags }
-  readonly files: readonly PlannedFile[]
 }
 
-/** Orders the series by patient, study and series, and names their folders. */
-export function planSeries(entries: readonly SeriesEntry[], options: NameOptions): PlannedSeries[] {
+/** Orders series by patient, study and series, and names their folders. */
+export function nameSeries<Entry extends SeriesEntry>(
+  entries: Iterable<Entry>,
+  options: NameOptions,
+): { readonly entry: Entry; readonly folder: string; readonly modality: string }[] {
   const ordered = [...entries].sort(
     (a, b) =>
       compare(a.patient.id, b.patient.id) ||
@@ -51,9 +64,9 @@ export function planSeries(entries: readonly SeriesEntry[], options: NameOptions
   )
   const patients = makeFolders()
   const studies = makeFolders()
-  const planned: PlannedSeries[] = []
   const seriesFolders = makeFolders()
-  for (const { patient, study, series, files } of ordered) {
+  return ordered.map(entry => {
+    const { patient, study, series } = entry
     const patientName = folderName(
       [patient.main['0010,0020'], patient.main['0010,0010']],
       'Unknown Patient',
@@ -64,29 +77,13 @@ export function planSeries(entries: readonly SeriesEntry[], options: NameOptions
     const studyFolder = studies(patientFolder, study.id, studyName)
     const modality = series.main['0008,0060'] ?? ''
     const seriesName = folderName([modality, series.main['0008,103e']], 'Unknown Series', options)
-    const folder = seriesFolders(studyFolder, series.id, seriesName)
-    planned.push({ folder, modality, files: [...files] })
-  }
-  return planned
+    return { entry, folder: seriesFolders(studyFolder, series.id, seriesName), modality }
+  })
 }
 
-/** The names of a series' files. */
-export function plannedNames(series: PlannedSeries): string[] {
-  return series.files.map((_, index) => `${series.folder}/${fileName(series.modality, index)}`)
-}
-
-/** How many instances a plan holds, and how many bytes they are. */
-export function planTotals(plan: { readonly series: readonly PlannedSeries[] }): {
-  count: number
-  bytes: number
-} {
-  let count = 0
-  let bytes = 0
-  for (const series of plan.series) {
-    count += series.files.length
-    for (const file of series.files) bytes += file.sizeBytes
-  }
-  return { count, bytes }
+/** The name of a file of a series, or of a part of one. */
+export function plannedName({ folder, modality, from = 0 }: PlannedSeries, index: number): string {
+  return `${folder}/${fileName(modality, from + index)}`
 }
 
 /** Gives one folder to each id, telling equal names within one parent apart. */

@@ -28,6 +28,11 @@ const windowBytes = 64 * 1024
 /** A source over a file; reads are synchronous, for worker threads and for the short beginnings of files. */
 export function fileSource(path: string): FileSource {
   const fd = openSync(path, 'r')
+  return { ...openSource(fd), close: () => closeSync(fd) }
+}
+
+/** The same over a file that is open and stays so. */
+export function openSource(fd: number): ByteSource {
   const sizeBytes = fstatSync(fd).size
   const read = (at: number, length: number): Uint8Array => {
     const bytes = new Uint8Array(length)
@@ -43,16 +48,5 @@ export function fileSource(path: string): FileSource {
     sizeBytes,
     read,
     window: (at, least) => read(at, Math.max(0, Math.min(sizeBytes - at, Math.max(least, windowBytes)))),
-    close: () => closeSync(fd),
-  }
-}
-
-/** Runs `use` over a file and closes it. */
-export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
-  const source = fileSource(path)
-  try {
-    return use(source)
-  } finally {
-    source.close()
   }
 }

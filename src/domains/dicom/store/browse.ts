@@ -33,7 +33,7 @@ export class Browse {
 
   /** All resources of a level in order of arrival. */
   async *all(level: Level): AsyncGenerator<Resource> {
-    yield* this.#pages(level, {})
+    yield* this.#each(level, {})
   }
 
   /** Resources of a level in order of their ids. */
@@ -67,6 +67,12 @@ export class Browse {
 
   /** The direct children, in order of arrival. */
   async *children(resource: Resource): AsyncGenerator<Resource> {
+    const below = levelBelow(resource.level)
+    if (below) yield* this.#each(below, { parent: resource.id })
+  }
+
+  /** The direct children, in order of arrival, some at a time. */
+  async *childPages(resource: Resource): AsyncGenerator<Resource[]> {
     const below = levelBelow(resource.level)
     if (below) yield* this.#pages(below, { parent: resource.id })
   }
@@ -112,10 +118,14 @@ export class Browse {
 
   /** Resources whose indexed tag has a value (normalised already). */
   async *having(level: Level, tag: string, value: string): AsyncGenerator<Resource> {
-    yield* this.#pages(level, { where: [{ name: tag, is: value }] })
+    yield* this.#each(level, { where: [{ name: tag, is: value }] })
   }
 
-  async *#pages(level: Level, query: { parent?: string; where?: { name: string; is: string }[] }) {
+  async *#each(level: Level, query: PageQuery): AsyncGenerator<Resource> {
+    for await (const page of this.#pages(level, query)) yield* page
+  }
+
+  async *#pages(level: Level, query: PageQuery): AsyncGenerator<Resource[]> {
     let after: string | undefined
     do {
       const page = await this.#records.list({
@@ -124,11 +134,16 @@ export class Browse {
         ...query,
         ...(after === undefined ? {} : { after }),
       })
-      for (const record of page.items) yield readResource(level, record)
+      yield page.items.map(record => readResource(level, record))
       after = page.next
       if (after !== undefined) await turn()
     } while (after !== undefined)
   }
+}
+
+interface PageQuery {
+  readonly parent?: string
+  readonly where?: { name: string; is: string }[]
 }
 
 /** The DICOM file of an instance. */

@@ -1,14 +1,14 @@
 // Writes a ZIP file to a sink, part by part, with bounded memory. Small members are deflated in one go, large ones
 // stream. ZIP64 structures appear only where the old ones cannot hold a number.
-// Own code instead of zip-stream: it deflates several members at a time, and small ones without a stream each.
+// Own code instead of zip-stream: it deflates several large members at a time, and adds small ones without a promise or
+// a stream each.
 
-import { readFileSync } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { closeSync, createReadStream, readFile, readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { crc32, createDeflateRaw, deflateRaw, deflateRawSync } from 'node:zlib'
 
-/** Takes the bytes in their order; resolves when it can take more. */
+/** Takes the bytes in their order; resolves when it can take more. They are not touched afterwards. */
 export type Sink = (bytes: Uint8Array) => Promise<void> | void
 
 export interface ZipOptions {
@@ -29,8 +29,10 @@ export interface Member {
 export interface ZipWriter {
   /** Adds bytes. Several calls may be in flight: members come in the order of the calls. */
   addBytes(member: Member, bytes: Uint8Array): Promise<void>
-  /** Adds a file of any size with bounded memory. */
-  addFile(member: Member, file: { path: string; sizeBytes: number }): Promise<void>
+  /** Adds an open file of any size with bounded memory, and closes it. */
+  addFile(member: Member, file: { fd: number; sizeBytes: number }): Promise<void>
+  /** Adds a few bytes on the spot, unless others are in flight. A promise when the sink has to be waited for. */
+  addNow(member: Member, bytes: Uint8Array): Promise<void> | undefined
   /** Writes the directory; the size of the whole file. */
   finish(): Promise<number>
 }
@@ -42,8 +44,9 @@ const wholeBytesMax = 8 * 1024 * 1024
 /** Up to this size deflating is done at once: handing over to a thread would cost more. */
 const syncBytesMax = 64 * 1024
 /** Small writes are gathered into ones of this size. */
-const gatheredBytes = 128 * 1024
+const gatheredBytes = 64 * 1024
 const deflateAside = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw)
+const readAside = promisify(readFile)
 
 interface Entry {
   readonly name: Uint8Array
@@ -68,32 +71,39 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
   const { sink } = options
   const level = options.level ?? 6
   const stamp = dosTime(options.now)
-  const entries: Entry[] = []
+  const directory = new Gathered()
+  const body = new Gathered()
+  let count = 0
   let at = 0
+  let inFlight = 0
   let last: Promise<void> = Promise.resolve()
 
-  let waiting: Uint8Array[] = []
-  let waitingBytes = 0
-
   /** Small pieces are gathered; the very first ones go out at once, for somebody is waiting. */
-  async function put(bytes: Uint8Array): Promise<void> {
+  function put(bytes: Uint8Array): void {
     at += bytes.length
-    waiting.push(bytes)
-    waitingBytes += bytes.length
-    if (waitingBytes >= gatheredBytes || at < gatheredBytes) await flush()
+    body.add(bytes)
   }
 
-  async function flush(): Promise<void> {
-    if (waitingBytes === 0) return
-    const bytes = waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting, waitingBytes)
-    waiting = []
-    waitingBytes = 0
-    await sink(bytes)
+  function flushIfMuch(): Promise<void> | void {
+    if (body.length >= gatheredBytes || body.isUntaken) return flush()
+  }
+
+  function flush(): Promise<void> | void {
+    const bytes = body.take()
+    if (bytes.length > 0) return sink(bytes)
+  }
+
+  function note(entry: Entry): void {
+    count++
+    directory.add(directoryHeader(entry, stamp))
+    directory.add(entry.name)
+    directory.add(directoryExtra(entry))
   }
 
   /** Runs `write` after everything before it, so that members never mix. */
   function inOrder(write: () => Promise<void>): Promise<void> {
-    const mine = last.then(write)
+    inFlight++
+    const mine = last.then(write).finally(() => inFlight--)
     last = mine.catch(() => {}) // Its caller hears of it; those after it fail by themselves if the sink is broken.
     return mine
   }
@@ -102,101 +112,160 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     return addPacked(member, prepare(member, bytes))
   }
 
+  function addNow(member: Member, bytes: Uint8Array): Promise<void> | undefined {
+    if (inFlight > 0 || bytes.length > syncBytesMax) return addBytes(member, bytes)
+    putMember(member, asPacked(bytes, shouldPack(member, bytes) ? packSync(bytes, level) : undefined))
+    return flushIfMuch() ?? undefined
+  }
+
+  function shouldPack(member: Member, bytes: Uint8Array): boolean {
+    return !member.isStored && level > 0 && bytes.length > 0
+  }
+
   async function prepare(member: Member, coming: Uint8Array | Promise<Uint8Array>): Promise<Packed> {
     const bytes = coming instanceof Uint8Array ? coming : await coming
-    const crc = crc32(bytes)
-    if (member.isStored || level === 0 || bytes.length === 0)
-      return { bytes, crc, size: bytes.length, method: 0 }
-    const packed = await pack(bytes, level)
-    const isWorse = packed.length >= bytes.length
-    return { bytes: isWorse ? bytes : packed, crc, size: bytes.length, method: isWorse ? 0 : 8 }
+    if (!shouldPack(member, bytes)) return asPacked(bytes)
+    const packed = bytes.length <= syncBytesMax ? packSync(bytes, level) : deflateAside(bytes, { level })
+    return asPacked(bytes, await packed)
   }
 
   /** The place is taken at once, the bytes may come later. */
   function addPacked(member: Member, coming: Promise<Packed>): Promise<void> {
     coming.catch(() => {}) // Heard when its turn comes.
     return inOrder(async () => {
-      const { bytes, crc, size, method } = await coming
-      const entry: Entry = {
-        ...nameOf(member),
-        method,
-        crc,
-        packed: bytes.length,
-        size,
-        at,
-        isStreamed: false,
-      }
-      entries.push(entry)
-      await put(localHeader(entry, stamp))
-      await put(bytes)
+      putMember(member, await coming)
+      await flushIfMuch()
     })
   }
 
-  function addFile(member: Member, file: { path: string; sizeBytes: number }): Promise<void> {
-    if (file.sizeBytes > wholeBytesMax) return inOrder(() => streamFile(member, file.path, file.sizeBytes))
-    // A small file is read at once: on a worker thread that is quicker than asking for it.
-    const bytes = file.sizeBytes <= syncBytesMax ? readFileSync(file.path) : readFile(file.path)
-    return addPacked(member, prepare(member, bytes))
+  function putMember(member: Member, { bytes, crc, size, method }: Packed): void {
+    const sizes = { method, crc, packed: bytes.length, size, at, isStreamed: false }
+    const entry: Entry = { ...nameOf(member), ...sizes }
+    note(entry)
+    putHeader(entry)
+    put(bytes)
   }
 
-  async function streamFile(member: Member, path: string, expected: number): Promise<void> {
+  function putHeader(entry: Entry): void {
+    const extra = localExtra(entry)
+    put(localHeader(entry, stamp, extra.length))
+    put(entry.name)
+    put(extra)
+  }
+
+  function addFile(member: Member, file: { fd: number; sizeBytes: number }): Promise<void> {
+    if (file.sizeBytes > wholeBytesMax) return inOrder(() => streamFile(member, file.fd, file.sizeBytes))
+    return addPacked(member, prepare(member, readWhole(file)))
+  }
+
+  async function streamFile(member: Member, fd: number, expected: number): Promise<void> {
     const method = member.isStored || level === 0 ? 0 : 8
-    const begin = at
-    const opening: Entry = {
-      ...nameOf(member),
-      method,
-      crc: 0,
-      packed: 0,
-      size: expected,
-      at: begin,
-      isStreamed: true,
-    }
-    await put(localHeader(opening, stamp))
+    const empty = { method, crc: 0, packed: 0, size: expected, at, isStreamed: true } as const
+    const opening: Entry = { ...nameOf(member), ...empty }
+    putHeader(opening)
     const dataAt = at
     let crc = 0
     let size = 0
-    const handle = await open(path)
-    try {
-      const source = handle.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })
-      async function* counted() {
-        for await (const chunk of source) {
-          crc = crc32(chunk, crc)
-          size += chunk.length
-          yield chunk as Uint8Array
-        }
+    async function* counted() {
+      for await (const chunk of createReadStream('', { fd, highWaterMark: 256 * 1024 })) {
+        crc = crc32(chunk, crc)
+        size += chunk.length
+        yield chunk as Uint8Array
       }
-      if (method === 0) for await (const chunk of counted()) await put(chunk)
-      else for await (const chunk of deflated(counted(), level)) await put(chunk)
-    } finally {
-      await handle.close()
+    }
+    for await (const chunk of method === 0 ? counted() : deflated(counted(), level)) {
+      put(chunk)
+      await flushIfMuch()
     }
     const entry: Entry = { ...opening, crc, size, packed: at - dataAt }
-    entries.push(entry)
-    await put(dataDescriptor(entry, expected))
+    note(entry)
+    put(dataDescriptor(entry, expected))
+    await flushIfMuch()
   }
 
   async function finish(): Promise<number> {
     await last
+    await flush()
     const directoryAt = at
-    let chunk: Uint8Array[] = []
-    for (const entry of entries) {
-      chunk.push(directoryHeader(entry, stamp))
-      if (chunk.length === 512) {
-        await put(Buffer.concat(chunk))
-        chunk = []
-      }
+    for (const chunk of directory.takeAll()) {
+      at += chunk.length
+      await sink(chunk)
     }
-    await put(Buffer.concat([...chunk]))
-    await put(ending({ count: entries.length, directoryAt, directoryBytes: at - directoryAt }))
+    put(ending({ count, directoryAt, directoryBytes: at - directoryAt }))
     await flush()
     return at
   }
 
-  return { addBytes, addFile, finish }
+  return { addBytes, addFile, addNow, finish }
 }
 
-function pack(bytes: Uint8Array, level: number): Promise<Uint8Array> | Uint8Array {
-  return bytes.length <= syncBytesMax ? deflateRawSync(bytes, { level }) : deflateAside(bytes, { level })
+/** Bytes that are gathered in blocks: cheap to add to, and nothing is kept of the pieces. */
+class Gathered {
+  #full: Uint8Array[] = []
+  #block = Buffer.allocUnsafeSlow(4096)
+  #used = 0
+  length = 0
+  /** Nothing was taken yet. */
+  isUntaken = true
+
+  add(bytes: Uint8Array): void {
+    this.length += bytes.length
+    if (bytes.length > this.#block.length - this.#used) {
+      this.#close()
+      if (bytes.length >= gatheredBytes) {
+        this.#full.push(bytes)
+        return
+      }
+      this.#block = Buffer.allocUnsafeSlow(gatheredBytes + 8192)
+    }
+    this.#block.set(bytes, this.#used)
+    this.#used += bytes.length
+  }
+
+  /** Everything so far, as one piece. */
+  take(): Uint8Array {
+    const parts = this.takeAll()
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+  }
+
+  takeAll(): Uint8Array[] {
+    this.#close()
+    const parts = this.#full
+    this.#full = []
+    this.length = 0
+    this.isUntaken = false
+    return parts
+  }
+
+  #close(): void {
+    if (this.#used > 0) this.#full.push(this.#block.subarray(0, this.#used))
+    this.#block = this.#block.subarray(this.#used)
+    this.#used = 0
+  }
+}
+
+function asPacked(bytes: Uint8Array, packed?: Uint8Array): Packed {
+  const crc = crc32(bytes)
+  const size = bytes.length
+  if (packed === undefined || packed.length >= size) return { bytes, crc, size, method: 0 }
+  return { bytes: packed, crc, size, method: 8 }
+}
+
+/** A deflater for few bytes needs little memory, and asking for little is what makes it cheap. */
+function packSync(bytes: Uint8Array, level: number): Uint8Array {
+  const windowBits = Math.min(15, Math.max(9, 32 - Math.clz32(bytes.length)))
+  const memLevel = windowBits >= 15 ? 8 : 7
+  return deflateRawSync(bytes, { level, windowBits, memLevel, chunkSize: Math.max(1024, bytes.length >> 1) })
+}
+
+/** A small file is read at once: on a worker thread that is quicker than asking for it. */
+function readWhole({ fd, sizeBytes }: { fd: number; sizeBytes: number }): Uint8Array | Promise<Uint8Array> {
+  if (sizeBytes > syncBytesMax) return readAside(fd).finally(() => closeSync(fd))
+  try {
+    return readFileSync(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 async function* deflated(source: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
@@ -217,13 +286,17 @@ function flagsOf(entry: Entry): number {
   return (entry.isStreamed ? 0x0008 : 0) | (entry.isUtf8 ? 0x0800 : 0)
 }
 
-function localHeader(entry: Entry, stamp: { date: number; time: number }): Uint8Array {
-  // A streamed member announces by its extra field that its sizes, after the data, have eight bytes each.
+const nothing = new Uint8Array(0)
+
+/** A streamed member announces by its extra field that its sizes, after the data, have eight bytes each. */
+function localExtra(entry: Entry): Uint8Array {
   const needs64 = entry.isStreamed ? isNear4G(entry.size) : entry.size > max32 || entry.packed > max32
-  const extra = needs64
-    ? zip64Extra(entry.isStreamed ? [0, 0] : [entry.size, entry.packed])
-    : new Uint8Array(0)
-  const header = Buffer.alloc(30)
+  return needs64 ? zip64Extra(entry.isStreamed ? [0, 0] : [entry.size, entry.packed]) : nothing
+}
+
+function localHeader(entry: Entry, stamp: { date: number; time: number }, extraBytes: number): Uint8Array {
+  const needs64 = extraBytes > 0
+  const header = Buffer.allocUnsafe(30)
   header.writeUInt32LE(0x04034b50, 0)
   header.writeUInt16LE(needs64 ? 45 : 20, 4)
   header.writeUInt16LE(flagsOf(entry), 6)
@@ -234,8 +307,8 @@ function localHeader(entry: Entry, stamp: { date: number; time: number }): Uint8
   header.writeUInt32LE(needs64 ? max32 : entry.isStreamed ? 0 : entry.packed, 18)
   header.writeUInt32LE(needs64 ? max32 : entry.isStreamed ? 0 : entry.size, 22)
   header.writeUInt16LE(entry.name.length, 26)
-  header.writeUInt16LE(extra.length, 28)
-  return Buffer.concat([header, entry.name, extra])
+  header.writeUInt16LE(extraBytes, 28)
+  return header
 }
 
 /** Deflating may add a little, so that the decision is made some way before the limit. */
@@ -259,12 +332,11 @@ function dataDescriptor(entry: Entry, expected: number): Uint8Array {
 }
 
 function directoryHeader(entry: Entry, stamp: { date: number; time: number }): Uint8Array {
-  const large = [entry.size, entry.packed, entry.at].filter(number => number >= max32)
-  const extra = large.length > 0 ? zip64Extra(large) : new Uint8Array(0)
+  const extraBytes = directoryExtra(entry).length
   const header = Buffer.alloc(46)
   header.writeUInt32LE(0x02014b50, 0)
   header.writeUInt16LE(45, 4)
-  header.writeUInt16LE(large.length > 0 ? 45 : 20, 6)
+  header.writeUInt16LE(extraBytes > 0 ? 45 : 20, 6)
   header.writeUInt16LE(flagsOf(entry), 8)
   header.writeUInt16LE(entry.method, 10)
   header.writeUInt16LE(stamp.time, 12)
@@ -273,9 +345,15 @@ function directoryHeader(entry: Entry, stamp: { date: number; time: number }): U
   header.writeUInt32LE(Math.min(entry.packed, max32), 20)
   header.writeUInt32LE(Math.min(entry.size, max32), 24)
   header.writeUInt16LE(entry.name.length, 28)
-  header.writeUInt16LE(extra.length, 30)
+  header.writeUInt16LE(extraBytes, 30)
   header.writeUInt32LE(Math.min(entry.at, max32), 42)
-  return Buffer.concat([header, entry.name, extra])
+  return header
+}
+
+/** What does not fit into the header's own fields. */
+function directoryExtra(entry: Entry): Uint8Array {
+  if (entry.size < max32 && entry.packed < max32 && entry.at < max32) return nothing
+  return zip64Extra([entry.size, entry.packed, entry.at].filter(number => number >= max32))
 }
 
 function zip64Extra(numbers: readonly number[]): Uint8Array {
