@@ -1,20 +1,18 @@
-// ecFlow: a suite of two tasks, the second behind a trigger on the first. The scripts report through the REST child
-// commands with their own passwords, as jobs of the original do.
+// ecFlow: a suite of two tasks, the second behind a trigger on the first. The scripts are as a weather centre writes
+// them: their `ecflow_client` is the one that the server puts on their PATH.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Act, ask, type Row, type Stage, until } from './act.ts'
 
-const script = (address: string, work: string) => `#!/bin/sh
-U=${address}/v1/suites%ECF_NAME%
-ID="\\"ECF_NAME\\":\\"%ECF_NAME%\\",\\"ECF_PASS\\":\\"%ECF_PASS%\\",\\"ECF_RID\\":\\"$$\\",\\"ECF_TRYNO\\":\\"%ECF_TRYNO%\\""
-put() { curl -sf -X PUT "$U/$1" -d "{$ID,$2}" >/dev/null; }
-put status '"action":"init"'
-trap 'trap 0; put status "\\"action\\":\\"abort\\",\\"abort_why\\":\\"trapped\\""; exit 1' 0 1 2 15
+const script = (work: string) => `#!/bin/sh
 set -e
+export ECF_NAME=%ECF_NAME% ECF_PASS=%ECF_PASS% ECF_TRYNO=%ECF_TRYNO% ECF_RID=$$
+ecflow_client --init=$$
+trap 'trap 0; ecflow_client --abort=trapped; exit 1' 0 1 2 15
 ${work}
 trap 0
-put status '"action":"complete"'
+ecflow_client --complete
 `
 
 export const ecflow: Act = {
@@ -22,11 +20,8 @@ export const ecflow: Act = {
   async play(stage) {
     const home = join(stage.dataDir, 'dialects/ecflow/home')
     mkdirSync(join(home, 'demo/f'), { recursive: true })
-    writeFileSync(
-      join(home, 'demo/f/first.ecf'),
-      script(stage.url, 'put attributes \'"type":"meter","name":"step","value":"3"\'\necho first has run'),
-    )
-    writeFileSync(join(home, 'demo/f/second.ecf'), script(stage.url, 'echo second saw step %STEP% done'))
+    writeFileSync(join(home, 'demo/f/first.ecf'), script('ecflow_client --meter=step 3\necho first has run'))
+    writeFileSync(join(home, 'demo/f/second.ecf'), script('echo second saw step %STEP% done'))
     await ask(stage, '/v1/suites', { body: { definition } })
     await ask(stage, '/v1/suites/demo/status', { method: 'PUT', body: { action: 'begin' } })
     const state = await until(
