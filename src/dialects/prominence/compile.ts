@@ -5,13 +5,13 @@ import type { Json, JsonObject } from '../../core/json.ts'
 import { splitWords } from './command-words.ts'
 import type { JobDocument, StorageDocument, TaskDocument } from './document.ts'
 import { environmentOf } from './environment.ts'
+import { isMpi, underMpirun } from './mpi.ts'
 import { isStoredImage, isWebUrl } from './objects-needed.ts'
 import { substitute } from './parameters.ts'
 import type { Grant } from './resources.ts'
 import type { ToldJob } from './spec.ts'
 
 const home = '/home/user'
-const mpiTypes: ReadonlySet<unknown> = new Set(['openmpi', 'mpich', 'intelmpi'])
 
 /** Where a stored object's bytes are, once it was found. */
 export interface FoundObject {
@@ -72,9 +72,9 @@ function orderedTasks({ tasks }: JobDocument): TaskDocument[] {
 }
 
 /** MPI tasks use all nodes at once; others the first one, or each of them where that is wanted. */
-function placeOf({ type }: TaskDocument, { policies }: JobDocument): 'first' | 'each' | 'together' {
-  if (mpiTypes.has(type)) return 'together'
-  return policies?.runSerialTasksOnAllNodes && type !== 'sidecar' ? 'each' : 'first'
+function placeOf(task: TaskDocument, { policies }: JobDocument): 'first' | 'each' | 'together' {
+  if (isMpi(task)) return 'together'
+  return policies?.runSerialTasksOnAllNodes && task.type !== 'sidecar' ? 'each' : 'first'
 }
 
 function compileTask(
@@ -119,10 +119,7 @@ function credentialOf({ username, token }: NonNullable<TaskDocument['imagePullCr
 
 /** MPI tasks run under the image's mpirun; an app of a Singularity image is a script at a known place. */
 function wrap(task: TaskDocument, words: readonly string[], grant: Grant): string[] {
-  if (mpiTypes.has(task.type)) {
-    const processes = grant.nodes * (task.procsPerNode ?? grant.cpus)
-    return ['mpirun', '-np', String(processes), ...words]
-  }
+  if (isMpi(task)) return underMpirun(task, words, grant)
   if (task.app !== undefined) return [`/scif/apps/${task.app}/scif/runscript`, ...words]
   return [...words]
 }

@@ -1,6 +1,7 @@
 // What a task finds in its environment: its own variables first, then those of the system, which win.
 
 import type { TaskDocument } from './document.ts'
+import { mpiVariables } from './mpi.ts'
 import type { Grant } from './resources.ts'
 
 /** PROMINENCE_PARAMETER_<name> for each parameter of a factory's instance. */
@@ -23,6 +24,7 @@ export function environmentOf(
 ): Record<string, string> {
   const { grant } = facts
   return {
+    ...mpiVariables(task),
     ...ownVariables(task),
     HOME: '/home/user',
     TMP: '/tmp',

@@ -20,7 +20,7 @@ export async function tarOf(items: readonly Item[]): Promise<Buffer> {
     const isDir = name.endsWith('/')
     const options = {
       name,
-      mode: isDir || name.startsWith('bin/') ? 0o755 : 0o644,
+      mode: isDir || /^(usr\/)?(bin|lib\w*)\//.test(name) ? 0o755 : 0o644,
       mtime: new Date(1e12),
       ...header,
     }
