@@ -1,7 +1,7 @@
 // The Scale dialect: recipes beside plain jobs of the same engine, lists over many recipes, and diffs.
 
 import { Client, drained } from '../load.ts'
-import { startYard } from '../processes.ts'
+import { type RunningYard, rssOf, startYard } from '../processes.ts'
 import { boundFigure, type Figure, quantile, rateFigure, type Suite } from '../suite.ts'
 import { diffMs } from './diff.ts'
 import { createTypes, queueMany } from './recipes.ts'
@@ -58,23 +58,54 @@ const lists: Suite = {
       'recipe list, any page': (n: number) => `/v6/recipes/?page=${1 + ((n * 37) % last)}`,
       'recipe list, filtered': () =>
         '/v6/recipes/?is_completed=true&recipe_type_name=single&order=-last_modified&page_size=20',
+      'recipe list, by creation, any page': (n: number) =>
+        `/v6/recipes/?order=-created&page=${1 + ((n * 37) % last)}`,
+      'recipe list of a time': (n: number) => `/v6/recipes/?started=PT${1 + (n % 60)}M0S&is_superseded=false`,
+      'job list, by status, any page': (n: number) =>
+        `/v6/jobs/?status=COMPLETED&order=-last_modified&page=${1 + ((n * 37) % last)}`,
+      'job types by status': () => '/v6/job-types/status/',
       'recipe details': (n: number) => `/v6/recipes/${1 + ((n * 7919) % total)}/`,
       'job details': (n: number) => `/v6/jobs/${1 + ((n * 7919) % total)}/`,
     }
-    const figures: Figure[] = []
-    for (const [what, path] of Object.entries(paths)) {
-      const times: number[] = []
-      for (let n = 0; n < 200; n++) {
-        const answer = await client.ask('GET', path(n))
-        if (answer.status !== 200) throw new Error(`${path(n)} answered ${answer.status}`)
-        if (n >= 20) times.push(answer.ms)
-      }
-      figures.push(boundFigure(`${what}, p99`, { value: quantile(times, 0.99), unit: 'ms', atMost: 50 }))
-    }
+    const figures = await listFigures(client, paths)
     client.close()
     await yard.stop()
-    return figures
+    return [...figures, ...(await restartFigures(yard, total))]
   },
+}
+
+async function listFigures(
+  client: Client,
+  paths: Readonly<Record<string, (n: number) => string>>,
+): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const [what, path] of Object.entries(paths)) {
+    const times: number[] = []
+    for (let n = 0; n < 200; n++) {
+      const answer = await client.ask('GET', path(n))
+      if (answer.status !== 200) throw new Error(`${path(n)} answered ${answer.status}`)
+      if (n >= 20) times.push(answer.ms)
+    }
+    figures.push(boundFigure(`${what}, p99`, { value: quantile(times, 0.99), unit: 'ms', atMost: 50 }))
+  }
+  return figures
+}
+
+/** A start over what the lists were measured on: until it answers, and what it holds in memory then. */
+async function restartFigures({ dataDir }: RunningYard, total: number): Promise<Figure[]> {
+  const startedAt = performance.now()
+  const yard = await startYard({ dataDir, config: manySlots })
+  const client = new Client(yard.url, yard.token)
+  const { count } = await client.json<{ count: number }>('GET', '/v6/recipes/?page_size=1')
+  const ms = performance.now() - startedAt
+  if (count !== total) throw new Error(`${count} of ${total} recipes are there after a restart`)
+  const mebibytes = rssOf(yard.pid) / 1_048_576
+  client.close()
+  await yard.stop()
+  return [
+    boundFigure('restart until the first list', { value: ms, unit: 'ms', atMost: 2000 }),
+    boundFigure('memory after a restart', { value: mebibytes, unit: 'MiB', atMost: 250 }),
+  ]
 }
 
 const diff: Suite = {

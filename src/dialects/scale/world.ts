@@ -10,17 +10,26 @@ import { Catalog, type Entry, recordOf } from './catalog/catalog.ts'
 import { ensureSystemTypes } from './catalog/system-types.ts'
 import { Files } from './files/files.ts'
 import { Scans } from './files/scans.ts'
+import { Archive } from './instances/archive.ts'
 import { Follower } from './instances/follow.ts'
 import { Instances } from './instances/instances.ts'
+import { LedgerTail } from './instances/ledger-record.ts'
 import { loadInstances } from './instances/load.ts'
+import { Retirement } from './instances/retire.ts'
+import type { JobRow } from './instances/rows.ts'
 import { Runs } from './run/runs.ts'
 import type { ScaleSettings } from './settings.ts'
+import { errorOfRow } from './shapes/job-error.ts'
 
 export class World {
   readonly kit: Kit
   readonly settings: ScaleSettings
   catalog = new Catalog()
-  instances = new Instances()
+  instances = new Instances(() => 0)
+  /** What of the ledgers is written down. */
+  tail = new LedgerTail(this.instances.ledgers)
+  readonly archive = new Archive(this)
+  readonly retirement = new Retirement(this)
   readonly files = new Files(this)
   readonly scans = new Scans(this)
   readonly runs = new Runs(this)
@@ -95,11 +104,6 @@ export class World {
     else if (!this.#isStale) this.follower.hear(events)
   }
 
-  /** A flow ended before its rows were made. */
-  endFlow(n: number, at: number): void {
-    this.follower.hear([{ subject: 'flow', n, type: 'succeeded', at, seq: 0, prev: 0, body: null }])
-  }
-
   /** The engine's job that runs, or ran, a job's program (or collects its outputs). */
   engineJob(n: number): Promise<Job | undefined> {
     return n === 0 ? Promise.resolve(undefined) : this.kit.engine.job({ n })
@@ -108,16 +112,22 @@ export class World {
   async #load(): Promise<void> {
     const catalog = new Catalog()
     await catalog.load(this.kit.records)
-    const instances = await loadInstances(this.kit)
+    const scanJobs = (await this.scans.all()).flatMap(scan =>
+      [scan.jobId, scan.dryRunJobId].filter(id => id !== null),
+    )
+    const errorIdOf = (row: JobRow): number => errorOfRow(row, catalog)?.id ?? 0
+    const { instances, tail, ends } = await loadInstances(this.kit, errorIdOf, scanJobs)
     const batches = new Batches()
     await batches.load(this.kit.records)
     this.catalog = catalog
     this.instances = instances
+    this.tail = tail
+    this.archive.clear()
     this.batches = batches
     this.#isStale = false
     await ensureSystemTypes(this)
     // What happened while the pages were read may stand in them already; hearing it twice changes nothing.
-    this.follower.hear(this.#missed.splice(0))
+    this.follower.hear([...ends, ...this.#missed.splice(0)])
     this.follower.catchUp()
   }
 }

@@ -14,6 +14,8 @@ import { faultText, findFaults, type Shape } from '../../../domains/recipe/json-
 import { type Problem, problem } from '../../../domains/recipe/problem.ts'
 import { emptyConfiguration } from '../../../domains/recipe/seed/configuration.ts'
 import type { RecipeType } from '../catalog/things.ts'
+import { recipeInts } from '../instances/ledgers.ts'
+import { idsThatFit } from '../instances/list.ts'
 import { queueRecipe, reprocess } from '../instances/queue.ts'
 import type { RecipeRow } from '../instances/rows.ts'
 import type { Cause } from '../instances/start-recipe.ts'
@@ -156,8 +158,15 @@ export function resumeBatches(world: World): void {
 }
 
 /** The recipes at the top that a batch made. */
-export function recipesOfBatch(world: World, id: number): RecipeRow[] {
-  return world.instances.recipesOfBatch(id).filter(row => row.parent === null)
+export function recipesOfBatch(world: World, id: number): Promise<RecipeRow[]> {
+  const { ledgers } = world.instances
+  const { recipes } = ledgers
+  const isTop = (place: number): boolean =>
+    recipes.intAt(recipeInts.batch, place) === id &&
+    recipes.intAt(recipeInts.root, place) === recipes.idAt(place)
+  const query = { fits: ledgers.recipeClasses.all.map(() => true), also: isTop }
+  const ids = idsThatFit({ ledger: recipes, query })
+  return world.archive.recipes(ids.toSorted((a, b) => a - b))
 }
 
 function goOn(world: World, batch: Batch): void {
@@ -214,7 +223,7 @@ async function makeAgain(world: World, batch: Batch, type: RecipeType, cause: Ca
   const given = (batch.definition['previous_batch'] as JsonObject)['forced_nodes'] as JsonObject | undefined
   const reading = given ? readForcedNodes(given) : undefined
   const forced = reading?.ok ? reading.value : noForcedNodes
-  for (const row of before ? recipesOfBatch(world, before.id) : []) {
+  for (const row of before ? await recipesOfBatch(world, before.id) : []) {
     if (row.supersededAt !== null) continue
     await reprocess(world, row, revision, forced, cause, tx => advance(world, tx, batch))
   }
@@ -254,7 +263,7 @@ async function validateAgain(
       ),
       previous: { batch, diff },
     }
-  const recipes = recipesOfBatch(world, batch.id).filter(row => row.supersededAt === null)
+  const recipes = (await recipesOfBatch(world, batch.id)).filter(row => row.supersededAt === null)
   if (recipes.length === 0)
     return bad('NO_RECIPES', 'Batch definition must result in creating at least one recipe')
   return { errors: [], recipesEstimated: recipes.length, forced, previous: { batch, diff }, definition }

@@ -77,7 +77,7 @@ export function filteredFile(file: FileEntry): FilteredFile {
 }
 
 /** When and by what a file was sensed. */
-export function sourceFactsOf(file: FileEntry): SourceFacts {
+export function sourceFactsOf(file: SourceFacts): SourceFacts {
   return {
     ...(file.sourceStartedAt !== undefined && { sourceStartedAt: file.sourceStartedAt }),
     ...(file.sourceEndedAt !== undefined && { sourceEndedAt: file.sourceEndedAt }),

@@ -57,12 +57,11 @@ export class Files {
   }
 
   /** A job's output data; empty while it is not complete. */
-  async outputOf(job: number): Promise<Data> {
-    const row = this.#world.instances.jobs.get(job)
-    if (!row || row.post === 0 || row.postState !== 'succeeded') return emptyData
-    const record = await this.#world.kit.records.get(outputCollection, String(job))
+  async outputOf(job: JobRow): Promise<Data> {
+    if (job.post === 0 || job.postState !== 'succeeded') return emptyData
+    const record = await this.#world.kit.records.get(outputCollection, String(job.id))
     if (record) return dataOf(record.body)
-    return this.#publishing.run(String(job), () => this.#publish(row))
+    return this.#publishing.run(String(job.id), () => this.#publish(job))
   }
 
   async #publish(row: JobRow): Promise<Data> {
@@ -87,7 +86,7 @@ export class Files {
     }
     const described = Object.entries(captured.described ?? {})
     const inputFiles = described.length === 0 ? new Map<number, FileEntry>() : await this.filesOf(input)
-    const recipe = row.recipe === null ? undefined : this.#world.instances.recipes.get(row.recipe)
+    const recipe = await this.#world.archive.recipe(row.recipe)
     return this.#world.commit(tx => {
       // In one commit with the outputs: repeated, it would say the same again.
       for (const [name, { facts, metaData, geometry }] of described) {

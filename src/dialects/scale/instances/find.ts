@@ -1,48 +1,58 @@
-// Filters and orders of the job and recipe lists. One pass over the rows in the order they are kept; only unusual orders
-// are sorted.
+// Filters and orders of the job and recipe lists, in terms of the ledgers' classes and columns.
 
 import { pythonText } from '../../../domains/recipe/python-text.ts'
-import type { SourceFacts } from '../../../domains/recipe/seed/side-car.ts'
-import { errorOfRow } from '../shapes/job-error.ts'
 import { answerError } from '../web/answer-error.ts'
+import { sourceFilter } from '../web/filter.ts'
 import type { PageWish } from '../web/page.ts'
 import type { Params } from '../web/params.ts'
 import { statuses } from '../words.ts'
 import type { World } from '../world.ts'
+import type { Ledger, LedgerQuery } from './ledger.ts'
+import { type JobClass, jobInts, jobTimes, type Ledgers, recipeInts, recipeTimes } from './ledgers.ts'
+import { idsThatFit, listPage, type Order, type OrderKey, type Window } from './list.ts'
 import type { JobRow, RecipeRow } from './rows.ts'
 
-/** The part of a list that a page shows, and how long the whole list is. */
-export interface Window<T> {
-  readonly rows: readonly T[]
-  readonly count: number
-}
-
 /** Recipes that fit a request. */
-export function findRecipes(world: World, params: Params, wish: PageWish): Window<RecipeRow> {
-  const matches = recipeFilter(world, params)
-  return inOrder(params, wish, {
-    all: () => world.instances.recipes.values(),
-    byChange: () => world.instances.recipesByChange,
-    matches: row => row.isVisible && matches(row),
-    keys: recipeKeys,
-  })
+export function findRecipes(world: World, params: Params, wish: PageWish): Promise<Window<RecipeRow>> {
+  const { ledgers } = world.instances
+  const ids = params.integers('recipe_id')
+  const list = {
+    ledger: ledgers.recipes,
+    query: recipeQuery(world, params),
+    ...(ids && { ids }),
+    ...readOrders(params, recipeKeys(ledgers)),
+    read: (wanted: readonly number[]) => world.archive.recipes(wanted),
+  }
+  return listPage(list, wish)
 }
 
 /** Jobs that fit a request. */
-export function findJobs(world: World, params: Params, wish: PageWish): Window<JobRow> {
-  const matches = jobFilter(world, params)
-  return inOrder(params, wish, {
-    all: () => world.instances.jobs.values(),
-    byChange: () => world.instances.jobsByChange,
-    matches: row => row.isVisible && matches(row),
-    keys: jobKeys(world),
-  })
+export function findJobs(world: World, params: Params, wish: PageWish): Promise<Window<JobRow>> {
+  const words = {
+    status: params.texts('status'),
+    ids: params.integers('job_id'),
+    typeIds: params.integers('job_type_id'),
+    typeNames: params.texts('job_type_name'),
+    batches: params.integers('batch_id'),
+    recipes: params.integers('recipe_id'),
+    categories: params.texts('error_category'),
+    errors: params.integers('error_id'),
+  }
+  const list = {
+    ledger: world.instances.ledgers.jobs,
+    query: jobQuery(world, params, words),
+    ...(words.ids && { ids: words.ids }),
+    ...readOrders(params, jobKeys(world)),
+    read: (wanted: readonly number[]) => world.archive.jobs(wanted),
+  }
+  return listPage(list, wish)
 }
 
-/** The filter of cancel and requeue, whose members are lists. */
+/** The filter of cancel and requeue, whose members are lists. What is at rest cannot be moved any more. */
 export function jobsToMove(world: World, params: Params): JobRow[] {
   const types = readJobTypes(world, params)
-  const matches = jobFilter(world, params, {
+  const { instances } = world
+  const words = {
     status: params.texts('status'),
     ids: params.integers('job_ids'),
     typeIds: params.integers('job_type_ids'),
@@ -51,10 +61,12 @@ export function jobsToMove(world: World, params: Params): JobRow[] {
     recipes: params.integers('recipe_ids'),
     categories: params.texts('error_categories'),
     errors: params.integers('error_ids'),
-  })
-  return [...world.instances.jobs.values()].filter(
-    row => row.isVisible && (!types || types.has(row.typeId)) && matches(row),
-  )
+  }
+  const query = jobQuery(world, params, words)
+  const ids = words.ids ?? [...instances.jobs.keys()]
+  return idsThatFit({ ledger: instances.ledgers.jobs, query, ids })
+    .map(id => instances.jobs.get(id))
+    .filter(row => row !== undefined && (!types || types.has(row.typeId))) as JobRow[]
 }
 
 /** Whether a cancel or requeue says no filter at all, which means every job. */
@@ -87,188 +99,174 @@ interface JobWords {
   readonly errors: readonly number[] | undefined
 }
 
-function jobFilter(world: World, params: Params, given?: JobWords): (row: JobRow) => boolean {
-  const words = given ?? {
-    status: params.texts('status'),
-    ids: params.integers('job_id'),
-    typeIds: params.integers('job_type_id'),
-    typeNames: params.texts('job_type_name'),
-    batches: params.integers('batch_id'),
-    recipes: params.integers('recipe_id'),
-    categories: params.texts('error_category'),
-    errors: params.integers('error_id'),
-  }
-  const span = params.span('started', 'ended')
+function jobQuery(world: World, params: Params, words: JobWords): LedgerQuery {
+  const { catalog, instances } = world
+  const { ledgers } = instances
   const isSuperseded = params.flag('is_superseded')
-  const { catalog } = world
+  const names = words.typeNames && new Set(words.typeNames)
   for (const status of words.status ?? [])
     if (!(statuses as readonly string[]).includes(status))
       throw answerError(
         400,
         `Parameter "status" values must be one of: [${statuses.map(word => `'${word}'`).join(', ')}]`,
       )
-  const asksErrors = words.categories !== undefined || words.errors !== undefined
-  return row => {
-    if (words.ids && !words.ids.includes(row.id)) return false
-    if (words.status && !words.status.includes(row.status)) return false
-    if (words.typeIds && !words.typeIds.includes(row.typeId)) return false
-    if (words.typeNames && !words.typeNames.includes(catalog.jobTypes.get(row.typeId)?.name ?? ''))
-      return false
-    if (words.batches && !(row.batch !== null && words.batches.includes(row.batch))) return false
-    if (words.recipes && !(row.recipe !== null && words.recipes.includes(row.recipe))) return false
-    if (isSuperseded !== undefined && (row.supersededAt !== null) !== isSuperseded) return false
-    if (!isWithin(row.modifiedAt, span)) return false
-    if (!asksErrors) return true
-    const error = errorOfRow(row, catalog)
-    return (
-      error !== undefined &&
-      (!words.categories || words.categories.includes(error.category)) &&
-      (!words.errors || words.errors.includes(error.id))
-    )
+  const fits = ({ typeId, status, errorId, ...facts }: JobClass): boolean => {
+    if (!facts.isVisible || (isSuperseded !== undefined && facts.isSuperseded !== isSuperseded)) return false
+    if (words.status && !words.status.includes(status)) return false
+    if (words.typeIds && !words.typeIds.includes(typeId)) return false
+    if (names && !names.has(catalog.jobTypes.get(typeId)?.name ?? '')) return false
+    if (words.errors && !(errorId !== 0 && words.errors.includes(errorId))) return false
+    const category = errorId === 0 ? undefined : catalog.errors.get(errorId)?.category
+    return !words.categories || (category !== undefined && words.categories.includes(category))
+  }
+  return {
+    fits: ledgers.jobClasses.all.map(fits),
+    ...params.span('started', 'ended'),
+    ...alsoOf(
+      isOneOf(ledgers.jobs, jobInts.batch, words.batches),
+      isOneOf(ledgers.jobs, jobInts.recipe, words.recipes),
+      isSensed(params, ledgers, ledgers.jobs, jobInts.source, jobTimes),
+    ),
   }
 }
 
-function recipeFilter(world: World, params: Params): (row: RecipeRow) => boolean {
-  const ids = params.integers('recipe_id')
+function recipeQuery(world: World, params: Params): LedgerQuery {
+  const { catalog, instances } = world
+  const { ledgers } = instances
   const typeIds = params.integers('recipe_type_id')
   const typeNames = params.texts('recipe_type_name')
-  const batches = params.integers('batch_id')
-  const roots = params.integers('root_recipe_id')
   const [isSuperseded, isCompleted] = [params.flag('is_superseded'), params.flag('is_completed')]
-  const span = params.span('started', 'ended')
-  const bySource = sourceFilter(params)
-  return row =>
-    (!ids || ids.includes(row.id)) &&
-    (!typeIds || typeIds.includes(row.typeId)) &&
-    (!typeNames || typeNames.includes(world.catalog.recipeTypes.get(row.typeId)?.name ?? '')) &&
-    (!batches || (row.batch !== null && batches.includes(row.batch))) &&
-    (!roots || roots.includes(row.root)) &&
-    (isSuperseded === undefined || (row.supersededAt !== null) === isSuperseded) &&
-    (isCompleted === undefined || (row.completedAt !== null) === isCompleted) &&
-    isWithin(row.modifiedAt, span) &&
-    (!bySource || bySource(row.source))
-}
-
-/** The filters on when and by what something was sensed; undefined when none is asked for. */
-export function sourceFilter(params: Params): ((facts: SourceFacts) => boolean) | undefined {
-  const span = params.span('source_started', 'source_ended')
-  const classes = params.texts('source_sensor_class')
-  const sensors = params.texts('source_sensor')
-  const collections = params.texts('source_collection')
-  const tasks = params.texts('source_task')
-  if (span.from === undefined && span.to === undefined && !classes && !sensors && !collections && !tasks)
-    return undefined
-  const fits = (wanted: readonly string[] | undefined, value: string | undefined): boolean =>
-    !wanted || (value !== undefined && wanted.includes(value))
-  return facts =>
-    (span.from === undefined || (facts.sourceStartedAt ?? -1) >= span.from) &&
-    (span.to === undefined || (facts.sourceEndedAt !== undefined && facts.sourceEndedAt <= span.to)) &&
-    fits(classes, facts.sourceSensorClass) &&
-    fits(sensors, facts.sourceSensor) &&
-    fits(collections, facts.sourceCollection) &&
-    fits(tasks, facts.sourceTask)
-}
-
-/** Whether an instant lies in a span that may be open. */
-export function isWithin(at: number, { from, to }: { from?: number; to?: number }): boolean {
-  return (from === undefined || at >= from) && (to === undefined || at <= to)
-}
-
-type Key<T> = (row: T) => string | number | null
-
-interface Rows<T> {
-  readonly all: () => Iterable<T>
-  readonly byChange: () => Iterable<T>
-  readonly matches: (row: T) => boolean
-  readonly keys: Readonly<Record<string, Key<T>>>
-}
-
-function inOrder<T>(params: Params, wish: PageWish, parts: Rows<T>): Window<T> {
-  const orders = params.orders()
-  const [first = { field: 'last_modified', isDown: false }] = orders
-  if (orders.length <= 1 && first.field === 'last_modified') return windowOf(parts, wish, first.isDown)
-  const found: T[] = []
-  for (const row of parts.all()) if (parts.matches(row)) found.push(row)
-  found.sort(
-    compareBy(
-      orders.map(({ field, isDown }) => {
-        const key = Object.hasOwn(parts.keys, field) ? parts.keys[field] : undefined
-        if (!key)
-          throw answerError(
-            400,
-            `Cannot order by "${field}". Fields are: ${Object.keys(parts.keys).join(', ')}`,
-          )
-        return { key, isDown }
-      }),
-    ),
-  )
-  return { rows: found.slice(wish.offset, wish.offset + wish.size), count: found.length }
-}
-
-// The usual order is the one in which the rows are kept: nothing is sorted, and only the page is collected.
-function windowOf<T>({ byChange, matches }: Rows<T>, { offset, size }: PageWish, isDown: boolean): Window<T> {
-  let count = 0
-  if (isDown) for (const row of byChange()) if (matches(row)) count++
-  const from = isDown ? count - offset - size : offset
-  const to = isDown ? count - offset : offset + size
-  const rows: T[] = []
-  let at = 0
-  for (const row of byChange()) {
-    if (!matches(row)) continue
-    if (at >= from && at < to) rows.push(row)
-    at++
-    if (isDown && at >= to) break
-  }
-  return { rows: isDown ? rows.reverse() : rows, count: isDown ? count : at }
-}
-
-/** Compares by several keys; what has no value comes last. */
-export function compareBy<T>(keys: readonly { key: Key<T>; isDown: boolean }[]): (a: T, b: T) => number {
-  return (a, b) => {
-    for (const { key, isDown } of keys) {
-      const [left, right] = [key(a), key(b)]
-      if (left === right) continue
-      if (left === null || right === null) return left === null ? 1 : -1
-      return left < right === isDown ? 1 : -1
-    }
-    return 0
-  }
-}
-
-const recipeKeys: Readonly<Record<string, Key<RecipeRow>>> = {
-  id: row => row.id,
-  created: row => row.createdAt,
-  completed: row => row.completedAt,
-  superseded: row => row.supersededAt,
-  last_modified: row => row.modifiedAt,
-  is_completed: row => Number(row.completedAt !== null),
-  is_superseded: row => Number(row.supersededAt !== null),
-  recipe_type: row => row.typeId,
-  batch: row => row.batch,
-  input_file_size: row => row.inputBytes,
-  source_started: row => row.source.sourceStartedAt ?? null,
-  source_ended: row => row.source.sourceEndedAt ?? null,
-}
-
-function jobKeys(world: World): Readonly<Record<string, Key<JobRow>>> {
-  const typeName: Key<JobRow> = row => world.catalog.jobTypes.get(row.typeId)?.name ?? null
+  const names = typeNames && new Set(typeNames)
   return {
-    id: row => row.id,
-    status: row => row.status,
-    priority: row => row.priority,
-    created: row => row.createdAt,
-    queued: row => row.queuedAt,
-    started: row => row.startedAt,
-    ended: row => row.endedAt,
-    superseded: row => row.supersededAt,
-    last_modified: row => row.modifiedAt,
-    last_status_change: row => row.changedAt,
-    num_exes: row => row.exesBefore + row.attempts,
-    job_type: row => row.typeId,
-    job_type__name: typeName,
-    recipe: row => row.recipe,
-    batch: row => row.batch,
-    node: row => row.node,
+    fits: ledgers.recipeClasses.all.map(
+      facts =>
+        facts.isVisible &&
+        (isSuperseded === undefined || facts.isSuperseded === isSuperseded) &&
+        (isCompleted === undefined || facts.isCompleted === isCompleted) &&
+        (!typeIds || typeIds.includes(facts.typeId)) &&
+        (!names || names.has(catalog.recipeTypes.get(facts.typeId)?.name ?? '')),
+    ),
+    ...params.span('started', 'ended'),
+    ...alsoOf(
+      isOneOf(ledgers.recipes, recipeInts.batch, params.integers('batch_id')),
+      isOneOf(ledgers.recipes, recipeInts.root, params.integers('root_recipe_id')),
+      isSensed(params, ledgers, ledgers.recipes, recipeInts.source, recipeTimes),
+    ),
+  }
+}
+
+type Test = (place: number) => boolean
+
+function alsoOf(...tests: readonly (Test | undefined)[]): { also?: Test } {
+  const asked = tests.filter(test => test !== undefined)
+  return asked.length === 0 ? {} : { also: place => asked.every(test => test(place)) }
+}
+
+function isOneOf(ledger: Ledger, column: number, wanted: readonly number[] | undefined): Test | undefined {
+  if (!wanted) return undefined
+  // No column has a row for nothing.
+  const set = new Set(wanted.filter(value => value !== 0))
+  return place => set.has(ledger.intAt(column, place))
+}
+
+function isSensed(
+  params: Params,
+  ledgers: Ledgers,
+  ledger: Ledger,
+  column: number,
+  times: { readonly sourceFrom: number; readonly sourceTo: number },
+): Test | undefined {
+  const fits = sourceFilter(params)
+  return (
+    fits &&
+    (place => {
+      const [from, to] = [ledger.timeAt(times.sourceFrom, place), ledger.timeAt(times.sourceTo, place)]
+      return fits({
+        ...ledgers.sources.all[ledger.intAt(column, place)],
+        ...(from !== null && { sourceStartedAt: from }),
+        ...(to !== null && { sourceEndedAt: to }),
+      })
+    })
+  )
+}
+
+type Keys<T> = Readonly<Record<string, OrderKey<T>>>
+
+function readOrders<T>(
+  params: Params,
+  keys: Keys<T>,
+): { readonly orders: readonly Order<T>[]; readonly isNewestFirst: boolean } {
+  const orders = params.orders().map(({ field, isDown }) => {
+    const key = Object.hasOwn(keys, field) ? keys[field] : undefined
+    if (!key)
+      throw answerError(400, `Cannot order by "${field}". Fields are: ${Object.keys(keys).join(', ')}`)
+    return { key, isDown, field }
+  })
+  // What comes after the order of change decides nothing: no two rows have changed at one place.
+  const last = orders.findIndex(order => order.field === 'last_modified')
+  if (last < 0) return { orders, isNewestFirst: false }
+  return { orders: orders.slice(0, last), isNewestFirst: orders[last]!.isDown }
+}
+
+function recipeKeys({ recipes, recipeClasses }: Ledgers): Keys<RecipeRow> {
+  const ofClass = (key: (facts: (typeof recipeClasses.all)[number]) => number): OrderKey<RecipeRow> => ({
+    ofPlace: place => key(recipeClasses.all[recipes.classAt(place)]!),
+  })
+  const ofTime = (column: number): OrderKey<RecipeRow> => ({
+    ofPlace: place => recipes.timeAt(column, place),
+  })
+  // Ids are given in the order of creation.
+  const ofId: OrderKey<RecipeRow> = { ofPlace: place => recipes.idAt(place), isById: true }
+  return {
+    id: ofId,
+    created: ofId,
+    completed: ofTime(recipeTimes.completed),
+    superseded: { ofRow: row => row.supersededAt },
+    last_modified: { ofPlace: place => place },
+    is_completed: ofClass(facts => Number(facts.isCompleted)),
+    is_superseded: ofClass(facts => Number(facts.isSuperseded)),
+    recipe_type: ofClass(facts => facts.typeId),
+    batch: { ofPlace: place => recipes.intAt(recipeInts.batch, place) || null },
+    input_file_size: { ofRow: row => row.inputBytes },
+    source_started: ofTime(recipeTimes.sourceFrom),
+    source_ended: ofTime(recipeTimes.sourceTo),
+  }
+}
+
+function jobKeys({ catalog, instances }: World): Keys<JobRow> {
+  const { jobs, jobClasses } = instances.ledgers
+  const ofClass = (key: (facts: JobClass) => number): OrderKey<JobRow> => ({
+    ofPlace: place => key(jobClasses.all[jobs.classAt(place)]!),
+  })
+  const ofTime = (column: number): OrderKey<JobRow> => ({ ofPlace: place => jobs.timeAt(column, place) })
+  const ofInt = (column: number): OrderKey<JobRow> => ({
+    ofPlace: place => jobs.intAt(column, place) || null,
+  })
+  const ofId: OrderKey<JobRow> = { ofPlace: place => jobs.idAt(place), isById: true }
+  const byName = [...catalog.jobTypes.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const names = [...new Set(byName.map(type => type.name))]
+  const nameRanks = new Map(byName.map(type => [type.id, names.indexOf(type.name)]))
+  const words = [...statuses].toSorted()
+  return {
+    id: ofId,
+    status: ofClass(facts => words.indexOf(facts.status)),
+    priority: { ofRow: row => row.priority },
+    created: ofId,
+    queued: { ofRow: row => row.queuedAt },
+    started: ofTime(jobTimes.started),
+    ended: ofTime(jobTimes.ended),
+    superseded: { ofRow: row => row.supersededAt },
+    last_modified: { ofPlace: place => place },
+    last_status_change: { ofRow: row => row.changedAt },
+    num_exes: { ofRow: row => row.exesBefore + row.attempts },
+    job_type: ofClass(facts => facts.typeId),
+    job_type__name: ofClass(facts => nameRanks.get(facts.typeId) ?? names.length),
+    recipe: ofInt(jobInts.recipe),
+    batch: ofInt(jobInts.batch),
+    // There is one node.
+    node: ofClass(() => 1),
+    source_started: ofTime(jobTimes.sourceFrom),
+    source_ended: ofTime(jobTimes.sourceTo),
   }
 }
 

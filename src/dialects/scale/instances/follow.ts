@@ -7,14 +7,14 @@ import { resumeBatches } from '../batches/run-batch.ts'
 import { sourceFactsOf } from '../files/file-entry.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
-import type { LiveFlow } from './instances.ts'
 import { requeueJobs } from './move-jobs.ts'
-import { putRecipeEnd, type RecipeRecord, recipeCollection } from './recipe-record.ts'
+import { type RecipeRecord, recipeCollection } from './recipe-record.ts'
 import { executionCount, type JobRow, type RecipeRow } from './rows.ts'
 
 export class Follower {
   readonly #world: World
 
+  readonly #measuring = new Map<RecipeRow, Promise<void>>()
   /** Jobs that are wanted again as soon as they have stopped, with their new priority. */
   readonly #wanted = new Map<JobRow, number>()
 
@@ -28,8 +28,8 @@ export class Follower {
     const { begun, failed, moved, ended } = instances.follow(events)
     for (const row of moved) this.#afterMove(row)
     for (const row of failed) this.#after(this.#retry(row))
-    for (const row of begun) this.#after(this.#measure(row))
-    if (ended.length > 0) this.#after(this.#writeEnds(ended))
+    for (const row of begun) this.#after(this.measure(row))
+    if (ended.length > 0) this.#after(this.#world.retirement.flows(ended))
     this.releaseHeld(new Set(moved.map(row => row.typeId)))
   }
 
@@ -45,8 +45,8 @@ export class Follower {
   /** After a load: takes up what was not finished before. */
   catchUp(): void {
     const { instances } = this.#world
-    for (const row of instances.jobs.values())
-      if (needsCollecting(row) || row.step === 'scan') this.#afterMove(row)
+    // What ended shortly before the server did may not have been seen to: publishing, collecting, registering.
+    for (const row of instances.jobs.values()) this.#afterMove(row)
     this.#after(this.#world.runs.sweep())
     resumeBatches(this.#world)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
@@ -102,13 +102,19 @@ export class Follower {
       this.#wanted.delete(row)
       this.#after(requeueJobs(this.#world, [row], priority))
     }
-    if (row.status === 'COMPLETED' && row.step === 'scan' && row.flow === 0)
-      this.#after(this.#world.scans.register(row))
     if (row.status === 'COMPLETED') {
-      if (row.post !== 0) this.#after(this.#world.files.outputOf(row.id))
-      if (row.step !== 'scan') this.#after(this.#world.runs.clear(row))
+      if (row.flow === 0) this.#after(this.#registered(row))
+      else {
+        if (row.post !== 0) this.#after(this.#world.files.outputOf(row))
+        this.#after(this.#world.runs.clear(row))
+      }
     }
     if (needsCollecting(row)) this.#after(this.#collectAgain(row))
+  }
+
+  async #registered(row: JobRow): Promise<void> {
+    await this.#world.scans.register(row)
+    await this.#world.retirement.job(row)
   }
 
   // Only errors of the system are worth another try; what an algorithm says of itself it would say again.
@@ -122,40 +128,25 @@ export class Follower {
     await this.#world.kit.engine.resubmit(row.post)
   }
 
+  /** Finds out how large a sub-recipe's input is, and by what it was sensed, once that is known. */
+  async measure(row: RecipeRow): Promise<void> {
+    if (row.inputBytes !== null || this.#measuring.has(row)) return this.#measuring.get(row)
+    const work = this.#measure(row).finally(() => this.#measuring.delete(row))
+    this.#measuring.set(row, work)
+    return work
+  }
+
   async #measure(row: RecipeRow): Promise<void> {
-    if (row.inputBytes !== null) return
-    row.inputBytes = 0
-    const record = await this.#world.kit.records.get(recipeCollection, String(row.root))
+    const { kit, runs, files: known, instances } = this.#world
+    const record = await kit.records.get(recipeCollection, String(row.root))
     const stored = (record?.body as unknown as RecipeRecord | undefined)?.recipes.find(
       recipe => recipe.id === row.id,
     )
-    if (!stored?.input) return
-    const data = await this.#world.runs.follow(stored.input, await this.#world.runs.specOf(row))
-    const files = [...(await this.#world.files.filesOf(data)).values()]
+    const data = stored?.input ? await runs.follow(stored.input, await runs.specOf(row)) : undefined
+    const files = data ? [...(await known.filesOf(data)).values()] : []
     row.inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
     row.source = mergeSources(files.map(sourceFactsOf))
-  }
-
-  async #writeEnds(flows: readonly LiveFlow[]): Promise<void> {
-    await this.#world.commit(tx => {
-      for (const flow of flows) {
-        const top = flow.recipes[0]?.row
-        if (!top) continue
-        const ends = flow.recipes.map(({ row }) => ({
-          id: row.id,
-          completedAt: row.completedAt,
-          modifiedAt: row.modifiedAt,
-          inputBytes: row.inputBytes,
-          isVisible: row.isVisible,
-          counts: row.counts,
-          subRecipes: row.subRecipes,
-          subRecipesDone: row.subRecipesDone,
-        }))
-        const open = [...flow.gates].filter(([, node]) => node.state === 'done').map(([key]) => key)
-        const hidden = [...flow.jobs.values()].filter(row => !row.isVisible).map(row => row.id)
-        tx.record(putRecipeEnd(top.id, { at: top.completedAt ?? tx.now, ends, open, hidden }))
-      }
-    })
+    if (files.length > 0) instances.amend({ recipe: row })
   }
 
   #after(work: Promise<unknown>): void {

@@ -1,11 +1,13 @@
-// All jobs and recipes of the dialect in memory, with the counts that clients watch. Changes come in as the engine's
-// events, after the commit that made them true; nothing here decides anything.
+// The jobs and recipes that are not at rest, with the counts that clients watch. Changes come in as the engine's events,
+// after the commit that made them true; nothing here decides anything. What is at rest lies in the store (archive.ts);
+// the ledgers have a line of both.
 
 import type { Event } from '../../../core/event.ts'
 import type { FlowNode } from '../../../core/flow.ts'
 import { readAttemptId } from '../../../core/ids.ts'
 import type { EndReason, JobState } from '../../../core/job-state.ts'
 import type { Status } from '../words.ts'
+import { type BatchTally, Ledgers } from './ledgers.ts'
 import { type JobRow, noCounts, type RecipeRow, statusOfRow } from './rows.ts'
 
 /** A flow that has not ended, with what its rows hang on. */
@@ -20,6 +22,8 @@ export interface LiveFlow {
   readonly gates: ReadonlyMap<string, FlowNode>
   /** For steps and recipes below conditions: the gates that must all be open for them to exist. */
   readonly guards: ReadonlyMap<string, readonly string[]>
+  /** The engine's jobs of all its steps. */
+  readonly places: readonly number[]
 }
 
 /** A recipe that is not complete. */
@@ -37,6 +41,7 @@ export interface RecipeNews {
   readonly begun: readonly RecipeRow[]
   readonly failed: readonly JobRow[]
   readonly moved: readonly JobRow[]
+  /** Flows of which nothing will move any more, in the order of their ends. */
   readonly ended: readonly LiveFlow[]
 }
 
@@ -61,47 +66,66 @@ export class Instances {
   readonly jobs = new Map<number, JobRow>()
   readonly recipes = new Map<number, RecipeRow>()
   readonly flows = new Map<number, LiveFlow>()
+  /** A line of everything, at hand or not. */
+  readonly ledgers: Ledgers
   /** Jobs that have not ended, for everything that watches the queue. */
   readonly unfinished = new Set<JobRow>()
   readonly #byPlace = new Map<number, JobRow>()
-  readonly #recipesByBatch = new Map<number, RecipeRow[]>()
-  // Whatever is touched goes to the end, so that lists in the usual order (last change, ascending) need no sorting.
-  readonly #jobsByChange = new Map<number, JobRow>()
-  readonly #recipesByChange = new Map<number, RecipeRow>()
+  /** While rows are loaded the ledgers take them in no order. */
+  #isLoading = true
 
-  /** All jobs, the one changed longest ago first. */
-  get jobsByChange(): Iterable<JobRow> {
-    return this.#jobsByChange.values()
+  /** `errorIdOf` gives the number of a failed job's error in the catalogue. */
+  constructor(errorIdOf: (row: JobRow) => number) {
+    this.ledgers = new Ledgers(errorIdOf)
   }
 
-  /** All recipes, the one changed longest ago first. */
-  get recipesByChange(): Iterable<RecipeRow> {
-    return this.#recipesByChange.values()
+  /** Everything is loaded: puts the ledgers in the order of changes. */
+  settle(): void {
+    this.#isLoading = false
+    this.ledgers.jobs.settle()
+    this.ledgers.recipes.settle()
   }
 
-  /** Puts rows that were loaded in the order of their changes. */
-  sortByChange(): void {
-    const byChange = (a: { modifiedAt: number; id: number }, b: { modifiedAt: number; id: number }): number =>
-      a.modifiedAt - b.modifiedAt || a.id - b.id
-    for (const row of [...this.jobs.values()].sort(byChange)) this.touchJob(row, row.modifiedAt)
-    for (const row of [...this.recipes.values()].sort(byChange)) this.touchRecipe(row, row.modifiedAt)
-  }
-
+  /** It has changed, and goes to the end of the order; while rows are loaded they keep the times they came with. */
   touchJob(row: JobRow, at: number): void {
-    row.modifiedAt = at
-    this.#jobsByChange.delete(row.id)
-    this.#jobsByChange.set(row.id, row)
+    if (!this.#isLoading) row.modifiedAt = at
+    const entry = this.ledgers.jobEntry(row)
+    if (this.#isLoading) this.ledgers.jobs.take(entry)
+    else row.modifiedAt = this.ledgers.jobs.put(entry)
   }
 
   touchRecipe(row: RecipeRow, at: number): void {
-    row.modifiedAt = at
-    this.#recipesByChange.delete(row.id)
-    this.#recipesByChange.set(row.id, row)
+    if (!this.#isLoading) row.modifiedAt = at
+    const entry = this.ledgers.recipeEntry(row)
+    if (this.#isLoading) this.ledgers.recipes.take(entry)
+    else row.modifiedAt = this.ledgers.recipes.put(entry)
+  }
+
+  /** Something became known of rows that is no change to whoever watches: what their input was sensed by. */
+  amend(rows: { readonly job?: JobRow; readonly recipe?: RecipeRow }): void {
+    if (rows.job) this.ledgers.jobs.amend(this.ledgers.jobEntry(rows.job))
+    if (rows.recipe) this.ledgers.recipes.amend(this.ledgers.recipeEntry(rows.recipe))
+  }
+
+  /** Lets go of the rows of a flow: they are at rest, and written down as such. */
+  release(flow: LiveFlow): void {
+    this.flows.delete(flow.n)
+    for (const { row } of flow.recipes) this.recipes.delete(row.id)
+    for (const row of flow.jobs.values()) this.releaseJob(row)
+    for (const n of flow.places) this.#byPlace.delete(n)
+  }
+
+  /** Lets go of a single job that is at rest. */
+  releaseJob(row: JobRow): void {
+    this.jobs.delete(row.id)
+    this.unfinished.delete(row)
+    this.#byPlace.delete(row.main)
+    this.#byPlace.delete(row.post)
   }
 
   // Events of jobs whose rows are still being made; kept only while some are.
   readonly #early = new Map<number, Event[]>()
-  readonly #endedEarly = new Map<number, number>()
+  readonly #endedEarly = new Map<number, Event>()
   #expected = 0
 
   /** Rows of a new flow will come: until the returned function is called, events of unknown jobs are kept. */
@@ -114,8 +138,8 @@ export class Instances {
     }
   }
 
-  /** When a flow ended that nobody knew yet; undefined when it goes on. */
-  endedEarlyAt(flow: number): number | undefined {
+  /** The end of a flow that nobody knew yet; undefined when it goes on. */
+  endedEarly(flow: number): Event | undefined {
     return this.#endedEarly.get(flow)
   }
 
@@ -129,37 +153,31 @@ export class Instances {
       }
   }
 
-  /** Adds a job, and counts it where its recipe does not come with its counts. */
-  addJob(row: JobRow, options: { isCounted: boolean } = { isCounted: true }): void {
+  /** Adds a job, and counts it. */
+  addJob(row: JobRow): void {
     row.status = statusOfRow(row)
     this.jobs.set(row.id, row)
     this.touchJob(row, row.modifiedAt)
     this.#byPlace.set(row.main, row)
     if (row.post !== 0) this.#byPlace.set(row.post, row)
     if (!isEnded(row.status)) this.unfinished.add(row)
-    if (row.isVisible && options.isCounted) this.count(row.recipe, row.status, 1)
+    if (row.isVisible) this.count(row.recipe, row.status, 1)
   }
 
-  /** The recipes and sub-recipes of a batch. */
-  recipesOfBatch(batch: number): readonly RecipeRow[] {
-    return this.#recipesByBatch.get(batch) ?? []
-  }
-
-  /** Takes a recipe in as it is, without counting it. */
-  keepRecipe(row: RecipeRow): void {
-    this.recipes.set(row.id, row)
-    if (row.batch === null) return
-    const sisters = this.#recipesByBatch.get(row.batch)
-    if (sisters) sisters.push(row)
-    else this.#recipesByBatch.set(row.batch, [row])
-  }
-
-  /** Adds a recipe; its counts start at nothing unless it comes with them. */
+  /** Adds a recipe whose jobs have not been counted. */
   addRecipe(row: RecipeRow): void {
-    this.keepRecipe(row)
+    this.recipes.set(row.id, row)
     this.touchRecipe(row, row.modifiedAt)
-    if (row.parent !== null && row.isVisible)
-      this.#countSubRecipe(row.parent, 1, row.completedAt === null ? 0 : 1)
+    if (row.parent === null) {
+      if (row.batch !== null) this.ledgers.tallyOf(row.batch).recipes++
+    } else if (row.isVisible) this.#countSubRecipe(row.parent, 1, 0)
+  }
+
+  /** What the recipes of a flow add to their batch. */
+  tallyOf(flow: LiveFlow): (BatchTally & { readonly batch: number }) | undefined {
+    const top = flow.recipes[0]?.row
+    if (!top || top.batch === null) return undefined
+    return { batch: top.batch, recipes: 1, completed: top.completedAt === null ? 0 : 1, jobs: top.counts }
   }
 
   /** The job that an engine job works for. */
@@ -174,7 +192,10 @@ export class Instances {
 
   /** Adds to the counts of a recipe and of all that contain it. */
   count(recipe: number | null, status: Status, by: number): void {
-    for (let row = this.#recipe(recipe); row; row = this.#recipe(row.parent)) row.counts[status] += by
+    for (let row = this.#recipe(recipe); row; row = this.#recipe(row.parent)) {
+      row.counts[status] += by
+      if (row.parent === null && row.batch !== null) this.ledgers.tallyOf(row.batch).jobs[status] += by
+    }
   }
 
   /** Applies events. Events of the past that are told again change nothing. */
@@ -182,14 +203,13 @@ export class Instances {
     const failed: JobRow[] = []
     const moved = new Set<JobRow>()
     const touched = new Map<number, number>()
-    const ended = new Map<number, number>()
-    const gone: number[] = []
+    const ended = new Map<number, { at: number; isCancelled: boolean }>()
     for (const event of events) {
       if (event.subject === 'flow') {
-        if (event.type === 'cancelled') gone.push(event.n)
-        if (event.type !== 'succeeded') continue
-        ended.set(event.n, event.at)
-        if (this.#expected > 0 && !this.flows.has(event.n)) this.#endedEarly.set(event.n, event.at)
+        const isCancelled = event.type === 'cancelled'
+        if (event.type !== 'succeeded' && !isCancelled) continue
+        ended.set(event.n, { at: event.at, isCancelled })
+        if (this.#expected > 0 && !this.flows.has(event.n)) this.#endedEarly.set(event.n, event)
         continue
       }
       const row = event.subject === 'job' ? this.#byPlace.get(event.n) : undefined
@@ -209,17 +229,15 @@ export class Instances {
       if (flow) this.#settleFlow(flow, at, begun, completed)
     }
     const endedFlows: LiveFlow[] = []
-    for (const [n, at] of ended) {
+    for (const [n, { at, isCancelled }] of ended) {
       const flow = this.flows.get(n)
       if (!flow) continue
       this.#settleFlow(flow, at, begun, completed)
       const top = flow.recipes[0]?.row
-      if (top) this.complete(top, at, completed)
-      this.flows.delete(n)
+      // A recipe that was replaced before it was complete never becomes so.
+      if (top && !isCancelled) this.complete(top, at, completed)
       endedFlows.push(flow)
     }
-    // A recipe that was replaced before it was complete: nothing of it will move any more.
-    for (const n of gone) this.flows.delete(n)
     return { completed, begun, failed, moved: [...moved], ended: endedFlows }
   }
 
@@ -242,6 +260,7 @@ export class Instances {
     row.completedAt = at
     this.touchRecipe(row, at)
     if (row.parent !== null) this.#countSubRecipe(row.parent, 0, 1)
+    else if (row.batch !== null) this.ledgers.tallyOf(row.batch).completed++
     completed.push(row)
   }
 
@@ -295,20 +314,22 @@ export class Instances {
 
   /** Brings the status in step with the facts; true when it changed. */
   #refresh(row: JobRow, at: number): boolean {
+    const status = statusOfRow(row)
+    const isNew = status !== row.status
+    if (isNew) {
+      if (row.isVisible) {
+        this.count(row.recipe, row.status, -1)
+        this.count(row.recipe, status, 1)
+      }
+      row.status = status
+      row.changedAt = at
+      if (isEnded(status)) this.unfinished.delete(row)
+      else this.unfinished.add(row)
+    }
     this.touchJob(row, at)
     for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))
       this.touchRecipe(above, at)
-    const status = statusOfRow(row)
-    if (status === row.status) return false
-    if (row.isVisible) {
-      this.count(row.recipe, row.status, -1)
-      this.count(row.recipe, status, 1)
-    }
-    row.status = status
-    row.changedAt = at
-    if (isEnded(status)) this.unfinished.delete(row)
-    else this.unfinished.add(row)
-    return true
+    return isNew
   }
 
   #settleFlow(flow: LiveFlow, at: number, begun: RecipeRow[], completed: RecipeRow[]): void {
@@ -317,15 +338,17 @@ export class Instances {
       if (!row || row.isVisible || !isOpen(flow, guards)) continue
       row.isVisible = true
       this.count(row.recipe, row.status, 1)
+      this.touchJob(row, at)
     }
     for (const { row, beginsWith, endsWith, guards } of flow.recipes) {
       if (!row.isVisible && isOpen(flow, guards)) {
         row.isVisible = true
         if (row.parent !== null) this.#countSubRecipe(row.parent, 1, 0)
+        this.touchRecipe(row, at)
       }
       if (row.inputBytes === null && beginsWith !== undefined && isOpen(flow, [beginsWith])) begun.push(row)
       if (endsWith !== undefined && row.completedAt === null && isOpen(flow, [endsWith]))
-        this.complete(row, at, completed)
+        this.complete(row, this.#isLoading ? row.modifiedAt : at, completed)
     }
   }
 

@@ -1,53 +1,184 @@
-// Makes the rows again from what is stored: at a start, and after a commit that failed. Reads in pages; a million jobs
-// take some seconds, during which only this dialect waits.
+// Makes the rows again from what is stored: at a start, and after a commit that failed. Reads the ledgers, which are a
+// line for each job and recipe, and the jobs of flows that have not come to rest; everything else stays in the store.
 
+import type { Event } from '../../../core/event.ts'
 import type { Flow, FlowNode } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
-import type { Rec, Records } from '../../../store/store.ts'
 import type { Kit } from '../../dialect.ts'
 import { collectKind, recipeKind } from '../run/drafter.ts'
 import { maxTriesUsual } from '../shapes/catalog.ts'
 import { freshRecipe, Instances, type LiveFlow, type LiveRecipe } from './instances.ts'
 import { readJobFacts } from './job-facts.ts'
+import { LedgerTail } from './ledger-record.ts'
 import {
-  type RecipeEnd,
+  againCollection,
   type RecipeRecord,
   recipeCollection,
-  recipeEndCollection,
   type StoredRecipe,
   type Superseded,
   supersededCollection,
 } from './recipe-record.ts'
 import type { JobStepSpec, RecipeSpec } from './recipe-spec.ts'
-import type { JobRow, RecipeRow } from './rows.ts'
+import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
 
-const pageSize = 1000
+/** What was read of the store. */
+export interface LoadedInstances {
+  readonly instances: Instances
+  readonly tail: LedgerTail
+  /** Ends of flows that were not written down as such before the server stopped, in their order. */
+  readonly ends: readonly Event[]
+}
 
-/** All rows, as the store has them. */
-export async function loadInstances(kit: Kit): Promise<Instances> {
-  const instances = new Instances()
-  const records = new Map<number, RecipeRecord>()
-  for await (const { body } of allRecords(kit.records, recipeCollection)) {
-    const record = body as unknown as RecipeRecord
-    records.set(record.recipes[0]!.id, record)
-    for (const row of recipeRows(record)) instances.keepRecipe(row)
+/** The rows of what is not at rest, and a line of everything. */
+export async function loadInstances(
+  kit: Kit,
+  errorIdOf: (row: JobRow) => number,
+  scanJobs: readonly number[],
+): Promise<LoadedInstances> {
+  const instances = new Instances(errorIdOf)
+  const tail = new LedgerTail(instances.ledgers)
+  await tail.load(kit.records)
+  const ended = await endedSince(kit, instances)
+  const live = [...kit.engine.liveFlows({ dialect: 'scale' })].filter(flow => flow.kind === recipeKind)
+  for (const flow of [...ended, ...live]) await takeUp(kit, instances, flow)
+  for (const id of scanJobs) await takeUpScan(kit, instances, id)
+  instances.settle()
+  const ends = ended.map(
+    (flow): Event => ({
+      subject: 'flow',
+      n: flow.n,
+      type: flow.state,
+      at: flow.endedAt ?? kit.clock.now(),
+      seq: 0,
+      prev: 0,
+      body: null,
+    }),
+  )
+  return { instances, tail, ends }
+}
+
+// Ends are written down in their order, shortly after they happen: only the newest can be missing. So the ended flows are
+// walked from the newest to the first that is known, and on to the end of that instant.
+async function endedSince(kit: Kit, instances: Instances): Promise<Flow[]> {
+  const missing: Flow[] = []
+  let knownAt: number | undefined
+  let after: string | undefined
+  do {
+    const query = { dialect: 'scale', order: 'ended', limit: 100, ...(after && { after }) } as const
+    const page = await kit.engine.history.flows(query)
+    for (const flow of page.items) {
+      if (knownAt !== undefined && (flow.endedAt ?? 0) < knownAt) return missing.reverse()
+      if (flow.kind !== recipeKind || flow.state === 'running') continue
+      if (isAtRest(instances, flow)) knownAt ??= flow.endedAt ?? 0
+      else missing.push(flow)
+    }
+    after = page.next
+  } while (after)
+  return missing.reverse()
+}
+
+function isAtRest(instances: Instances, flow: Flow): boolean {
+  const [is, id] = flow.ref?.split(' ') ?? []
+  return (is === 'recipe' ? instances.ledgers.recipes : instances.ledgers.jobs).has(Number(id))
+}
+
+/** Makes the rows of a flow again from the engine's jobs. */
+async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void> {
+  const [is, id] = flow.ref?.split(' ') ?? []
+  const stored = is === 'recipe' ? await kit.records.get(recipeCollection, String(id)) : undefined
+  const record = stored?.body as unknown as RecipeRecord | undefined
+  const nodes = await kit.engine.nodes(flow.n)
+  const rows = await jobRows(kit, nodes)
+  const guards = record?.guards ?? {}
+  const recipes = record ? recipeRows(record) : []
+  const newest = newestChanges(recipes, rows)
+  for (const row of recipes) {
+    row.modifiedAt = newest.get(row.id) ?? row.modifiedAt
+    instances.addRecipe(row)
   }
-  const ends: RecipeEnd[] = []
-  for await (const { body } of allRecords(kit.records, recipeEndCollection))
-    ends.push(body as unknown as RecipeEnd)
-  for (const end of ends) endRecipes(instances, end)
-  await loadJobs(kit, instances, ends, records.values())
-  for await (const { body } of allRecords(kit.records, supersededCollection))
+  if (record) countCopies(instances, record)
+  for (const row of rows) {
+    // Below a condition that may yet say yes, the flow decides what is seen.
+    row.isVisible = !Object.hasOwn(guards, row.step)
+    instances.addJob(row)
+  }
+  // Also by the engine's job of its step, where that is not the one that runs it now.
+  const byStep = new Map(rows.map(row => [row.step, row]))
+  for (const node of nodes) {
+    const row = node.job === 0 ? undefined : byStep.get(node.key)
+    if (row) instances.place(node.job, row)
+  }
+  const { records } = kit
+  const ids = [...rows.map(row => `job ${row.id}`), ...recipes.map(row => `recipe ${row.id}`)]
+  for (const { body } of (await records.getMany(supersededCollection, ids)).values())
     supersede(instances, body as unknown as Superseded)
-  const byFlow = new Map([...records.values()].map(record => [record.flow, record]))
-  for (const flow of kit.engine.liveFlows({ dialect: 'scale' })) {
-    if (flow.kind !== recipeKind) continue
-    const record = byFlow.get(flow.n)
-    if (record) countCopies(instances, record)
-    instances.addFlow(liveFlow(flow, await kit.engine.nodes(flow.n), instances, record), kit.clock.now())
+  instances.addFlow(liveFlow(flow, nodes, instances, record), kit.clock.now())
+}
+
+async function jobRows(kit: Kit, nodes: readonly FlowNode[]): Promise<JobRow[]> {
+  const rows = new Map<number, JobRow>()
+  const posts: Job[] = []
+  for (const node of nodes) {
+    const job = node.job === 0 ? undefined : await kit.engine.job({ n: node.job })
+    if (job?.kind === collectKind) posts.push(job)
+    const row = job && jobRow(job)
+    if (row) rows.set(row.id, await changed(kit, row, job))
   }
-  instances.sortByChange()
-  return instances
+  const failed: string[] = []
+  for (const post of posts) {
+    const row = rows.get(Number(post.detail?.['collects']))
+    if (!row) continue
+    joinPost(row, post)
+    // One that still waits with its program has not moved by itself.
+    if (post.state !== 'blocked') await changed(kit, row, post)
+    if (post.state !== 'succeeded') failed.push(String(row.id))
+  }
+  // A program that ran again because its outputs could not be collected runs outside of its flow.
+  for (const [id, { body }] of await kit.records.getMany(againCollection, failed)) {
+    const job = await kit.engine.job({ n: Number((body as { main: number }).main) })
+    const row = job && jobRow(job)
+    const old = rows.get(Number(id))
+    if (row && old)
+      rows.set(row.id, await changed(kit, { ...row, post: old.post, postState: old.postState }, job))
+  }
+  return [...rows.values()]
+}
+
+// When it last changed is when the engine last had something to say of it.
+async function changed(kit: Kit, row: JobRow, job: Job): Promise<JobRow> {
+  const [event] = await kit.engine.history.chain(job.lastEvent, 1)
+  row.modifiedAt = Math.max(row.modifiedAt, event?.at ?? 0)
+  row.changedAt = job.endedAt ?? row.modifiedAt
+  return row
+}
+
+/** When something in a recipe last changed, by recipe. */
+function newestChanges(recipes: readonly RecipeRow[], jobs: readonly JobRow[]): Map<number, number> {
+  const parents = new Map(recipes.map(row => [row.id, row.parent]))
+  const newest = new Map<number, number>()
+  for (const job of jobs)
+    for (let at: number | null = job.recipe; at !== null; at = parents.get(at) ?? null) {
+      if ((newest.get(at) ?? 0) >= job.modifiedAt) break
+      newest.set(at, job.modifiedAt)
+    }
+  return newest
+}
+
+// Scans walk outside of flows; those that are at rest have been written down.
+async function takeUpScan(kit: Kit, instances: Instances, id: number): Promise<void> {
+  if (instances.ledgers.jobs.has(id)) return
+  const job = await kit.engine.job({ dialect: 'scale', ref: String(id) })
+  const row = job && jobRow(job)
+  if (row) instances.addJob(row)
+}
+
+/** The row of a job from the engine's jobs that did its work. */
+export function readRow(main: Job, post: Job | undefined): JobRow | undefined {
+  const row = jobRow(main)
+  if (!row) return undefined
+  if (post) joinPost(row, post)
+  row.status = statusOfRow(row)
+  return row
 }
 
 /** The rows of a recipe with its sub-recipes, as at their creation. */
@@ -131,6 +262,7 @@ export function jobRow(job: Job): JobRow | undefined {
     changedAt: job.endedAt ?? job.startedAt ?? job.readyAt ?? job.createdAt,
     modifiedAt: job.endedAt ?? job.startedAt ?? job.readyAt ?? job.createdAt,
     inputBytes: null,
+    source: {},
     supersededAt: null,
     supersededBy: null,
     status: 'PENDING',
@@ -180,6 +312,7 @@ export function freshJob(facts: {
     changedAt: now,
     modifiedAt: now,
     inputBytes: null,
+    source: {},
     supersededAt: null,
     supersededBy: null,
     status: 'PENDING',
@@ -210,8 +343,9 @@ export function liveFlow(
     const step = flow.plan.steps[node.step]!
     const row = step.does === 'job' ? instances.jobAt(node.job) : undefined
     if (step.does === 'gate') gates.set(node.key, node)
-    else if (row && row.main === node.job) jobs.set(node.key, row)
+    else if (row?.step === node.key) jobs.set(node.key, row)
   }
+  const places = nodes.map(node => node.job).filter(n => n !== 0)
   const parents = new Map(flow.plan.steps.map(step => [step.key, step.needs]))
   const recipes: LiveRecipe[] = (record?.recipes ?? []).map(({ id, beginsWith, endsWith, guards }) => ({
     row: instances.recipes.get(id)!,
@@ -219,60 +353,28 @@ export function liveFlow(
     ...(beginsWith !== undefined && { beginsWith }),
     ...(endsWith !== undefined && { endsWith }),
   }))
-  return { n: flow.n, recipes, jobs, parents, gates, guards: new Map(Object.entries(record?.guards ?? {})) }
-}
-
-async function loadJobs(
-  kit: Kit,
-  instances: Instances,
-  ends: readonly RecipeEnd[],
-  records: Iterable<RecipeRecord>,
-): Promise<void> {
-  const rows = new Map<number, JobRow>()
-  const posts: Job[] = []
-  let after: string | undefined
-  do {
-    const query = { dialect: 'scale', order: 'oldest', limit: pageSize, ...(after && { after }) } as const
-    const page = await kit.engine.history.jobs(query)
-    for (const job of page.items) {
-      if (job.kind === collectKind) posts.push(job)
-      const row = jobRow(job)
-      if (row) rows.set(row.id, row)
-    }
-    after = page.next
-  } while (after)
-  for (const post of posts) {
-    const row = rows.get(Number(post.detail?.['collects']))
-    if (row) joinPost(row, post)
-  }
-  const hidden = new Set(ends.flatMap(end => end.hidden))
-  const guards = new Map([...records].map(record => [record.flow, record.guards ?? {}]))
-  for (const row of rows.values()) {
-    const recipe = row.recipe === null ? undefined : instances.recipes.get(row.recipe)
-    const hasEnded = recipe !== undefined && recipe.completedAt !== null
-    // Below a condition that may yet say yes, the flow decides what is seen; of a complete recipe its end says.
-    row.isVisible = hasEnded ? !hidden.has(row.id) : !Object.hasOwn(guards.get(row.flow) ?? {}, row.step)
-    instances.addJob(row, { isCounted: !hasEnded })
-  }
-}
-
-function endRecipes(instances: Instances, end: RecipeEnd): void {
-  for (const { id, ...facts } of end.ends) {
-    const row = instances.recipes.get(id)
-    if (row) Object.assign(row, facts)
+  return {
+    n: flow.n,
+    recipes,
+    jobs,
+    parents,
+    gates,
+    guards: new Map(Object.entries(record?.guards ?? {})),
+    places,
   }
 }
 
 function supersede(instances: Instances, { is, id, at, by }: Superseded): void {
-  const row = is === 'job' ? instances.jobs.get(id) : instances.recipes.get(id)
-  if (row) Object.assign(row, { supersededAt: at, supersededBy: by })
-}
-
-async function* allRecords(records: Records, collection: string): AsyncIterable<Rec> {
-  let after: string | undefined
-  do {
-    const page = await records.list({ collection, limit: pageSize, ...(after && { after }) })
-    yield* page.items
-    after = page.next
-  } while (after)
+  const job = is === 'job' ? instances.jobs.get(id) : undefined
+  const recipe = is === 'recipe' ? instances.recipes.get(id) : undefined
+  if (job) {
+    Object.assign(job, { supersededAt: at, supersededBy: by })
+    job.modifiedAt = Math.max(at, job.modifiedAt)
+    instances.touchJob(job, at)
+  }
+  if (recipe) {
+    Object.assign(recipe, { supersededAt: at, supersededBy: by })
+    recipe.modifiedAt = Math.max(at, recipe.modifiedAt)
+    instances.touchRecipe(recipe, at)
+  }
 }

@@ -5,6 +5,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import { maxTriesUsual } from '../shapes/catalog.ts'
 import type { World } from '../world.ts'
 import { readJobFacts, showJobFacts } from './job-facts.ts'
+import { againCollection } from './recipe-record.ts'
 import { executionCount, type JobRow } from './rows.ts'
 
 /** Cancels jobs: running ones are stopped, waiting ones held, failed ones written off. */
@@ -20,15 +21,17 @@ export async function cancelJobs(world: World, rows: readonly JobRow[]): Promise
     else running.push(row)
   }
   const done: JobRow[] = []
+  let at = world.now
   if (waiting.length + running.length > 0)
     await world.commit(tx => {
+      at = tx.now
       // The rows may be a moment behind the engine: what has begun since is stopped, what has ended stays as it ended.
       for (const row of waiting) if (holdCanceled(tx, row) || stop(tx, row)) done.push(row)
       for (const row of running) if (stop(tx, row)) done.push(row)
     })
   for (const row of failed)
     if ((await world.kit.engine.writeOff(row.postState === 'failed' ? row.post : row.main)).ok) done.push(row)
-  for (const row of done) if (row.status !== 'COMPLETED') world.instances.setCanceled(row, true, world.now)
+  for (const row of done) if (row.status !== 'COMPLETED') world.instances.setCanceled(row, true, at)
 }
 
 /** Puts failed and cancelled jobs back: those that ran are queued again, those that never ran wait again. */
@@ -93,6 +96,7 @@ async function runAgain(world: World, row: JobRow, rank: number): Promise<void> 
       unfit: 'fail',
       detail: showJobFacts(facts),
     })
+    tx.record({ put: { collection: againCollection, id: String(row.id), body: { main: job.n } } })
     row.exesBefore = exesBefore
     row.main = job.n
     row.mainState = job.state

@@ -26,7 +26,8 @@ import { factsOf } from '../run/drafter.ts'
 import { recordOf } from '../shapes/recipes.ts'
 import { answerError, bareError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
-import { type NodeRef, putSuperseded } from './recipe-record.ts'
+import type { LedgerRow } from './ledger.ts'
+import { type NodeRef, putSuperseded, type Superseded } from './recipe-record.ts'
 import type { JobRow, RecipeRow } from './rows.ts'
 import { type Cause, prepareRecipe, programOf, type Reuse, startJob, startRecipe } from './start-recipe.ts'
 
@@ -169,28 +170,49 @@ export async function reprocess(
   const prepared = prepareRecipe(world, { unfolded, input: data, files, configuration, cause, reuse })
   return world.commit(tx => {
     // Two requests may have come this far at once; only the first may replace it.
-    if (row.supersededAt !== null) throw answerError(400, 'Cannot reprocess a superseded recipe')
+    if (world.instances.ledgers.recipeClassOf(row.id)?.isSuperseded)
+      throw answerError(400, 'Cannot reprocess a superseded recipe')
     also?.(tx)
     const { rows, recipeIds, jobIds } = startRecipe(world, tx, prepared)
     const made = rows[0]!
     const newRecipes = new Map([...work.supersededRecipes].map(([at, old]) => [old, recipeIds[at]!]))
-    for (const old of work.oldRecipes) {
-      const by = old.id === row.id ? made.id : (newRecipes.get(old.id) ?? null)
-      Object.assign(old, { supersededAt: tx.now, supersededBy: by })
-      world.instances.touchRecipe(old, tx.now)
-      tx.record(putSuperseded({ is: 'recipe', id: old.id, at: tx.now, by }))
-    }
     const newJobs = new Map([...work.supersededJobs].map(([step, old]) => [old, jobIds.get(step) ?? null]))
-    for (const old of work.oldJobs) {
-      const by = newJobs.get(old.id) ?? null
-      Object.assign(old, { supersededAt: tx.now, supersededBy: by })
-      world.instances.touchJob(old, tx.now)
-      tx.record(putSuperseded({ is: 'job', id: old.id, at: tx.now, by }))
-    }
+    const replaced: Superseded[] = [
+      ...work.oldRecipes.map(old => {
+        const by = old.id === row.id ? made.id : (newRecipes.get(old.id) ?? null)
+        return { is: 'recipe', id: old.id, at: tx.now, by } as const
+      }),
+      ...work.oldJobs.map(old => {
+        return { is: 'job', id: old.id, at: tx.now, by: newJobs.get(old.id) ?? null } as const
+      }),
+    ]
+    for (const one of replaced) tx.record(putSuperseded(one))
+    supersede(world, tx, replaced)
     // What still runs of the old recipe is of no use to anybody any more; what was taken over has ended.
     if (row.completedAt === null) tx.cancelFlow(row.flow)
     return made
   })
+}
+
+// What is at hand changes there; of what is at rest only its line in the ledger changes, which is written down again.
+function supersede(world: World, tx: Tx, replaced: readonly Superseded[]): void {
+  const { archive, instances, tail } = world
+  const { ledgers } = instances
+  const rest: { jobs: LedgerRow[]; recipes: LedgerRow[] } = { jobs: [], recipes: [] }
+  for (const { is, id, at, by } of replaced) {
+    const facts = { supersededAt: at, supersededBy: by }
+    const [job, recipe] = [instances.jobs.get(id), instances.recipes.get(id)]
+    archive.drop(is, id)
+    if (is === 'job' && job) instances.touchJob(Object.assign(job, facts), at)
+    else if (is === 'recipe' && recipe) instances.touchRecipe(Object.assign(recipe, facts), at)
+    else {
+      const entry = ledgers.supersededEntry(is, id, at)
+      if (!entry) continue
+      const now = ledgers[`${is}s`].put(entry)
+      rest[`${is}s`].push({ ...entry, at: now })
+    }
+  }
+  if (rest.jobs.length + rest.recipes.length > 0) tail.write(tx, { ...rest, batches: [] })
 }
 
 /** Walks an old recipe beside its replacement, and sorts everything into taken over and replaced. */
@@ -220,7 +242,7 @@ class Replacement {
 
   /** Compares the recipe at a place of the unfolded whole with the old recipe there. */
   async compare(at: number, old: RecipeRow, diff: RecipeDiff, forced: ForcedNodes): Promise<void> {
-    const { catalog, instances } = this.#world
+    const { archive, catalog } = this.#world
     const plans = planReprocess(diff)
     const refs = await this.#nodesOf(old)
     this.oldRecipes.push(old)
@@ -230,7 +252,7 @@ class Replacement {
       const plan = plans.get(name)!
       if (!ref) continue
       if (ref.is === 'job') {
-        const job = instances.jobs.get(ref.id)
+        const job = await archive.job(ref.id)
         if (!job) continue
         const step = this.#stepAt.get(`${at} ${name}`)
         // Only what is complete can be taken over: a new recipe must not wait for jobs of an old one.
@@ -238,7 +260,7 @@ class Replacement {
           await this.#copy(step, job)
         else this.#replace(step, job)
       } else if (ref.is === 'recipe') {
-        const inner = instances.recipes.get(ref.id)
+        const inner = await archive.recipe(ref.id)
         const place = this.#recipeAt.get(`${at} ${name}`)
         if (!inner) continue
         if (place === undefined) await this.#dropAll(inner)
@@ -276,10 +298,10 @@ class Replacement {
     this.recipes.set(place, old.id)
     for (const [name, ref] of await this.#nodesOf(old)) {
       const step = ref.is === 'job' ? this.#stepAt.get(`${place} ${name}`) : undefined
-      const job = this.#world.instances.jobs.get(ref.id)
+      const job = step === undefined ? undefined : await this.#world.archive.job(ref.id)
       if (step !== undefined && job?.status === 'COMPLETED') await this.#copy(step, job)
       const inner = this.#recipeAt.get(`${place} ${name}`)
-      const row = ref.is === 'recipe' ? this.#world.instances.recipes.get(ref.id) : undefined
+      const row = ref.is === 'recipe' ? await this.#world.archive.recipe(ref.id) : undefined
       if (row && inner !== undefined) await this.#copyAll(inner, row)
     }
   }
@@ -287,8 +309,8 @@ class Replacement {
   async #dropAll(old: RecipeRow): Promise<void> {
     this.oldRecipes.push(old)
     for (const ref of (await this.#nodesOf(old)).values()) {
-      const job = ref.is === 'job' ? this.#world.instances.jobs.get(ref.id) : undefined
-      const inner = ref.is === 'recipe' ? this.#world.instances.recipes.get(ref.id) : undefined
+      const job = ref.is === 'job' ? await this.#world.archive.job(ref.id) : undefined
+      const inner = ref.is === 'recipe' ? await this.#world.archive.recipe(ref.id) : undefined
       if (job) this.#replace(undefined, job)
       if (inner) await this.#dropAll(inner)
     }

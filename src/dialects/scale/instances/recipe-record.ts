@@ -57,7 +57,7 @@ export interface RecipeRecord {
   readonly why?: JsonObject
 }
 
-/** Written once all of a recipe is complete. */
+/** Written once nothing of a recipe can move any more: it is complete, or was replaced and has been stopped. */
 export interface RecipeEnd {
   readonly at: number
   readonly ends: readonly {
@@ -65,6 +65,8 @@ export interface RecipeEnd {
     readonly completedAt: number | null
     readonly modifiedAt: number
     readonly inputBytes: number | null
+    /** By what and when a sub-recipe's input was sensed; absent when it says nothing. */
+    readonly source?: SourceFacts
     readonly isVisible: boolean
     readonly counts: Readonly<Record<Status, number>>
     readonly subRecipes: number
@@ -86,6 +88,8 @@ export interface Superseded {
 export const recipeCollection = 'scale.recipe'
 export const recipeEndCollection = 'scale.recipe-end'
 export const supersededCollection = 'scale.superseded'
+/** Jobs whose program ran again outside of its flow, with the engine's job. */
+export const againCollection = 'scale.again'
 
 export function putRecipe(record: RecipeRecord): RecordChange {
   return put(recipeCollection, record.recipes[0]!.id, record)

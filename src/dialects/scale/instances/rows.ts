@@ -41,6 +41,8 @@ export interface JobRow {
   changedAt: number
   modifiedAt: number
   inputBytes: number | null
+  /** When and by what its input was sensed; only at hand for jobs whose recipe has not ended. */
+  source: SourceFacts
   supersededAt: number | null
   supersededBy: number | null
   status: Status

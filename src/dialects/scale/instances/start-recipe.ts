@@ -191,6 +191,7 @@ export function startJob(
     plan: layout.plan,
     spec: spec as unknown as JsonObject,
     name: order.type.name,
+    ref: `job ${id}`,
     owner: order.cause.user,
   })
   buildLater(world, { n: flow.n, plan: layout.plan, spec, record: undefined, now: tx.now })
@@ -394,7 +395,8 @@ async function buildRows(
     rows.push(row)
   }
   instances.addFlow(liveFlow({ n, plan }, nodes, instances, record), now)
-  const endedAt = instances.endedEarlyAt(n)
-  if (endedAt !== undefined) world.endFlow(n, endedAt)
+  // It may have ended before its rows were made.
+  const end = instances.endedEarly(n)
+  if (end) world.follower.hear([end])
   world.follower.afterBuild(rows)
 }

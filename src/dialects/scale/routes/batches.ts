@@ -6,7 +6,6 @@ import { type Batch, putBatch } from '../batches/batches.ts'
 import { allDatasets, createDataset, getDataset } from '../batches/datasets.ts'
 import { type BatchVerdict, createBatch, validateBatch } from '../batches/run-batch.ts'
 import type { RecipeType } from '../catalog/things.ts'
-import { compareBy, isWithin } from '../instances/find.ts'
 import {
   showBatch,
   showBatchCounts,
@@ -18,6 +17,7 @@ import {
 import { showRecipeTypeBase } from '../shapes/catalog.ts'
 import { showBatchBase } from '../shapes/jobs.ts'
 import { answerError, notFound } from '../web/answer-error.ts'
+import { compareBy, isWithin } from '../web/filter.ts'
 import { pageOf, readPage } from '../web/page.ts'
 import type { Params } from '../web/params.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'

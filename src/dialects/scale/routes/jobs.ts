@@ -39,7 +39,7 @@ export function jobRoutes(world: World): Route[] {
       path: '/jobs',
       handle: async call => {
         const wish = readPage(call.params)
-        const found = findJobs(world, call.params, wish)
+        const found = await findJobs(world, call.params, wish)
         return {
           status: 200,
           body: await pageOfWindow(wish, call.address, found, row => showJob(row, world)),
@@ -50,7 +50,7 @@ export function jobRoutes(world: World): Route[] {
     {
       method: 'GET',
       path: '/jobs/:id',
-      handle: async call => ({ status: 200, body: await showJobDetails(jobOf(world, call), world) }),
+      handle: async call => ({ status: 200, body: await showJobDetails(await jobOf(world, call), world) }),
     },
     {
       method: 'POST',
@@ -73,7 +73,7 @@ export function jobRoutes(world: World): Route[] {
       method: 'GET',
       path: '/jobs/:id/input_files',
       handle: async call => {
-        const data = await world.runs.inputOf(jobOf(world, call))
+        const data = await world.runs.inputOf(await jobOf(world, call))
         const only = call.params.texts('job_input')
         const ids = only
           ? [...data.files].filter(([name]) => only.includes(name)).flatMap(([, list]) => [...list])
@@ -86,7 +86,7 @@ export function jobRoutes(world: World): Route[] {
       method: 'GET',
       path: '/jobs/:id/executions/:number',
       handle: async call => {
-        const row = jobOf(world, call)
+        const row = await jobOf(world, call)
         const execution = await executionNumbered(world, row, pathNumber(call, 'number'))
         return { status: 200, body: await showExecutionDetails(row, execution, world) }
       },
@@ -107,7 +107,7 @@ async function queueFrom(world: World, call: Call): Promise<Answer> {
     : emptyConfiguration
   const id = await queueJob(world, { type, input, configuration, cause: causeOf(call) })
   await world.ready()
-  const row = world.instances.jobs.get(id)
+  const row = await world.archive.job(id)
   if (!row) throw new Error(`job ${id} was started, but has no row`)
   const headers = { location: `${call.base}/jobs/${id}/` }
   return { status: 201, headers, body: await showJobDetails(asQueued(row), world) }
@@ -138,7 +138,7 @@ function chosen(world: World, params: Params): JobRow[] {
 }
 
 async function listExecutions(world: World, call: Call): Promise<Answer> {
-  const row = jobOf(world, call)
+  const row = await jobOf(world, call)
   const { params } = call
   const [status, nodes] = [params.texts('status'), params.integers('node_id')]
   const [errors, categories] = [params.integers('error_id'), params.texts('error_category')]
@@ -172,7 +172,7 @@ async function sendLog(world: World, call: Call): Promise<Answer | 'streamed'> {
   const stream = call.path['stream']
   if (stream !== 'stdout' && stream !== 'stderr' && stream !== 'combined') throw notFound()
   const { job, number } = readExeId(pathNumber(call, 'id'))
-  const row = world.instances.jobs.get(job)
+  const row = await world.archive.job(job)
   if (!row?.isVisible) throw notFound()
   const execution = await executionNumbered(world, row, number)
   call.params.time('started')
@@ -224,8 +224,8 @@ async function readLog(
   return lines
 }
 
-function jobOf(world: World, call: Call): JobRow {
-  const row = world.instances.jobs.get(pathNumber(call, 'id'))
+async function jobOf(world: World, call: Call): Promise<JobRow> {
+  const row = await world.archive.job(pathNumber(call, 'id'))
   if (!row?.isVisible) throw notFound()
   return row
 }

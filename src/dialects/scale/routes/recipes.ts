@@ -24,7 +24,7 @@ export function recipeRoutes(world: World): Route[] {
   const queue = (call: Call): Promise<Answer> => queueFrom(world, call)
   const details = async (call: Call): Promise<Answer> => ({
     status: 200,
-    body: await showRecipeDetails(recipeOf(world, call), world),
+    body: await showRecipeDetails(await recipeOf(world, call), world),
   })
   return [
     { method: 'POST', path: '/recipe', onlyAdds: true, handle: queue },
@@ -36,7 +36,7 @@ export function recipeRoutes(world: World): Route[] {
       path: '/recipes',
       handle: async call => {
         const wish = readPage(call.params)
-        const found = findRecipes(world, call.params, wish)
+        const found = await findRecipes(world, call.params, wish)
         return {
           status: 200,
           body: await pageOfWindow(wish, call.address, found, row => showRecipe(row, world)),
@@ -47,7 +47,7 @@ export function recipeRoutes(world: World): Route[] {
       method: 'GET',
       path: '/recipes/:id/input_files',
       handle: async call => {
-        const row = recipeOf(world, call)
+        const row = await recipeOf(world, call)
         const data = await inputOfRecipe(row, world)
         const only = call.params.texts('recipe_input')
         const wanted = [...data.files]
@@ -94,7 +94,7 @@ async function queueFrom(world: World, call: Call): Promise<Answer> {
   return {
     status: 201,
     headers: { location: `${call.base}/recipes/${row.id}/` },
-    body: showNewRecipe(row, world),
+    body: await showNewRecipe(row, world),
   }
 }
 
@@ -102,7 +102,7 @@ async function reprocessFrom(world: World, call: Call): Promise<Answer> {
   const { params } = call
   const document = params.requiredObject('forced_nodes')
   const number = params.integer('revision_num')
-  const row = recipeOf(world, call)
+  const row = await recipeOf(world, call)
   const type = world.catalog.recipeTypes.get(row.typeId)!
   const reading = readForcedNodes(document)
   if (!reading.ok) {
@@ -120,8 +120,8 @@ async function reprocessFrom(world: World, call: Call): Promise<Answer> {
   return { status: 202, headers: { location: `${call.base}/recipes/${made.id}/` } }
 }
 
-function recipeOf(world: World, call: Call): RecipeRow {
-  const row = world.instances.recipes.get(pathNumber(call, 'id'))
+async function recipeOf(world: World, call: Call): Promise<RecipeRow> {
+  const row = await world.archive.recipe(pathNumber(call, 'id'))
   if (!row?.isVisible) throw notFound()
   return row
 }

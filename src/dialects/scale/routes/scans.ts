@@ -85,7 +85,7 @@ export function scanRoutes(world: World): Route[] {
     {
       method: 'GET',
       path: '/scans/:id',
-      handle: async call => ({ status: 200, body: showScan(await scanOf(world, call), world, true) }),
+      handle: async call => ({ status: 200, body: await showScan(await scanOf(world, call), world, true) }),
     },
     { method: 'PATCH', path: '/scans/:id', right: 'operate', handle: call => editScan(world, call) },
     {
@@ -134,7 +134,7 @@ async function createScan(world: World, call: Call): Promise<Answer> {
   return {
     status: 201,
     headers: { location: `${call.base}/scans/${scan.id}/` },
-    body: showScan(scan, world, true),
+    body: await showScan(scan, world, true),
   }
 }
 
@@ -165,7 +165,7 @@ async function processScan(world: World, call: Call): Promise<Answer> {
   const ingest = call.params.flag('ingest') ?? false
   if (ingest && scan.jobId !== null) throw new AnswerError(409, { detail: 'Ingest Scan already launched' })
   const launched = await world.scans.launch(scan, { ingest, user: call.principal.name })
-  return { status: 201, body: showScan(launched, world, true) }
+  return { status: 201, body: await showScan(launched, world, true) }
 }
 
 async function listIngests(world: World, call: Call): Promise<Answer> {
@@ -200,9 +200,9 @@ async function listIngests(world: World, call: Call): Promise<Answer> {
   return { status: 200, body: showPage(wish, count, call.address, await Promise.all(items)) }
 }
 
-function showScan(scan: Scan, world: World, isFull: boolean): JsonObject {
-  const job = (id: number | null): Json => {
-    const row = id === null ? undefined : world.instances.jobs.get(id)
+async function showScan(scan: Scan, world: World, isFull: boolean): Promise<JsonObject> {
+  const job = async (id: number | null): Promise<Json> => {
+    const row = await world.archive.job(id)
     return row ? showJobBase(row, world) : null
   }
   return {
@@ -210,8 +210,8 @@ function showScan(scan: Scan, world: World, isFull: boolean): JsonObject {
     name: scan.name,
     title: scan.title,
     description: scan.description,
-    job: job(scan.jobId),
-    dry_run_job: job(scan.dryRunJobId),
+    job: await job(scan.jobId),
+    dry_run_job: await job(scan.dryRunJobId),
     file_count: scan.fileCount,
     created: showTime(scan.createdAt),
     last_modified: showTime(scan.modifiedAt),

@@ -4,9 +4,9 @@ import { hostname } from 'node:os'
 import type { JsonObject } from '../../../core/json.ts'
 import type { ErrorEntry, JobType } from '../catalog/things.ts'
 import { isEnded } from '../instances/instances.ts'
+import type { Ledger, LedgerQuery } from '../instances/ledger.ts'
 import type { JobRow } from '../instances/rows.ts'
 import { showError, showErrorBase, showJobTypeBase } from '../shapes/catalog.ts'
-import { errorOfRow } from '../shapes/job-error.ts'
 import { notFound } from '../web/answer-error.ts'
 import { pageOf, readPage } from '../web/page.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'
@@ -164,51 +164,72 @@ function longest(
 }
 
 function systemFailures(world: World): JsonObject[] {
-  const groups = new Map<string, { type: JobType; error: ErrorEntry; times: number[] }>()
-  for (const row of world.instances.jobs.values()) {
-    const error = row.isVisible ? errorOfRow(row, world.catalog) : undefined
+  const { jobs, jobClasses } = world.instances.ledgers
+  const groups = new Map<string, { typeId: number; error: ErrorEntry; classes: Set<number> }>()
+  for (const [cls, { typeId, errorId, isVisible }] of jobClasses.all.entries()) {
+    const error = isVisible && errorId !== 0 ? world.catalog.errors.get(errorId) : undefined
     if (error?.category !== 'SYSTEM') continue
-    const key = `${row.typeId} ${error.id}`
-    const group = groups.get(key) ?? { type: world.catalog.jobTypes.get(row.typeId)!, error, times: [] }
-    group.times.push(row.changedAt)
+    const key = `${typeId} ${errorId}`
+    const group = groups.get(key) ?? { typeId, error, classes: new Set<number>() }
+    group.classes.add(cls)
     groups.set(key, group)
   }
-  return [...groups.values()].map(({ type, error, times }) => ({
-    job_type: showJobTypeBase(type),
-    error: showErrorBase(error),
-    count: times.length,
-    first_error: showTime(times.reduce((a, b) => Math.min(a, b))),
-    last_error: showTime(times.reduce((a, b) => Math.max(a, b))),
-  }))
+  return [...groups.values()].flatMap(({ typeId, error, classes }) => {
+    const query = { fits: jobClasses.all.map((_, cls) => classes.has(cls)) }
+    const count = jobs.count(query)
+    if (count === 0) return []
+    const at = (isDown: boolean): string | null => showTime(newestOf(jobs, query, isDown))
+    return {
+      job_type: showJobTypeBase(world.catalog.jobTypes.get(typeId)!),
+      error: showErrorBase(error),
+      count,
+      first_error: at(false),
+      last_error: at(true),
+    }
+  })
+}
+
+/** When the first, or the last, of what fits changed. */
+function newestOf(ledger: Ledger, query: LedgerQuery, isDown: boolean): number | null {
+  const [id] = ledger.slice(query, { offset: 0, size: 1, isDown })
+  const place = id === undefined ? undefined : ledger.placeOf(id)
+  return place === undefined ? null : ledger.changedAt(place)
 }
 
 function statusOfTypes(world: World, call: Call): JsonObject[] {
   const isActive = call.params.flag('is_active')
   const { from = world.now - 3 * 3_600_000, to } = call.params.span('started', 'ended')
-  const counts = new Map<
-    number,
-    Map<string, { status: string; category: string | null; count: number; last: number }>
-  >()
-  for (const row of world.instances.jobs.values()) {
-    // What has ended counts only if that was lately; what has not, always.
-    if (!row.isVisible || row.supersededAt !== null) continue
-    if (isEnded(row.status) && (row.changedAt < from || (to !== undefined && row.changedAt > to))) continue
-    const category = errorOfRow(row, world.catalog)?.category ?? null
-    const ofType = counts.get(row.typeId) ?? new Map()
-    counts.set(row.typeId, ofType)
-    const key = `${row.status} ${category}`
-    const known = ofType.get(key) ?? { status: row.status, category, count: 0, last: 0 }
-    ofType.set(key, { ...known, count: known.count + 1, last: Math.max(known.last, row.changedAt) })
+  const { jobs, jobClasses } = world.instances.ledgers
+  // What has ended counts only if that was lately; what has not, always.
+  const lately = jobs.tally({ from, ...(to !== undefined && { to }) })
+  const always = jobs.tally({})
+  const counts = new Map<number, JsonObject[]>()
+  for (const [cls, facts] of jobClasses.all.entries()) {
+    const hasEnded = isEnded(facts.status)
+    const count = (hasEnded ? lately : always).get(cls) ?? 0
+    if (count === 0 || !facts.isVisible || facts.isSuperseded) continue
+    const fits = jobClasses.all.map((_, other) => other === cls)
+    const query = hasEnded && to !== undefined ? { fits, to } : { fits }
+    const ofType = counts.get(facts.typeId) ?? []
+    counts.set(facts.typeId, ofType)
+    ofType.push({
+      status: facts.status,
+      count,
+      most_recent: showTime(newestOf(jobs, query, true)),
+      category: facts.errorId === 0 ? null : (world.catalog.errors.get(facts.errorId)?.category ?? null),
+    })
   }
   return [...world.catalog.jobTypes.values()]
     .filter(type => isActive === undefined || type.isActive === isActive)
-    .map(type => ({
-      job_type: showJobTypeBase(type),
-      job_counts: [...(counts.get(type.id)?.values() ?? [])].map(({ status, category, count, last }) => ({
-        status,
-        count,
-        most_recent: showTime(last),
-        category,
-      })),
-    }))
+    .map(type => ({ job_type: showJobTypeBase(type), job_counts: merged(counts.get(type.id) ?? []) }))
+}
+
+/** Errors of one category are one row, whichever they are. */
+function merged(rows: readonly JsonObject[]): JsonObject[] {
+  const groups = Map.groupBy(rows, row => `${String(row['status'])} ${String(row['category'])}`)
+  return [...groups.values()].map(group => ({
+    ...group[0]!,
+    count: group.reduce((sum, row) => sum + Number(row['count']), 0),
+    most_recent: group.map(row => String(row['most_recent'])).reduce((a, b) => (a > b ? a : b)),
+  }))
 }

@@ -95,7 +95,7 @@ async function describeGood(world: World, row: JobRow, attempt: number, folders:
   const run = await world.runs.describe(row, attempt, folders)
   if (run.problems.length > 0) throw new Error(`Invalid job data: ${run.problems[0]}`)
   if (typeof run.args === 'string') throw new Error(run.args)
-  row.inputBytes = run.inputBytes
+  world.runs.measured(row, [...run.files.values()])
   return run
 }
 
@@ -121,7 +121,7 @@ export function prepareCollect(world: World): Preparer {
         return { ...output, ...(workspace && target && { workspace: { id: workspace.id, folder: target } }) }
       }),
       jsonOutputs: manifest.jsonOutputs,
-      targetPath: productPath(world, run, inherited.sourceStartedAt),
+      targetPath: await productPath(world, run, inherited.sourceStartedAt),
       inherited,
       enrichable: [...run.data.files].flatMap(([name, ids]) => {
         const parameter = manifest.input.get(name)
@@ -194,9 +194,9 @@ function commandOf(run: Run, folders: RunFolders): Json {
 }
 
 // The original's layout of products; users find their files by it.
-function productPath(world: World, run: Run, sourceStartedAt: number | undefined): string {
+async function productPath(world: World, run: Run, sourceStartedAt: number | undefined): Promise<string> {
   const { row, type } = run
-  const recipe = row.recipe === null ? undefined : world.instances.recipes.get(row.recipe)
+  const recipe = await world.archive.recipe(row.recipe)
   const recipeType = recipe && world.catalog.recipeTypes.get(recipe.typeId)
   const date = new Date(sourceStartedAt ?? world.now).toISOString().slice(0, 10).replaceAll('-', '/')
   return [

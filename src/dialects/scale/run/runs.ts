@@ -13,8 +13,9 @@ import {
   readConfiguration,
 } from '../../../domains/recipe/seed/configuration.ts'
 import { mebibytes, resourcesFor } from '../../../domains/recipe/seed/resources.ts'
+import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
 import type { JobType, JobTypeRevision } from '../catalog/things.ts'
-import type { FileEntry } from '../files/file-entry.ts'
+import { type FileEntry, sourceFactsOf } from '../files/file-entry.ts'
 import { type RecipeRecord, recipeCollection } from '../instances/recipe-record.ts'
 import type { JobStepSpec, RecipeSpec, StoredSource } from '../instances/recipe-spec.ts'
 import type { JobRow } from '../instances/rows.ts'
@@ -76,7 +77,7 @@ export class Runs {
 
   /** The input of the recipe, or sub-recipe, that a job belongs to; undefined for a single job. */
   async recipeInputOf(row: JobRow): Promise<Data | undefined> {
-    const recipe = row.recipe === null ? undefined : this.#world.instances.recipes.get(row.recipe)
+    const recipe = await this.#world.archive.recipe(row.recipe)
     if (!recipe) return undefined
     const spec = await this.specOf(row)
     const record = await this.#world.kit.records.get(recipeCollection, String(recipe.root))
@@ -86,6 +87,14 @@ export class Runs {
     if (stored?.input) return this.follow(stored.input, spec)
     const reading = readData(spec.input as unknown as JsonObject)
     return reading.ok ? reading.value : emptyData
+  }
+
+  /** Notes of a job how large its input is, and by what and when it was sensed. */
+  measured(row: JobRow, files: readonly FileEntry[]): void {
+    row.inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    row.source = mergeSources(files.map(sourceFactsOf))
+    if (files.length > 0 && this.#world.instances.jobs.get(row.id) === row)
+      this.#world.instances.amend({ job: row })
   }
 
   /** The directory of a run on this machine. */
@@ -104,7 +113,7 @@ export class Runs {
   /** Removes the directories that a server left behind when it ended: of runs that nothing will be collected from. */
   async sweep(): Promise<void> {
     for (const name of await readdir(this.#folder).catch(() => [])) {
-      const row = this.#world.instances.jobs.get(Number.parseInt(name, 10))
+      const row = await this.#world.archive.job(Number.parseInt(name, 10))
       const isOver = !row || row.status === 'COMPLETED' || ['failed', 'cancelled'].includes(row.mainState)
       if (isOver) await rm(join(this.#folder, name), { recursive: true, force: true })
     }
@@ -203,10 +212,11 @@ export class Runs {
     return { data, problems: problems.map(problem => problem.description), spec }
   }
 
-  #outputOf(step: string, spec: RecipeSpec): Promise<Data> {
+  async #outputOf(step: string, spec: RecipeSpec): Promise<Data> {
     const own = spec.steps[step]
-    const job = own?.does === 'job' ? own.id : spec.copied?.[step]?.job
-    return job === undefined ? Promise.resolve(emptyData) : this.#world.files.outputOf(job)
+    const id = own?.does === 'job' ? own.id : spec.copied?.[step]?.job
+    const job = await this.#world.archive.job(id ?? null)
+    return job ? this.#world.files.outputOf(job) : emptyData
   }
 }
 

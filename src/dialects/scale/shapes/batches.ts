@@ -6,7 +6,7 @@ import type { Dataset } from '../batches/datasets.ts'
 import { recipesOfBatch } from '../batches/run-batch.ts'
 import { countAll, type JobRow, noCounts } from '../instances/rows.ts'
 import { showDuration, showTime } from '../web/time-text.ts'
-import { type Status, statuses } from '../words.ts'
+import type { Status } from '../words.ts'
 import type { World } from '../world.ts'
 import { showRecipeTypeBase } from './catalog.ts'
 import { showBatchBase } from './jobs.ts'
@@ -53,14 +53,12 @@ export async function showBatchDetails(batch: Batch, world: World): Promise<Json
 
 /** The counters of a batch. */
 export function showBatchCounts(batch: Batch, world: World): JsonObject {
-  const recipes = recipesOfBatch(world, batch.id)
-  const counts = noCounts()
-  for (const row of recipes) for (const status of statuses) counts[status] += row.counts[status]
+  const tally = world.instances.ledgers.tallyOf(batch.id)
   return {
-    ...showStatusCounts(counts),
+    ...showStatusCounts(tally.jobs),
     recipes_estimated: batch.recipesEstimated,
-    recipes_total: recipes.length,
-    recipes_completed: recipes.filter(row => row.completedAt !== null).length,
+    recipes_total: tally.recipes,
+    recipes_completed: tally.completed,
   }
 }
 
@@ -70,9 +68,9 @@ export async function showMetrics(batch: Batch, world: World): Promise<JsonObjec
   const { definition } = world.catalog.recipeTypeRevision(type.name, batch.revision)!
   const jobs = new Map<string, JobRow[]>()
   for (const node of definition.nodes.values()) if (node.type.kind === 'job') jobs.set(node.name, [])
-  for (const recipe of recipesOfBatch(world, batch.id))
+  for (const recipe of await recipesOfBatch(world, batch.id))
     for (const [name, ref] of await nodesOf(recipe, world)) {
-      const row = ref.is === 'job' ? world.instances.jobs.get(ref.id) : undefined
+      const row = ref.is === 'job' ? await world.archive.job(ref.id) : undefined
       if (row?.isVisible) jobs.get(name)?.push(row)
     }
   return Object.fromEntries([...jobs].map(([name, rows]) => [name, showNodeMetrics(rows)]))

@@ -41,17 +41,17 @@ export async function showJobDetails(row: JobRow, world: World): Promise<JsonObj
   const spec = await world.runs.specOf(row)
   const configuration = { ...world.runs.configurationOf(row, spec), priority: row.priority }
   const run = await world.runs.describe(row, Math.max(row.attempts, 1), shownFolders)
-  const by = row.supersededBy === null ? undefined : world.instances.jobs.get(row.supersededBy)
-  const replaced = row.supersedes === null ? undefined : world.instances.jobs.get(row.supersedes)
+  const by = await world.archive.job(row.supersededBy)
+  const replaced = await world.archive.job(row.supersedes)
   return {
-    ...shownJob(row, world, input),
+    ...(await shownJob(row, world, input)),
     job_type_rev: showJobTypeRevision(revision, type, { manifest: true }),
     superseded_job: replaced ? showJobBase(replaced, world) : null,
     superseded_by_job: by ? showJobBase(by, world) : null,
     resources: { resources: showResources(run) },
     execution: showsExecution(row) ? await showExecutionDetails(row, executionOf(row), world) : null,
     input: showData(input.data),
-    output: showData(row.status === 'COMPLETED' ? await world.files.outputOf(row.id) : emptyData),
+    output: showData(row.status === 'COMPLETED' ? await world.files.outputOf(row) : emptyData),
     configuration: showConfiguration(configuration, secretsOf(type)),
     // Ours: which input was wrong, or why it could not start, without a look into the server's log.
     error_text: row.status === 'FAILED' ? await failureText(row, world) : null,
@@ -132,12 +132,11 @@ function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
   return files.reduce((sum, file) => sum + file.sizeBytes, 0)
 }
 
-function shownJob(row: JobRow, world: World, input: InputFacts): JsonObject {
-  const { catalog, instances } = world
+async function shownJob(row: JobRow, world: World, input: InputFacts): Promise<JsonObject> {
+  const { catalog } = world
   const type = catalog.jobTypes.get(row.typeId)!
   const revision = catalog.jobTypeRevision(row.typeId, row.revision)!
-  const recipe =
-    row.recipe === null || row.supersededAt !== null ? undefined : instances.recipes.get(row.recipe)
+  const recipe = row.supersededAt === null ? await world.archive.recipe(row.recipe) : undefined
   const error = errorOfRow(row, catalog)
   const hasRun = row.startedAt !== null && row.status !== 'CANCELED'
   const isIdle = row.status === 'PENDING' || row.status === 'BLOCKED'
@@ -258,7 +257,7 @@ export async function showExecutionDetails(
 ): Promise<JsonObject> {
   const run = await world.runs.describe(row, execution.number - row.exesBefore, shownFolders)
   const isDone = execution.status === 'COMPLETED'
-  const output = isDone ? await world.files.outputOf(row.id) : emptyData
+  const output = isDone ? await world.files.outputOf(row) : emptyData
   return {
     ...showExecution(row, execution, world, run.inputBytes),
     // Told once the execution has ended, as the original does.

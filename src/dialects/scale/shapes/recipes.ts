@@ -19,11 +19,11 @@ import { showSource } from './files.ts'
 import { showBatchBase, showRecipeBase } from './jobs.ts'
 
 /** A recipe in lists, and in the answer to whoever queued it. */
-export function showRecipe(row: RecipeRow, world: World): JsonObject {
-  const { catalog, instances } = world
+export async function showRecipe(row: RecipeRow, world: World): Promise<JsonObject> {
+  const { catalog } = world
   const type = catalog.recipeTypes.get(row.typeId)!
   const revision = catalog.recipeTypeRevision(type.name, row.revision)!
-  const parent = row.parent === null ? undefined : instances.recipes.get(row.parent)
+  const parent = await world.archive.recipe(row.parent)
   return {
     id: row.id,
     recipe_type: showRecipeTypeBase(type),
@@ -48,8 +48,8 @@ export function showRecipe(row: RecipeRow, world: World): JsonObject {
 }
 
 /** A recipe as it was at its creation: nothing in it has been counted or measured yet. */
-export function showNewRecipe(row: RecipeRow, world: World): JsonObject {
-  const shown = showRecipe(row, world)
+export async function showNewRecipe(row: RecipeRow, world: World): Promise<JsonObject> {
+  const shown = await showRecipe(row, world)
   const counters = Object.keys(showCounts(row)).map(name => [name, 0])
   return {
     ...shown,
@@ -64,18 +64,18 @@ export function showNewRecipe(row: RecipeRow, world: World): JsonObject {
 
 /** A recipe by itself. */
 export async function showRecipeDetails(row: RecipeRow, world: World): Promise<JsonObject> {
-  const { catalog, instances } = world
+  const { archive, catalog } = world
   const type = catalog.recipeTypes.get(row.typeId)!
   const revision = catalog.recipeTypeRevision(type.name, row.revision)!
-  const replaced = row.supersedes === null ? undefined : instances.recipes.get(row.supersedes)
-  const by = row.supersededBy === null ? undefined : instances.recipes.get(row.supersededBy)
+  const replaced = await archive.recipe(row.supersedes)
+  const by = await archive.recipe(row.supersededBy)
   const parts = partsOf(type, catalog, revision)
   // The types of the recipe's own revision and of today's: what people need to compare them.
   const today = partsOf(type, catalog)
   const jobTypes = new Map([...parts.jobTypes, ...today.jobTypes].map(part => [part.id, part]))
   const recipeTypes = new Map([...parts.recipeTypes, ...today.recipeTypes].map(part => [part.id, part]))
   const record = await recordOf(row, world)
-  const shown = showRecipe(row, world)
+  const shown = await showRecipe(row, world)
   return {
     ...shown,
     recipe_type_rev: showRecipeTypeRevision(revision, type, { full: true }),
@@ -144,7 +144,7 @@ async function showNodes(row: RecipeRow, world: World): Promise<JsonObject> {
   const shown: [string, Json][] = []
   for (const [name, ref] of await nodesOf(row, world)) {
     const node = definition.nodes.get(name)
-    const instance = node && showInstance(ref, world, isOpen)
+    const instance = node && (await showInstance(ref, world, isOpen))
     if (!node || !instance) continue
     const dependencies = node.dependencies.map(parent => ({ name: parent.name }))
     shown.push([name, { dependencies, node_type: { ...showRunType(node.type), ...instance } }])
@@ -153,18 +153,17 @@ async function showNodes(row: RecipeRow, world: World): Promise<JsonObject> {
 }
 
 // Undefined for what no condition has let exist yet.
-function showInstance(
+async function showInstance(
   ref: NodeRef,
   world: World,
   isOpen: (key: string | undefined) => boolean | undefined,
-): JsonObject | undefined {
-  const { instances } = world
+): Promise<JsonObject | undefined> {
   if (ref.is === 'job') {
-    const job = instances.jobs.get(ref.id)
-    return job?.isVisible ? { job_id: job.id, status: job.status } : undefined
+    const job = world.instances.ledgers.jobClassOf(ref.id)
+    return job?.isVisible ? { job_id: ref.id, status: job.status } : undefined
   }
   if (ref.is === 'recipe') {
-    const recipe = instances.recipes.get(ref.id)
+    const recipe = await world.archive.recipe(ref.id)
     if (!recipe?.isVisible) return undefined
     return { recipe_id: recipe.id, is_completed: recipe.completedAt !== null, ...showCounts(recipe) }
   }

@@ -1,0 +1,145 @@
+// Rows of jobs and recipes, wherever they are: at hand while something of them may still move, else read from the engine's
+// history and the dialect's records. A few that were read lately are kept.
+
+import type { World } from '../world.ts'
+import { jobInts, recipeInts } from './ledgers.ts'
+import { readRow, recipeRows } from './load.ts'
+import {
+  type RecipeEnd,
+  type RecipeRecord,
+  recipeCollection,
+  recipeEndCollection,
+  type Superseded,
+  supersededCollection,
+} from './recipe-record.ts'
+import type { JobRow, RecipeRow } from './rows.ts'
+
+/** How many rows of each kind are kept after they were read. */
+const keptMax = 2048
+
+export class Archive {
+  readonly #world: World
+  readonly #jobs = new Kept<JobRow>()
+  readonly #recipes = new Kept<RecipeRow>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** A job; undefined when there is none, or when history has forgotten it. */
+  async job(id: number | null): Promise<JobRow | undefined> {
+    if (id === null) return undefined
+    const known = this.#world.instances.jobs.get(id) ?? this.#jobs.get(id)
+    return known ?? this.#readJob(id)
+  }
+
+  /** Jobs in the order of their ids given; those that are gone are left out. */
+  async jobs(ids: readonly number[]): Promise<JobRow[]> {
+    const rows: JobRow[] = []
+    for (const id of ids) {
+      const row = await this.job(id)
+      if (row) rows.push(row)
+    }
+    return rows
+  }
+
+  /** A recipe or sub-recipe. */
+  async recipe(id: number | null): Promise<RecipeRow | undefined> {
+    if (id === null) return undefined
+    const known = this.#world.instances.recipes.get(id) ?? this.#recipes.get(id)
+    return known ?? this.#readRecipe(id)
+  }
+
+  /** Recipes in the order of their ids given. */
+  async recipes(ids: readonly number[]): Promise<RecipeRow[]> {
+    const rows: RecipeRow[] = []
+    for (const id of ids) {
+      const row = await this.recipe(id)
+      if (row) rows.push(row)
+    }
+    return rows
+  }
+
+  /** What was kept of these is not true any more. */
+  drop(is: 'job' | 'recipe', id: number): void {
+    if (is === 'job') this.#jobs.drop(id)
+    else this.#recipes.drop(id)
+  }
+
+  /** Memory was read again. */
+  clear(): void {
+    this.#jobs.clear()
+    this.#recipes.clear()
+  }
+
+  async #readJob(id: number): Promise<JobRow | undefined> {
+    const { instances, kit } = this.#world
+    const ledger = instances.ledgers.jobs
+    const entry = ledger.rowOf(id)
+    if (!entry) return undefined
+    const facts = instances.ledgers.jobClassOf(id)!
+    const main = await kit.engine.job({ n: entry.ints[jobInts.main]! })
+    const post = entry.ints[jobInts.post] ? await kit.engine.job({ n: entry.ints[jobInts.post]! }) : undefined
+    const row = main && readRow(main, post)
+    if (!row) {
+      // Its time in history is over.
+      if (!instances.jobs.has(id)) ledger.drop(id)
+      return undefined
+    }
+    row.isVisible = facts.isVisible
+    row.modifiedAt = entry.at
+    if (facts.isSuperseded) Object.assign(row, await this.#supersededOf('job', id))
+    // It may have been replaced while it was read.
+    if (instances.ledgers.jobClassOf(id)?.isSuperseded === facts.isSuperseded) this.#jobs.keep(id, row)
+    return row
+  }
+
+  async #readRecipe(id: number): Promise<RecipeRow | undefined> {
+    const { instances, kit } = this.#world
+    const entry = instances.ledgers.recipes.rowOf(id)
+    if (!entry) return undefined
+    const root = String(entry.ints[recipeInts.root])
+    const stored = await kit.records.get(recipeCollection, root)
+    const row = stored && recipeRows(stored.body as unknown as RecipeRecord).find(other => other.id === id)
+    if (!row) return undefined
+    const end = await kit.records.get(recipeEndCollection, root)
+    const facts = (end?.body as unknown as RecipeEnd | undefined)?.ends.find(other => other.id === id)
+    Object.assign(row, facts)
+    row.modifiedAt = entry.at
+    const isSuperseded = instances.ledgers.recipeClassOf(id)?.isSuperseded
+    if (isSuperseded) Object.assign(row, await this.#supersededOf('recipe', id))
+    if (instances.ledgers.recipeClassOf(id)?.isSuperseded === isSuperseded) this.#recipes.keep(id, row)
+    return row
+  }
+
+  async #supersededOf(is: 'job' | 'recipe', id: number): Promise<object> {
+    const record = await this.#world.kit.records.get(supersededCollection, `${is} ${id}`)
+    const facts = record?.body as unknown as Superseded | undefined
+    return facts ? { supersededAt: facts.at, supersededBy: facts.by } : {}
+  }
+}
+
+/** The rows read last. */
+class Kept<T> {
+  readonly #rows = new Map<number, T>()
+
+  get(id: number): T | undefined {
+    const row = this.#rows.get(id)
+    if (row !== undefined) this.keep(id, row)
+    return row
+  }
+
+  keep(id: number, row: T): void {
+    this.#rows.delete(id)
+    this.#rows.set(id, row)
+    if (this.#rows.size > keptMax) this.#rows.delete(this.#rows.keys().next().value!)
+  }
+
+  drop(id: number): void {
+    this.#rows.delete(id)
+  }
+
+  clear(): void {
+    this.#rows.clear()
+  }
+}
