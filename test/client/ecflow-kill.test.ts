@@ -8,6 +8,7 @@ import { freshDataDir, type RealServer, startServer } from '../support/server.ts
 
 const kills = 30
 const rounds = 25
+const wide = ['w1', 'w2', 'w3', 'w4', 'w5']
 
 async function freePort(): Promise<number> {
   const server = createServer()
@@ -33,7 +34,7 @@ test(`a suite lives through ${kills} kills of its server`, async () => {
     'ecflow_client --meter=count %N%',
     'ecflow_client --complete',
   ].join('\n')
-  for (const name of ['a', 'b', 'c']) writeFileSync(join(home, `k/loop/${name}.ecf`), script)
+  for (const name of ['a', 'b', 'c', ...wide]) writeFileSync(join(home, `k/loop/${name}.ecf`), script)
   const definition = [
     'suite k',
     ' family loop',
@@ -49,6 +50,13 @@ test(`a suite lives through ${kills} kills of its server`, async () => {
     '   event said',
     `   meter count 0 ${rounds}`,
     '   trigger b == complete and b:said and b:count == ../loop:N',
+    // These start together, as one job of the engine's.
+    ...wide.flatMap(name => [
+      `  task ${name}`,
+      '   event said',
+      `   meter count 0 ${rounds}`,
+      '   trigger c == complete',
+    ]),
   ].join('\n')
   const port = await freePort()
   const start = (): Promise<RealServer> =>
@@ -76,9 +84,15 @@ test(`a suite lives through ${kills} kills of its server`, async () => {
     expect((await server.ask('/v1/suites/k/status')).json).toMatchObject({ status: 'complete' })
     const lines = readFileSync(runs, 'utf8').trim().split('\n')
     const wanted = Array.from({ length: rounds }, (_, round) =>
-      ['a', 'b', 'c'].map(name => `/k/loop/${name} ${round + 1}`),
+      ['a', 'b', 'c', ...wide].map(name => `/k/loop/${name} ${round + 1}`),
     ).flat()
-    expect(lines).toEqual(wanted)
+    // Those that start together come in any order, but between the others of their round.
+    const shown = lines.map((line, index) =>
+      index % 8 < 3
+        ? line
+        : [...lines.slice(index - (index % 8) + 3, index - (index % 8) + 8)].sort()[(index % 8) - 3],
+    )
+    expect(shown).toEqual(wanted)
     const tree = (await server.ask('/v1/suites/k/tree?content=full')).json
     expect(JSON.stringify(tree)).not.toContain('zombie')
   } finally {

@@ -12,6 +12,7 @@ import {
 import type { ChildIdentity } from '../../domains/suite/planner/zombies.ts'
 import { mayScalar, mayText, needScalar, needText } from './call.ts'
 import { AnswerError } from './errors.ts'
+import { failRun } from './jobs.ts'
 import type { Keeper } from './keeper.ts'
 
 export interface ChildParts {
@@ -112,6 +113,15 @@ export function readAttributeRequest(body: Body): ChildRequest {
     default:
       return refuse('bad-field', `Invalid type for child command: ${type.slice(0, 40)}`, { field: 'type' })
   }
+}
+
+/** Not a word of the job's own, but of who ran its command: it ended badly. ECF_PASS holds the mark of the run. */
+export async function answerCommandEnd(keeper: Keeper, body: Body): Promise<{ path: string }> {
+  const { path, password: mark, tryNumber } = readIdentity(body)
+  const status = needText(body, 'status').slice(0, 10)
+  const why = `The job command ended with exit code ${status}`
+  await keeper.change(living => failRun(living, { path, tryNumber, mark }, { flag: 'ecfcmd_failed', why }))
+  return { path }
 }
 
 /** Carries the command out; a job that has to wait is kept on the line, without holding anything else up. */

@@ -1,22 +1,22 @@
-// Starting what the planner asked for: the job is made from its script and handed to the engine as a job of its own,
-// which runs the job command. The running job reports for itself; here only the end of its command is heard.
+// Starting what the planner asked for: jobs are made from their scripts and handed to the engine, which runs the job
+// commands. The running job reports for itself; here only the end of its command is heard.
 
-import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../../core/clock.ts'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
-import type { JsonObject } from '../../core/json.ts'
+import { isObject, type JsonObject } from '../../core/json.ts'
 import { Refused } from '../../core/refusal.ts'
 import { makeJob } from '../../domains/suite/jobs/make-job.ts'
 import { JobFault, jobVariable, substitute } from '../../domains/suite/jobs/substitute.ts'
 import { jobFailed } from '../../domains/suite/planner/job-outcome.ts'
-import type { Ask } from '../../domains/suite/planner/living.ts'
+import type { Ask, Living } from '../../domains/suite/planner/living.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { FlagName } from '../../domains/suite/tree/flag.ts'
 import { type Node, visitAll } from '../../domains/suite/tree/node.ts'
 import { findUserVariable } from '../../domains/suite/tree/user-variable.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, Tx } from '../../engine/engine.ts'
+import { endedRuns, groupMax, markOf, type ReadyRun, type Run, specOfRuns } from './job-groups.ts'
 import type { Keeper } from './keeper.ts'
 import type { OpenFolders } from './script-files.ts'
 
@@ -29,6 +29,9 @@ export const poolName = 'ecflow'
 
 /** Jobs made at the same time: making one is reading files, which does not get faster by doing more at once. */
 const makersMax = 16
+
+/** A job that is ready waits so long for others at most, while others are being made. */
+const gatherMs = 5
 
 /** How long after a failure of the store it is tried again. */
 const retryMs = 1000
@@ -45,9 +48,13 @@ export interface JobParts {
   readonly log: Logger
 }
 
+type Start = Extract<Ask, { type: 'start' }>
+
 export class JobStarter {
   readonly #parts: JobParts
   readonly #queue: Ask[] = []
+  #ready: ReadyRun[] = []
+  #stopGathering: (() => void) | undefined
   #makers = 0
   #isClosed = false
 
@@ -61,24 +68,30 @@ export class JobStarter {
     while (this.#makers < makersMax && this.#queue.length > 0) this.#runMaker()
   }
 
-  /** After a restart: starts what was promised and never begun, and listens to what runs. */
+  /** After a restart: starts what was promised and never handed over, and listens to what was. */
   resume(): void {
     const { root } = this.#parts.keeper().living
-    const promised: Ask[] = []
+    const promised: Start[] = []
+    const handed = new Map<number, Run[]>()
     visitAll(root, node => {
       const { run } = node
       if (node.isContainer || !run || (node.state !== 'submitted' && node.state !== 'active')) return
-      promised.push({ type: 'start', path: node.path, tryNumber: run.tryNumber, password: run.password })
+      const { tryNumber, password, job } = run
+      const of = { path: node.path, tryNumber, password }
+      if (job === undefined) {
+        if (node.state === 'submitted') promised.push({ type: 'start', ...of })
+      } else if (handed.has(job)) handed.get(job)!.push(of)
+      else handed.set(job, [of])
     })
-    void this.#resumeAll(promised)
+    this.act(promised)
+    void this.#listenAgain(handed)
   }
 
-  async #resumeAll(promised: readonly Ask[]): Promise<void> {
-    for (const ask of promised) {
-      if (ask.type !== 'start') continue
-      const job = await this.#parts.engine.job({ dialect: 'ecflow', ref: refOf(ask) }).catch(() => undefined)
-      if (job) this.#listen(ask, job)
-      else if (findNode(this.#parts.keeper().living.root, ask.path)?.state === 'submitted') this.act([ask])
+  async #listenAgain(handed: ReadonlyMap<number, readonly Run[]>): Promise<void> {
+    for (const [n, runs] of handed) {
+      // One that has left the history ended long ago, and well as far as anybody knows.
+      const job = await this.#parts.engine.job({ n }).catch(() => undefined)
+      if (job) this.#listen(runs, job)
     }
   }
 
@@ -97,32 +110,69 @@ export class JobStarter {
       }
     })().finally(() => {
       this.#makers--
+      if (this.#makers === 0) this.#handOver()
     })
   }
 
   async #carryOut(ask: Ask): Promise<void> {
     if (ask.type === 'kill') return this.#kill(ask)
-    const { living } = this.#parts.keeper()
-    const node = findNode(living.root, ask.path)
-    if (!node || node.run?.password !== ask.password) return
-    let command: string
+    const node = nodeOfRun(this.#parts.keeper().living, ask)
+    if (!node) return
     try {
-      command = await this.#makeCommand(node)
+      const command = await this.#makeCommand(node)
+      this.#gather({ path: ask.path, tryNumber: ask.tryNumber, password: ask.password, command })
     } catch (error) {
       const flag = error instanceof JobFault ? error.flag : 'edit_failed'
-      await this.#fail(ask, flag, (error as Error).message)
-      return
+      await this.#fail([ask], flag, (error as Error).message)
     }
-    // It may have been requeued, forced or deleted while its script was read.
-    if (findNode(this.#parts.keeper().living.root, ask.path) !== node || node.run?.password !== ask.password)
-      return
+  }
+
+  /** Hands over when many are ready, when nothing more is being made, or when the first has waited long enough. */
+  #gather(run: ReadyRun): void {
+    this.#ready.push(run)
+    const { clock } = this.#parts
+    if (this.#ready.length >= groupMax) this.#handOver()
+    else this.#stopGathering ??= clock.alarm(clock.now() + gatherMs, () => this.#handOver())
+  }
+
+  #handOver(): void {
+    this.#stopGathering?.()
+    this.#stopGathering = undefined
+    const ready = this.#ready
+    this.#ready = []
+    // Only the process executor is known to have what a group needs.
+    const size = this.#parts.executor === 'process' ? groupMax : 1
+    for (let from = 0; from < ready.length; from += size)
+      void this.#submitRuns(ready.slice(from, from + size))
+  }
+
+  /** The engine's job and the word that it was handed over are one transaction: it is done once, or not at all. */
+  async #submitRuns(ready: readonly ReadyRun[]): Promise<void> {
+    const { home, environment } = this.#parts
+    let runs: readonly ReadyRun[] = []
     try {
-      const job = await this.#submit({ kind: jobKind, command, name: ask.path, ref: refOf(ask), owner: node })
-      this.#listen(ask, job)
+      const job = await this.#parts.keeper().changeWith((living, tx) => {
+        // Some may have been requeued, forced or deleted while their scripts were read.
+        runs = ready.filter(run => nodeOfRun(living, run))
+        if (runs.length === 0) return undefined
+        const made = this.#submit(tx, {
+          kind: jobKind,
+          name: runs.length === 1 ? runs[0]!.path : `${runs[0]!.path} and ${runs.length - 1} more`,
+          spec: specOfRuns(runs, { home, environment: environment() }),
+        })
+        for (const run of runs) {
+          const node = nodeOfRun(living, run)!
+          node.run!.job = made.n
+          living.touch(node)
+        }
+        return made
+      })
+      if (job) this.#listen(runs, job)
     } catch (error) {
       // The store fails at the moment: that is no fault of the task, so it is started when it works again.
-      if (error instanceof Refused && error.refusal.kind === 'unavailable') this.#later(() => this.act([ask]))
-      else await this.#fail(ask, 'ecfcmd_failed', (error as Error).message)
+      if (error instanceof Refused && error.refusal.kind === 'unavailable') {
+        this.#later(() => this.act(ready.map(({ command: _, ...run }) => ({ type: 'start', ...run }))))
+      } else await this.#fail(ready, 'ecfcmd_failed', (error as Error).message)
     }
   }
 
@@ -152,7 +202,7 @@ export class JobStarter {
   /** What a command prints, for scripts that come from one (ECF_SCRIPT_CMD). */
   async #output(node: Node, command: string): Promise<string> {
     const { engine } = this.#parts
-    const job = await this.#submit({ kind: scriptKind, command, name: node.path, owner: node })
+    const job = await this.#submitCommand({ kind: scriptKind, command, name: node.path })
     const ended = await engine.settled(job.n, { timeoutMs: scriptMsMax })
     if (ended?.state !== 'succeeded') {
       const why = ended
@@ -165,52 +215,56 @@ export class JobStarter {
     return chunk ? Buffer.from(chunk.bytes).toString('utf8') : ''
   }
 
-  #submit(at: { kind: string; command: string; name: string; ref?: string; owner: Node }): Promise<Job> {
-    const { engine, executor, home } = this.#parts
-    const spec: JsonObject = {
-      argv: ['/bin/sh', '-c', at.command],
-      cwd: home,
-      env: this.#parts.environment(),
-      // The job often goes on behind its command: it is its own reporter.
-      leftovers: 'leave',
-    }
-    return engine.write(tx =>
-      tx.submit({
-        dialect: 'ecflow',
-        executor,
-        kind: at.kind,
-        spec,
-        name: at.name,
-        pool: poolName,
-        ...(at.ref === undefined ? {} : { ref: at.ref }),
-      }),
-    )
+  #submit(tx: Tx, at: { kind: string; name: string; spec: JsonObject }): Job {
+    return tx.submit({ dialect: 'ecflow', executor: this.#parts.executor, pool: poolName, ...at })
   }
 
-  /** The job command ended: badly is a matter for the tree, well is not. */
-  #listen(ask: Extract<Ask, { type: 'start' }>, job: Job): void {
+  #submitCommand(at: { kind: string; command: string; name: string }): Promise<Job> {
+    const { engine, home, environment } = this.#parts
+    const run = { path: at.name, tryNumber: 0, password: '', command: at.command }
+    const spec = specOfRuns([run], { home, environment: environment() })
+    return engine.write(tx => this.#submit(tx, { kind: at.kind, name: at.name, spec }))
+  }
+
+  /** The job commands ended: well is no matter for the tree. What ended badly in a group was told by it already. */
+  #listen(runs: readonly Run[], job: Job): void {
     void this.#parts.engine
       .settled(job.n)
       .then(async ended => {
         if (this.#isClosed || ended?.state === 'succeeded') return
         if (!ended) {
           // The engine had to start over; the job goes on, and so does listening to it.
-          this.#later(() => this.#listen(ask, job))
+          this.#later(() => this.#listen(runs, job))
           return
         }
         const why = ended.message ?? `The job command ended with exit code ${ended.exitCode ?? 'none'}`
-        await this.#fail(ask, 'ecfcmd_failed', why)
+        await this.#fail(await this.#unheard(runs, ended), 'ecfcmd_failed', why)
       })
-      .catch(error => this.#parts.log.warn({ err: error, path: ask.path }, 'the end of a job was not heard'))
+      .catch(error => {
+        this.#parts.log.warn({ err: error, path: job.name }, 'the end of a job was not heard')
+      })
   }
 
-  async #fail(ask: Extract<Ask, { type: 'start' }>, flag: FlagName, why: string): Promise<void> {
-    this.#parts.log.info({ path: ask.path, try: ask.tryNumber, flag, why }, 'a job did not start')
+  /** The runs of a group that was cut short whose own ends nobody has heard. */
+  async #unheard(runs: readonly Run[], ended: Job): Promise<readonly Run[]> {
+    const spec = await this.#parts.engine.spec(ended.n)
+    const orders = isObject(spec) && typeof spec['stdin'] === 'string' ? spec['stdin'].split('\0') : undefined
+    if (!orders) return runs
+    const executor = this.#parts.engine.executors.get(this.#parts.executor)
+    const chunk = await executor?.read(attemptIdOf(ended.id, ended.attempts), 'out', 0, scriptBytesMax)
+    const heard = endedRuns(chunk ? Buffer.from(chunk.bytes).toString('utf8') : '')
+    const places = new Map<string, number>()
+    for (let at = 0; at * 4 + 2 < orders.length; at++) places.set(orders[at * 4 + 2]!, at)
+    return runs.filter(run => !heard.has(places.get(markOf(run.password)) ?? -1))
+  }
+
+  async #fail(runs: readonly Run[], flag: FlagName, why: string): Promise<void> {
+    for (const { path, tryNumber } of runs) {
+      this.#parts.log.info({ path, try: tryNumber, flag, why }, 'a job did not start')
+    }
+    if (runs.length === 0) return
     await this.#parts.keeper().change(living => {
-      const node = findNode(living.root, ask.path)
-      // Only the run that was asked for may fail by this: a requeued task begins at try 1 again.
-      if (node?.run?.password !== ask.password && node?.state !== 'complete') return
-      jobFailed(living, { path: ask.path, tryNumber: ask.tryNumber, flag, why })
+      for (const run of runs) failRun(living, { ...run, mark: markOf(run.password) }, { flag, why })
     })
   }
 
@@ -220,12 +274,23 @@ export class JobStarter {
     if (!node || ask.remoteId === '') return
     const text = jobVariable(node, 'ECF_KILL_CMD') ?? ''
     const command = substitute(node, text.replaceAll('%ECF_RID%', ask.remoteId), { where: 'ECF_KILL_CMD' })
-    await this.#submit({ kind: killKind, command, name: ask.path, owner: node })
+    await this.#submitCommand({ kind: killKind, command, name: ask.path })
   }
 }
 
-/** One run of a task, told apart from every other one without showing its secret. */
-function refOf(ask: Extract<Ask, { type: 'start' }>): string {
-  const mark = createHash('sha256').update(ask.password).digest('hex').slice(0, 16)
-  return `${ask.path}#${ask.tryNumber}.${mark}`
+/** The task of a run, while it is still in it. */
+function nodeOfRun(living: Living, run: Run): Node | undefined {
+  const node = findNode(living.root, run.path)
+  return node?.run && node.run.password === run.password ? node : undefined
+}
+
+/** A run's job command ended badly. Only the run that was asked for may fail by this: a requeued task begins at try 1. */
+export function failRun(
+  living: Living,
+  run: { path: string; tryNumber: number; mark: string },
+  failure: { flag: FlagName; why: string },
+): void {
+  const node = findNode(living.root, run.path)
+  if (!node?.run || (markOf(node.run.password) !== run.mark && node.state !== 'complete')) return
+  jobFailed(living, { path: run.path, tryNumber: run.tryNumber, ...failure })
 }

@@ -64,6 +64,8 @@ export class Keeper {
   #seq = 0
   #isStale = false
   #reloading: Promise<void> | undefined
+  /** The changes of this turn of the event loop, until they are durable; undefined when there are none. */
+  #turn: Promise<void> | undefined
   readonly #listeners = new Set<Listener>()
   /** What is shown of each suite, and of all of them: moves with every change that a reader could see. */
   #versions = new Map<string, number>()
@@ -136,12 +138,13 @@ export class Keeper {
   /** Resolves when all that was changed so far is durable: await it before showing anything. */
   async settled(): Promise<void> {
     await this.ready()
+    await this.#turn
     await this.#parts.engine.committed()
   }
 
   /**
    * Runs one change and the pass that follows from it; resolves with its value when both are durable. `fn` must
-   * check before it changes anything.
+   * check before it changes anything. What is changed in one turn of the event loop is written down as one.
    */
   async change<T>(fn: (living: Living) => T): Promise<T> {
     await this.ready()
@@ -159,38 +162,74 @@ export class Keeper {
       }
       refusal = error
     }
-    await this.#keep(living)
+    try {
+      runPass(living)
+    } catch (error) {
+      this.#isStale = true
+      throw error
+    }
+    await this.#kept(living)
     if (refusal) throw refusal
     return value!
   }
 
-  async #keep(living: Living): Promise<void> {
-    let asks: Ask[]
-    let log: LogEntry[]
-    let isChanged: boolean
-    try {
+  /** As `change`, in one transaction with what `fn` writes of its own, and at once. Nothing may be refused in it. */
+  async changeWith<T>(fn: (living: Living, tx: Tx) => T): Promise<T> {
+    await this.ready()
+    const { living } = this
+    living.nowMs = this.#parts.clock.now()
+    let value: T
+    await this.#write(living, tx => {
+      value = fn(living, tx)
       runPass(living)
-      asks = living.asks.splice(0)
-      log = living.log.splice(0)
-      const { suites, server } = takeChanges(living)
-      this.#noteVersions(suites, server !== undefined)
-      isChanged = suites.length > 0 || server !== undefined || log.length > 0
-      if (suites.length > 0 || server) {
-        await this.#parts.engine.write(tx => {
-          for (const change of suites) this.#writeSuite(tx, living, change)
-          this.log.write(tx, living.nowMs, log)
-          if (server) {
-            tx.record({
-              put: { collection: serverCollection, id: 'server', body: server as unknown as Json },
-            })
-          }
-        })
+    })
+    return value!
+  }
+
+  /** Resolves when the changes of this turn are durable. */
+  #kept(living: Living): Promise<void> {
+    this.#turn ??= (async () => {
+      await nextTurn()
+      this.#turn = undefined
+      if (living !== this.living || this.#isStale) {
+        refuse('unavailable', 'The server could not store what was changed')
       }
+      const isChanged = living.changed.size > 0 || living.structure.length > 0
+      if (isChanged) return this.#write(living, () => {})
+      this.#tell(living.asks.splice(0), living.log.splice(0))
+      // Somebody else may have written it down meanwhile.
+      await this.#parts.engine.committed()
+    })()
+    return this.#turn
+  }
+
+  async #write(living: Living, first: (tx: Tx) => void): Promise<void> {
+    let asks: Ask[] = []
+    let log: LogEntry[] = []
+    try {
+      await this.#parts.engine.write(tx => {
+        first(tx)
+        asks = living.asks.splice(0)
+        log = living.log.splice(0)
+        const { suites, server } = takeChanges(living)
+        this.#noteVersions(suites, server !== undefined)
+        for (const change of suites) this.#writeSuite(tx, living, change)
+        this.log.write(tx, living.nowMs, log)
+        if (server) {
+          tx.record({
+            put: { collection: serverCollection, id: 'server', body: server as unknown as Json },
+          })
+        }
+      })
     } catch (error) {
       // Nothing of this turn is certain: what is in memory may be ahead of the store.
       this.#isStale = true
       throw error
     }
+    this.#tell(asks, log, true)
+  }
+
+  #tell(asks: readonly Ask[], log: readonly LogEntry[], isChanged = log.length > 0): void {
     if (asks.length > 0) this.#parts.act(asks)
     if (isChanged) for (const listener of [...this.#listeners]) listener(log)
   }

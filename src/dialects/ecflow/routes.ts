@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { takeAnyBody } from '../../http/bodies.ts'
 import { type Answer, allowAnyPage, sendAnswer } from './answer.ts'
 import { bodyBytesMax, type Call, childBody } from './call.ts'
-import { answerChild, readAttributeRequest, readStatusRequest } from './child-calls.ts'
+import { answerChild, answerCommandEnd, readAttributeRequest, readStatusRequest } from './child-calls.ts'
 import { AnswerError, describeError } from './errors.ts'
 import { streamEvents } from './events.ts'
 import { showOutput, showScript, updateScript } from './file-calls.ts'
@@ -185,6 +185,10 @@ async function answerJob(
   type: 'status' | 'attributes',
 ): Promise<Answer> {
   const isStatus = type === 'status'
+  if (isStatus && body['action'] === 'job_command_ended') {
+    const { path } = await answerCommandEnd(parts.keeper, body)
+    return { status: 200, value: { path, message: 'Status changed successfully' } }
+  }
   const answer = await answerChild(
     { keeper: parts.keeper, clock: parts.clock, blockMs: parts.settings.blockMs, count: parts.count },
     body,

@@ -51,6 +51,9 @@ export function readNodeState(node: Node, comment: string): void {
       case 'try':
         runOf(node).tryNumber = toNumber(value)
         break
+      case 'job':
+        runOf(node).job = toNumber(value)
+        break
     }
   }
   if (abort) runOf(node).abortReason = readReason(abort[1]!)
@@ -241,10 +244,11 @@ export function writeNodeState(node: Node): string {
   if (node.suspended) words.push('suspended:1')
   if (node.since !== 0) words.push(`since:${node.since}`)
   if (node.run) {
-    const { password, remoteId, tryNumber, abortReason } = node.run
+    const { password, remoteId, tryNumber, abortReason, job } = node.run
     if (password !== '') words.push(`passwd:${encodeURIComponent(password)}`)
     if (remoteId !== '') words.push(`rid:${encodeURIComponent(remoteId)}`)
     if (tryNumber !== 0) words.push(`try:${tryNumber}`)
+    if (job !== undefined) words.push(`job:${job}`)
     if (abortReason !== '')
       words.push(`abort<:${JSON.stringify(abortReason).slice(1, -1).replaceAll('>', '\\u003e')}>abort`)
   }

@@ -152,6 +152,7 @@ export function submit(living: Living, node: Node): void {
   run.password = living.parts.password()
   run.remoteId = ''
   run.abortReason = ''
+  run.job = undefined
   for (const label of node.attributes?.labels ?? []) label.value = label.text
   for (const flag of [
     'killed',

@@ -15,6 +15,8 @@ export interface TaskRun {
   /** The process id the job reported; '' before its init. */
   remoteId: string
   abortReason: string
+  /** The server's own number of the work that carries its job command out; undefined until that was handed over. */
+  job?: number | undefined
 }
 
 /** What somebody changed about a node. */
