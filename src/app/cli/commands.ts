@@ -18,6 +18,7 @@ const files: Readonly<Record<string, () => Promise<{ add: Add }>>> = {
   token: () => import('./token.ts'),
   user: () => import('./user.ts'),
   image: () => import('./image.ts'),
+  ncdjango: () => import('./ncdjango.ts'),
   backup: () => import('./backup.ts'),
   restore: () => import('./backup.ts'),
   completion: () => import('./completion.ts'),

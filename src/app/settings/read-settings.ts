@@ -66,6 +66,11 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
       user['passwordFile'] = resolve(dirname(file), user['passwordFile'])
     }
   }
+  const ncdjango = get(value, 'dialects.ncdjango')
+  // Its registrations name files at any depth: it is told where all of them start from.
+  if (isObject(ncdjango) && ncdjango['folder'] === undefined) ncdjango['folder'] = resolve(dirname(file))
+  else if (isObject(ncdjango) && typeof ncdjango['folder'] === 'string')
+    ncdjango['folder'] = resolve(dirname(file), ncdjango['folder'])
   return value
 }
 

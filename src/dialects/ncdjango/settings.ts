@@ -1,8 +1,9 @@
 // The dialect's section of the configuration: our names, and the original's (NC_…), which may also be environment
 // variables. What is not known is named in the log.
 
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { isObject, type Json } from '../../core/json.ts'
+import type { ResultFormat } from '../../domains/raster/netcdf/publish.ts'
 import type { JobSources } from '../../domains/raster/tasks/registration.ts'
 
 export interface NcdjangoSettings {
@@ -13,6 +14,10 @@ export interface NcdjangoSettings {
   readonly cleanupMs: number
   readonly cellsShownMax: number
   readonly uniqueValuesMax: number
+  /** What published rasters are written as. */
+  readonly resultFormat: ResultFormat
+  /** Whether images are WebP for whoever takes that, whatever format is asked for. */
+  readonly forcesWebp: boolean
   readonly hasBestFitTime: boolean
   /** Jobs at the same time; as many as the executor has threads unless said. */
   readonly concurrentJobs: number | undefined
@@ -32,10 +37,11 @@ const names: Readonly<Record<string, string>> = {
   maxTemporaryServiceAge: 'NC_MAX_TEMPORARY_SERVICE_AGE',
   allowBestFitTimeIndex: 'NC_ALLOW_BEST_FIT_TIME_INDEX',
   maxUniqueValues: 'NC_MAX_UNIQUE_VALUES',
+  forceWebp: 'NC_FORCE_WEBP',
 }
 const own = [
   ...['enabled', 'demoJobs', 'cleanupInterval', 'cellsShown', 'concurrentJobs', 'renderThreads'],
-  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot', 'uploadBytes', 'uploadFrom'],
+  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot', 'uploadBytes', 'uploadFrom', 'resultFormat', 'folder'],
 ]
 
 /** Reads the section; throws naming the setting that is wrong. */
@@ -71,6 +77,8 @@ export function readSettings(
   const jobs = value('jobs')
   if (jobs !== undefined && typeof jobs !== 'string' && !isObject(jobs))
     throw new Error('dialects.ncdjango.jobs must be the path of a module or file, or an object')
+  const folder = value('folder') ?? process.cwd()
+  if (typeof folder !== 'string') throw new Error('dialects.ncdjango.folder must be a path')
   const root = value('rasterRoot')
   if (root !== undefined && typeof root !== 'string')
     throw new Error('dialects.ncdjango.rasterRoot must be a path')
@@ -80,18 +88,23 @@ export function readSettings(
       throw new Error(`dialects.ncdjango.${name} must be a list of addresses`)
     return found
   }
+  const format = value('resultFormat') ?? 'netcdf-3'
+  if (format !== 'netcdf-3' && format !== 'netcdf-4')
+    throw new Error('dialects.ncdjango.resultFormat must be netcdf-3 or netcdf-4')
   const known = new Set([...own, ...Object.keys(names), ...Object.values(names)])
   return {
     sources: {
       jobs: jobs as JobSources['jobs'],
       hasDemoJobs: flag('demoJobs', true),
-      folder: process.cwd(),
-      rasterRoot: root === undefined || isAbsolute(root) ? root : resolve(root),
+      folder,
+      rasterRoot: root === undefined ? root : resolve(folder, root),
     },
     serviceAgeMs: number('maxTemporaryServiceAge', 43_200) * 1000,
     cleanupMs: number('cleanupInterval', 3600) * 1000,
     cellsShownMax: number('cellsShown', 250_000),
     uniqueValuesMax: number('maxUniqueValues', 100),
+    resultFormat: format,
+    forcesWebp: flag('forceWebp', false),
     hasBestFitTime: flag('allowBestFitTimeIndex', true),
     concurrentJobs: count('concurrentJobs'),
     renderThreads: count('renderThreads'),

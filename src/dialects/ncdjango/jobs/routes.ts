@@ -87,6 +87,7 @@ async function submit(house: House, request: FastifyRequest, reply: FastifyReply
       sources: settings.sources,
       now: tx.now,
       cellsShownMax: settings.cellsShownMax,
+      format: settings.resultFormat,
     }
     return tx.submit({
       dialect: dialectName,

@@ -3,7 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isObject } from '../../../core/json.ts'
 import { refuse } from '../../../core/refusal.ts'
-import { type ImageFormat, mediaTypes } from '../../../domains/raster/drawing/encode.ts'
+import type { ImageFormat } from '../../../domains/raster/drawing/encode.ts'
 import { legendOf } from '../../../domains/raster/drawing/legend.ts'
 import { readRenderer } from '../../../domains/raster/drawing/renderer.ts'
 import type { Service, ServiceVariable } from '../../../domains/raster/services/service.ts'
@@ -114,7 +114,7 @@ async function exportImage(
     )
   }
   const order = { image: { layers, box, width, height }, format, isTransparent }
-  await sendImage(house, request, reply, { service, order, type: mediaTypes[format] })
+  await sendImage(house, request, reply, { service, order })
 }
 
 /** What clients that ask for JSON need: where the image is. */
@@ -155,8 +155,10 @@ function readFormat(text: string): ImageFormat {
       return 'gif'
     case 'bmp':
       return 'bmp'
+    case 'webp':
+      return 'webp'
     default:
-      return wrong('format', 'must be png, png8, png24, png32, jpg, gif or bmp')
+      return wrong('format', 'must be png, png8, png24, png32, jpg, gif, bmp or webp')
   }
 }
 

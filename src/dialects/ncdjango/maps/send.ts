@@ -1,6 +1,7 @@
 // Answers of the maps: JSON (with a callback where one is asked for) and images with their ETag.
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ImageFormat, mediaTypes } from '../../../domains/raster/drawing/encode.ts'
 import type { PainterOrder } from '../../../domains/raster/drawing/painter-thread.ts'
 import type { Service } from '../../../domains/raster/services/service.ts'
 import { sendJson } from '../../../http/json.ts'
@@ -33,17 +34,23 @@ export function sendMap(
   reply.send(Buffer.from(`/**/${callback}(${body});`))
 }
 
+type ImageAsked = Omit<Extract<PainterOrder, { type: 'image' }>, 'type'>
+
+/** WebP for whoever says to take it: where that is configured, it goes before what was asked. */
+function formatFor(request: FastifyRequest, reply: FastifyReply, { format }: ImageAsked): ImageFormat {
+  reply.header('vary', 'Accept')
+  return /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(request.headers.accept ?? '') ? 'webp' : format
+}
+
 /** Draws an image, or takes it from the cache, or tells the client that it has it. */
 export async function sendImage(
   house: House,
   request: FastifyRequest,
   reply: FastifyReply,
-  {
-    service,
-    order,
-    type,
-  }: { service: Service; order: Omit<Extract<PainterOrder, { type: 'image' }>, 'type'>; type: string },
+  { service, order: asked }: { service: Service; order: ImageAsked },
 ): Promise<void> {
+  const order = house.settings.forcesWebp ? { ...asked, format: formatFor(request, reply, asked) } : asked
+  const type = mediaTypes[order.format]
   const key = `${service.hash} ${JSON.stringify(order)}`
   const etag = etagOf(key)
   reply.header('etag', etag).header('cache-control', `public, max-age=${maxAgeSeconds}`)

@@ -41,7 +41,7 @@ export async function answerTiles(house: House, request: FastifyRequest, reply: 
     format: 'png' as const,
     isTransparent: true,
   }
-  await sendImage(house, request, reply, { service, order, type: 'image/png' })
+  await sendImage(house, request, reply, { service, order })
 }
 
 async function findTile(house: House, path: string) {

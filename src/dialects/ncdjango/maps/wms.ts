@@ -2,7 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuse } from '../../../core/refusal.ts'
-import { type ImageFormat, mediaTypes } from '../../../domains/raster/drawing/encode.ts'
+import type { ImageFormat } from '../../../domains/raster/drawing/encode.ts'
 import { legendOf } from '../../../domains/raster/drawing/legend.ts'
 import { readRenderer } from '../../../domains/raster/drawing/renderer.ts'
 import { textOfEpsg } from '../../../domains/raster/projection/epsg.ts'
@@ -152,7 +152,7 @@ async function sendMapImage(
     format,
     isTransparent: parameters.text('transparent')?.toUpperCase() === 'TRUE',
   }
-  await sendImage(house, request, reply, { service, order, type: mediaTypes[format] })
+  await sendImage(house, request, reply, { service, order })
 }
 
 function formatOf(text: string): ImageFormat {
@@ -161,6 +161,7 @@ function formatOf(text: string): ImageFormat {
   if (type === 'image/png8') return 'png8'
   if (type === 'image/jpeg' || type === 'image/jpg') return 'jpeg'
   if (type === 'image/gif') return 'gif'
+  if (type === 'image/webp') return 'webp'
   throw new WmsFault(`The format ${text} is not available`, 'InvalidFormat')
 }
 
@@ -244,7 +245,7 @@ async function sendCapabilities(
     `<Service><Name>${isNew ? 'WMS' : 'OGC:WMS'}</Name><Title>${escapeXml(service.name)}</Title><Abstract>${escapeXml(service.description)}</Abstract>${link}</Service>`,
     '<Capability><Request>',
     operation('GetCapabilities', [isNew ? 'text/xml' : 'application/vnd.ogc.wms_xml']),
-    operation('GetMap', ['image/png', 'image/jpeg']),
+    operation('GetMap', ['image/png', 'image/jpeg', 'image/webp', 'image/gif']),
     operation('GetFeatureInfo', ['text/plain', 'application/json']),
     '</Request>',
     `<Exception><Format>${isNew ? 'XML' : 'application/vnd.ogc.se_xml'}</Format></Exception>`,

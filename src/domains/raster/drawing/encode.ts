@@ -1,11 +1,11 @@
-// Pictures as files: PNG by palette or by colours, JPEG, GIF and BMP.
+// Pictures as files: PNG by palette or by colours, JPEG, WebP, GIF and BMP.
 
 import { crc32, deflateSync } from 'node:zlib'
 import type { Rgba } from './colour.ts'
 import { encodeGif } from './gif.ts'
 import type { Picture } from './paint.ts'
 
-export type ImageFormat = 'png' | 'png8' | 'jpeg' | 'gif' | 'bmp'
+export type ImageFormat = 'png' | 'png8' | 'jpeg' | 'gif' | 'bmp' | 'webp'
 
 export const mediaTypes: Readonly<Record<ImageFormat, string>> = {
   png: 'image/png',
@@ -13,6 +13,7 @@ export const mediaTypes: Readonly<Record<ImageFormat, string>> = {
   jpeg: 'image/jpeg',
   gif: 'image/gif',
   bmp: 'image/bmp',
+  webp: 'image/webp',
 }
 
 /** The bytes of a picture. Without `isTransparent`, and in JPEG and BMP, it lies on white. */
@@ -26,6 +27,7 @@ export async function encodePicture(
   if (format === 'gif') return encodeGif(toPalette(ground))
   const rgba = toRgba(ground)
   if (format === 'bmp') return encodeBmp(rgba, picture.width, picture.height)
+  if (format === 'webp') return (await import('./webp.ts')).encodeWebp(rgba, picture.width, picture.height)
   const { default: jpeg } = await import('jpeg-js')
   return jpeg.encode({ data: rgba, width: picture.width, height: picture.height }, 90).data
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
@@ -9,7 +10,7 @@ import { readPlane } from '../services/read-plane.ts'
 import { makeRaster } from '../tasks/demo.ts'
 import type { Raster } from '../values/raster.ts'
 import { openGrid } from './open-grid.ts'
-import { writeRasterFile } from './publish.ts'
+import { writeRasterFile, writeResultFile } from './publish.ts'
 
 const hasGdal = existsSync('/usr/bin/gdal_translate')
 
@@ -69,6 +70,45 @@ describe('files of grids', () => {
         assertSame(read.raster)
       },
     )
+  }
+
+  for (const [name, change] of [
+    ['degrees', {}],
+    ['metres', { projection: '+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs', dtype: 'int16' }],
+    ['south-up', { y_increasing: true, dtype: 'float64' }],
+  ] as const) {
+    test.skipIf(!hasGdal)(`are written as NetCDF-4 that ncdump and gdalinfo take: ${name}`, async () => {
+      const path = join(folder, `${name}.nc`)
+      const raster = makeRaster({
+        ...{ width: 7, height: 5, extent: [-120, 30, -113, 35], mask_above: 30, dtype: 'float32' },
+        ...change,
+      })
+      const hash = createHash('sha256')
+      const facts = {
+        title: 'grüner',
+        history: 'h',
+        format: 'netcdf-4',
+        hear: (b: Uint8Array) => hash.update(b),
+      } as const
+      const sizeBytes = await writeResultFile(path, raster, facts)
+      const written = readFileSync(path)
+      assert.equal(sizeBytes, written.length)
+      assert.equal(hash.digest('hex'), createHash('sha256').update(written).digest('hex'))
+      const header = execFileSync('ncdump', ['-h', '-s', path], { encoding: 'utf8' })
+      assert.match(header, /data:grid_mapping = "crs"|data :grid_mapping = "crs"/)
+      assert.match(header, /_DeflateLevel = 4/)
+      assert.match(header, /:title = "grüner"/)
+      assert.doesNotMatch(header, /string /, 'texts are not of the type string')
+      const info = JSON.parse(
+        execFileSync('gdalinfo', ['-json', '-stats', `NETCDF:"${path}":data`], { encoding: 'utf8' }),
+      )
+      assert.deepEqual([info.bands[0].minimum, info.bands[0].maximum], [0, 30])
+      assert.deepEqual(info.cornerCoordinates.upperLeft, [-120, 35])
+      const read = await first(path)
+      assert.equal(read.format, 'netcdf-4')
+      assert.deepEqual(read.raster.toLists(), raster.toLists())
+      assert.equal(read.raster.yIncreasing, raster.yIncreasing)
+    })
   }
 
   test('that lie about their size, or are cut off, are refused when they are opened', async () => {

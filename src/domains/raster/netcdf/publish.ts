@@ -6,6 +6,7 @@ import { type Cells, type Dtype, isFloatType, makeCells } from '../values/nd-arr
 import type { Raster } from '../values/raster.ts'
 import {
   type ClassicType,
+  type FileDraft,
   numberAttribute,
   textAttribute,
   type VariableDraft,
@@ -18,13 +19,35 @@ export function dimensionNames(projection: string): { x: string; y: string } {
   return isGeographic(resolveProjection(projection)) ? { x: 'longitude', y: 'latitude' } : { x: 'x', y: 'y' }
 }
 
-/** Writes the file; gives its length. */
+export type ResultFormat = 'netcdf-3' | 'netcdf-4'
+
+export interface FileFacts {
+  readonly title: string
+  readonly history: string
+}
+
+/** Writes a classic file; gives its length. Its bytes are also given to `hear`, for a hash. */
 export function writeRasterFile(
   path: string,
   raster: Raster,
-  facts: { title: string; history: string },
+  facts: FileFacts,
   hear: (bytes: Uint8Array) => void = () => {},
 ): number {
+  return writeClassic(path, draftOf(raster, facts), hear)
+}
+
+/** Writes a file of the format that is asked for; as writeRasterFile. */
+export async function writeResultFile(
+  path: string,
+  raster: Raster,
+  { format, hear, ...facts }: FileFacts & { format: ResultFormat; hear: (bytes: Uint8Array) => void },
+): Promise<number> {
+  if (format === 'netcdf-3') return writeRasterFile(path, raster, facts, hear)
+  const { writeNetcdf4 } = await import('./netcdf4-writer.ts')
+  return writeNetcdf4(path, draftOf(raster, facts), hear)
+}
+
+function draftOf(raster: Raster, facts: FileFacts): FileDraft {
   const projection = resolveProjection(raster.extent.projection)
   const { x, y } = dimensionNames(projection)
   const { type, data, fill } = storable(raster)
@@ -44,22 +67,18 @@ export function writeRasterFile(
       data,
     },
   ]
-  return writeClassic(
-    path,
-    {
-      dimensions: [
-        [y, raster.rows],
-        [x, raster.columns],
-      ],
-      attributes: [
-        ['Conventions', text('CF-1.8')],
-        ['title', text(facts.title)],
-        ['history', text(facts.history)],
-      ],
-      variables,
-    },
-    hear,
-  )
+  return {
+    dimensions: [
+      [y, raster.rows],
+      [x, raster.columns],
+    ],
+    attributes: [
+      ['Conventions', text('CF-1.8')],
+      ['title', text(facts.title)],
+      ['history', text(facts.history)],
+    ],
+    variables,
+  }
 }
 
 function coordinate(raster: Raster, axis: 'x' | 'y', name: string): VariableDraft {

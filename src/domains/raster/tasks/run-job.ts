@@ -8,7 +8,7 @@ import type { WorkResult, WorkTools } from '../../../core/work.ts'
 import { defaultRenderer, readRenderer, writeRenderer } from '../drawing/renderer.ts'
 import { openDataset } from '../netcdf/open-dataset.ts'
 import { openGrid } from '../netcdf/open-grid.ts'
-import { dimensionNames, writeRasterFile } from '../netcdf/publish.ts'
+import { dimensionNames, type ResultFormat, writeResultFile } from '../netcdf/publish.ts'
 import { resolveProjection } from '../projection/epsg.ts'
 import { blobFile, keepFile } from '../services/blob-files.ts'
 import { readPlane, stepAt } from '../services/read-plane.ts'
@@ -33,6 +33,8 @@ export interface JobOrder {
   readonly now: number
   /** Larger arrays are not written out. */
   readonly cellsShownMax: number
+  /** What published rasters are written as; `netcdf-3` unless given. */
+  readonly format?: ResultFormat
   /** The services that the inputs refer to, as they are now. */
   readonly services?: Readonly<Record<string, Service>>
 }
@@ -157,8 +159,12 @@ class Publishing {
     )
     const path = join(this.#tools.scratchDir, `${this.services.length}.nc`)
     const hash = createHash('sha256')
-    const facts = { title: name, history: `${new Date(now).toISOString()} published by job ${uuid}` }
-    const sizeBytes = writeRasterFile(path, raster, facts, bytes => hash.update(bytes))
+    const sizeBytes = await writeResultFile(path, raster, {
+      title: name,
+      history: `${new Date(now).toISOString()} published by job ${uuid}`,
+      format: this.#order.format ?? 'netcdf-3',
+      hear: bytes => hash.update(bytes),
+    })
     const digest = hash.digest('hex')
     await keepFile(this.#tools.blobsDir, path, digest)
     const projection = resolveProjection(raster.extent.projection)
