@@ -265,6 +265,14 @@ describe('resubmitting', () => {
     await yard.end(again)
     assert.equal((await yard.see(bad!)).state, 'succeeded')
   })
+
+  test('what the dialect knows of it may change with it', async () => {
+    const yard = await setup()
+    const [bad] = await yard.submit(aJob({ detail: { done: 3, kept: 'yes' } }))
+    await yard.fail(bad!)
+    await yard.engine.resubmit(bad!.n, { detail: { done: null, tries: 'again' } })
+    assert.deepEqual((await yard.see(bad!)).detail, { kept: 'yes', tries: 'again' })
+  })
 })
 
 describe('stale reports', () => {

@@ -84,8 +84,8 @@ export interface Engine {
 
   /** Runs `fn` at once; resolves with its value when what it did is durable. It must check before it changes. */
   write<T>(fn: (tx: Tx) => T): Promise<T>
-  /** As write, for the move of a job that has ended already: resubmit or write off. */
-  resubmit(n: number, options?: { resetTries?: boolean }): Promise<Verdict<Job>>
+  /** As write, for the move of a job that has ended already: resubmit or write off. `detail` is merged as by note. */
+  resubmit(n: number, options?: { resetTries?: boolean; detail?: JsonObject }): Promise<Verdict<Job>>
   writeOff(n: number): Promise<Verdict<Job>>
   rerunFlow(n: number): Promise<Verdict<Flow>>
   /** Takes ended jobs or flows out of history. */

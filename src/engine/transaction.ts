@@ -43,14 +43,14 @@ export function makeTx(parts: TransactionParts): Tx {
     rerank: (n, rank) => onJob(n, job => rerankJob(yard, job, rank)),
     note: (n, detail) =>
       onJob(n, job => {
-        job.detail = merged(job.detail, detail)
+        job.detail = mergeDetail(job.detail, detail)
         noteJob(yard, job, 'noted')
         return granted(job)
       }),
     cancelFlow: n => onFlow(n, flow => flows.cancel(flow, 'cancelled with the flow it belongs to')),
     noteFlow: (n, detail) =>
       onFlow(n, flow => {
-        flow.detail = merged(flow.detail, detail)
+        flow.detail = mergeDetail(flow.detail, detail)
         noteFlow(yard, flow, 'noted')
         return granted(flow)
       }),
@@ -81,8 +81,8 @@ function submit({ yard, newId, isPrepared }: TransactionParts, draft: JobDraft):
   return addJob(yard, draft, newId())
 }
 
-/** Members of the change replace those that were there; null takes one away. */
-function merged(detail: JsonObject | null, change: JsonObject): JsonObject {
+/** A detail with the members of a change; null removes. */
+export function mergeDetail(detail: JsonObject | null, change: JsonObject): JsonObject {
   const result = { ...detail, ...change }
   for (const [name, value] of Object.entries(change)) if (value === null) delete result[name]
   return result

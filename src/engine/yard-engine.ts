@@ -29,7 +29,7 @@ import { startRetention } from './retain.ts'
 import { Waiters } from './settle.ts'
 import { askToStop } from './stop.ts'
 import { addJob } from './submit.ts'
-import { makeTx } from './transaction.ts'
+import { makeTx, mergeDetail } from './transaction.ts'
 import { explainJob, explainNode } from './why.ts'
 import { noteServer, type Yard } from './yard.ts'
 
@@ -204,7 +204,7 @@ export class YardEngine implements Engine {
     return value
   }
 
-  resubmit(n: number, options: { resetTries?: boolean } = {}): Promise<Verdict<Job>> {
+  resubmit(n: number, options: { resetTries?: boolean; detail?: JsonObject } = {}): Promise<Verdict<Job>> {
     return this.#moveEnded(n, job => {
       if (job.flow !== null && !this.#flows.plans.has(job.flow)) {
         return refused(
@@ -214,6 +214,7 @@ export class YardEngine implements Engine {
       }
       const before = { tries: job.tries, detail: job.detail }
       if (options.resetTries !== false) job.tries = 0
+      if (options.detail !== undefined) job.detail = mergeDetail(job.detail, options.detail)
       const verdict = applyMove(this.#yard, job, 'resubmit')
       if (!verdict.ok) Object.assign(job, before)
       return verdict
