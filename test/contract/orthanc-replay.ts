@@ -73,6 +73,30 @@ export class Replay {
     }
   }
 
+  /** Deletes everything: recordings begin anew on an empty server in the middle. */
+  async empty(): Promise<void> {
+    const answer = await fetch(`${this.#base}/patients`)
+    for (const id of (await answer.json()) as string[]) {
+      await fetch(`${this.#base}/patients/${id}`, { method: 'DELETE' })
+    }
+  }
+
+  /** Learns which of our instances stands for one whose tags are asked and that no answer has shown: the most alike. */
+  async learnMade(step: Recorded): Promise<void> {
+    const recorded = step.vars?.['NI']
+    if (recorded === undefined) return
+    const wanted = this.#filled(step.response!.body, step)
+    const list = await fetch(`${this.#base}/instances`)
+    let least = Number.POSITIVE_INFINITY
+    for (const id of (await list.json()) as string[]) {
+      const tags = await fetch(`${this.#base}/instances/${id}/tags?short`)
+      const { length } = this.#differences(wanted, await tags.json(), step, {})
+      // Of equals the newest: a modification often changes only identifiers.
+      if (length <= least) this.#learnt.set(recorded, id)
+      least = Math.min(least, length)
+    }
+  }
+
   async #playFiles(step: Recorded): Promise<string[]> {
     const files = (step.request.body as { $files_in_order: string[] }).$files_in_order
     const answers: Record<string, unknown> = {}
@@ -146,6 +170,15 @@ export class Replay {
         ? (this.#learnt.get(whole) ?? whole)
         : (this.#learnt.get(recorded) ?? recorded)
     })
+  }
+
+  /** As #compare, and nothing is learnt. */
+  #differences(wanted: unknown, got: unknown, step: Recorded, ours: Ours): string[] {
+    const before = [...this.#learnt]
+    const differences = this.#compare(wanted, got, step, ours)
+    this.#learnt.clear()
+    for (const [recorded, known] of before) this.#learnt.set(recorded, known)
+    return differences
   }
 
   #compare(wanted: unknown, got: unknown, step: Recorded, ours: Ours): string[] {

@@ -10,6 +10,22 @@ const elsewhere = 'paths outside the claims belong to other dialects'
 const unknownTag: Ours = { status: 400, ignore: ['HttpError', 'HttpStatus'] }
 
 /** What we answer otherwise, by recording and step, with the reason where it is left out. */
+/** The names of a recording's steps; none where the recordings are not at hand. */
+function readRecordedNames(name: string): string[] {
+  return hasShared('recordings', 'orthanc') ? readRecording(name).map(step => step.name) : []
+}
+
+/** Where pixels begin depends on the lengths of UIDs; sources that no answer has shown cannot be told. */
+function madeMetadata(name: string): (readonly [string, Ours])[] {
+  const steps = readRecordedNames(name).filter(step => step.endsWith('metadata of its first instance'))
+  return steps.map(step => [
+    step,
+    {
+      ignore: ['PixelDataOffset', ...(step.startsWith('patient') ? ['ModifiedFrom', 'AnonymizedFrom'] : [])],
+    },
+  ])
+}
+
 const differences: Readonly<Record<string, Readonly<Record<string, Ours | string>>>> = {
   '001-system': {
     'root redirects to the web UI': elsewhere,
@@ -36,6 +52,22 @@ const differences: Readonly<Record<string, Readonly<Record<string, Ours | string
     },
     'create-archive: an instance twice is stored twice': 'here it is stored once: contracts/orthanc.md §3.4',
   },
+  '008-modify': Object.fromEntries([
+    ['instance: unknown tag', unknownTag],
+    ...readRecordedNames('008-modify')
+      .filter(step => /^instance: /.test(step))
+      .filter(step => step !== 'instance: unknown tag')
+      .map(step => [step, { ignore: ['$length', '$dicom.meta.0002,0000'] }] as const),
+    ['instance: Transcode', 'results keep their syntax for now'],
+    ...madeMetadata('008-modify'),
+  ]),
+  '009-anonymize': Object.fromEntries([
+    // The product names itself, and the lengths of UIDs differ.
+    ...readRecordedNames('009-anonymize').map(
+      step => [step, { ignore: ['0012,0063', '$dicom.meta.0002,0000'] }] as const,
+    ),
+    ...madeMetadata('009-anonymize'),
+  ]),
   '013-create-dicom': {
     'create: list item without Content': 'the real error is told: contracts/orthanc.md §3.8',
     'create: list item not a string': 'the real error is told: contracts/orthanc.md §3.8',
@@ -79,6 +111,9 @@ const scenes: Readonly<Record<string, Scene>> = {
   '005-archive': { options: { MediaArchiveSize: 2, JobsHistorySize: 3 } },
   '006-media': { options: { MediaArchiveSize: 2, JobsHistorySize: 3 }, after: '005-archive' },
   '007-archive-not-streamed': { options: { SynchronousZipStream: false }, after: '005-archive' },
+  '008-modify': { options: { JobsHistorySize: 1000, Dictionary: seedDictionary } },
+  '009-anonymize': { options: { JobsHistorySize: 1000, Dictionary: seedDictionary } },
+  '010-split-merge': { options: { JobsHistorySize: 1000, Dictionary: seedDictionary } },
   '013-create-dicom': { options: { JobsHistorySize: 1000 } },
   '014-private-tags': { options: { Dictionary: seedDictionary } },
   '015-metrics': { options: {} },
@@ -112,7 +147,10 @@ describe.skipIf(!hasShared('recordings', 'orthanc'))(
           const replay = new Replay(server.url)
           if (after !== undefined) await replay.play(readRecording(after)[0]!)
           const wrong: string[] = []
-          for (const step of readRecording(name)) {
+          const steps = readRecording(name)
+          for (const [index, step] of steps.entries()) {
+            if (index > 0 && step.name.includes('empty server first')) await replay.empty()
+            if (step.request.path?.endsWith('{NI}/tags?short')) await replay.learnMade(step)
             const ours = differences[name]?.[step.name] ?? actionReason(step)
             if (typeof ours === 'string' || (only && !only(step))) continue
             for (const difference of await replay.play(step, ours)) wrong.push(`${step.name}: ${difference}`)

@@ -18,6 +18,7 @@ import { codes, errorOf, OrthancError } from './errors.ts'
 import { type House, liveOptions } from './house.ts'
 import { JobHistory } from './job-history.ts'
 import { Meters } from './metrics.ts'
+import { serveMaking } from './modify/store-made.ts'
 import { allowOf, type Match, type Method, Router, segmentsOf } from './router.ts'
 import { archiveRoutes } from './routes/archives.ts'
 import { attachmentRoutes } from './routes/attachments.ts'
@@ -25,7 +26,9 @@ import { createRoutes } from './routes/create.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { ActionRefused, jobRoutes } from './routes/jobs.ts'
 import { metadataRoutes } from './routes/metadata.ts'
+import { modifyRoutes } from './routes/modify.ts'
 import { resourceRoutes } from './routes/resources.ts'
+import { splitMergeRoutes } from './routes/split-merge.ts'
 import { systemRoutes } from './routes/system.ts'
 import { toolRoutes } from './routes/tools.ts'
 import { sendAnswer, sendEmpty, sendFailure } from './send.ts'
@@ -39,13 +42,20 @@ const claims = [
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 const makeArchive = workAt(import.meta.url, '../../domains/dicom/archive/make-archive.ts', 'makeArchive')
+const makeModified = workAt(import.meta.url, '../../domains/dicom/modify/make-modified.ts', 'makeModified')
 
 export const orthanc: Dialect = {
   name: 'orthanc',
   claims,
   // Its jobs are work of ours on its own files, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit', 'operate', 'administer'] },
-  work: { 'dicom.archive': makeArchive, 'dicom.media': makeArchive },
+  work: {
+    'dicom.archive': makeArchive,
+    'dicom.media': makeArchive,
+    'dicom.modify': makeModified,
+    'dicom.split': makeModified,
+    'dicom.merge': makeModified,
+  },
   pools: section => {
     const { concurrentJobs } = readSettings(section)
     return { orthanc: concurrentJobs === 0 ? {} : { slots: concurrentJobs } }
@@ -55,6 +65,7 @@ export const orthanc: Dialect = {
     const router = makeRouter(house)
     for (const kind of ['dicom.archive', 'dicom.media'])
       kit.answer(kind, question => house.plans.answer(question))
+    serveMaking(house)
     for (const name of house.settings.unknown)
       kit.log.warn({ option: name }, 'an Orthanc option is not known here')
     return {
@@ -113,7 +124,7 @@ function makeRouter(house: House): Router<Handler> {
   const router = new Router<Handler>()
   const groups = [
     ...[systemRoutes, toolRoutes, resourceRoutes, instanceRoutes, metadataRoutes],
-    ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes],
+    ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes, modifyRoutes, splitMergeRoutes],
   ]
   for (const addGroup of groups)
     addGroup((method, pattern, handler) => router.add(method, pattern, handler), house)

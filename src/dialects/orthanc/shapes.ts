@@ -13,7 +13,7 @@ import type { MainTags } from '../../domains/dicom/summary.ts'
 import { tagFromHex } from '../../domains/dicom/tag.ts'
 import { messageOf } from './errors.ts'
 import type { House } from './house.ts'
-import { errorCode, jobTypes, stateWord } from './words.ts'
+import { errorCode, errorDetails, jobTypes, makesArchive, stateWord } from './words.ts'
 
 export const levelPaths: Readonly<Record<Level, string>> = {
   patient: 'patients',
@@ -75,8 +75,9 @@ export async function showResource(
   if (level === 'patient') shown['Studies'] = await browse.childIds(resource)
   if (level === 'study') {
     shown['ParentPatient'] = parent
-    const patient = parent === null ? undefined : await browse.get('patient', parent)
-    shown['PatientMainDicomTags'] = showMainTags(patient?.body.main ?? {}, form, house.dictionary)
+    const patient =
+      body.patient ?? (parent === null ? undefined : await browse.get('patient', parent))?.body.main
+    shown['PatientMainDicomTags'] = showMainTags(patient ?? {}, form, house.dictionary)
     shown['Series'] = await browse.childIds(resource)
   }
   if (level === 'series') {
@@ -128,7 +129,7 @@ export function showJob(job: Job, house: House): JsonObject {
     EffectiveRuntime: Math.round(runMs) / 1000,
     ErrorCode: code,
     ErrorDescription: messageOf(code),
-    ErrorDetails: state === 'Failure' && job.state === 'failed' ? (job.message ?? '') : '',
+    ErrorDetails: errorDetails(job),
     ID: job.id,
     Priority: -job.rank || 0,
     Progress: progress,
@@ -154,9 +155,10 @@ export function progressOf(job: Job, house: House): number {
   return typeof noted === 'number' ? noted : 0
 }
 
-function contentOf(job: Job): JsonObject {
+/** What a job tells of its work. */
+export function contentOf(job: Job): JsonObject {
   const content = { Description: 'REST API', ...((job.detail?.['content'] ?? {}) as JsonObject) }
-  if (!(job.kind in jobTypes)) return content
+  if (!makesArchive(job)) return content
   const archiveBytes = job.detail?.['archiveBytes']
   return { ...content, ...showSize('ArchiveSize', typeof archiveBytes === 'number' ? archiveBytes : 0) }
 }

@@ -61,7 +61,7 @@ export async function receiveBytes(
 }
 
 /** Small content comes with the batch that names it, so that an upload waits for one flush; other is written first. */
-async function place(house: House, bytes: Uint8Array): Promise<Pick<Arrival, 'blob' | 'bytes'>> {
+export async function place(house: House, bytes: Uint8Array): Promise<Pick<Arrival, 'blob' | 'bytes'>> {
   const { blobs } = house.kit
   if (bytes.length <= blobs.smallBytesMax) {
     const hash = createHash('sha256').update(bytes).digest('hex')
@@ -145,7 +145,8 @@ function mayBeDicom(bytes: Uint8Array): boolean {
   return hasPreamble || bytes[0] === 2 || bytes[0] === 8 || bytes[1] === 8
 }
 
-async function keep(house: House, arrival: Arrival): Promise<Stored> {
+/** Takes in an instance whose bytes are a blob already. */
+export async function keep(house: House, arrival: Arrival): Promise<Stored> {
   const letGo = house.kit.blobs.keep(arrival.blob.hash)
   const done = house.meters.time('orthanc_store_dicom_duration_ms')
   try {
@@ -156,7 +157,7 @@ async function keep(house: House, arrival: Arrival): Promise<Stored> {
   }
 }
 
-function originMeta({ remoteIp, user }: Origin): Record<number, string> {
+export function originMeta({ remoteIp, user }: Origin): Record<number, string> {
   return {
     [metadataNumbers.RemoteAET]: '',
     [metadataNumbers.Origin]: 'RestApi',

@@ -1,7 +1,7 @@
 // The state of a job in the original's words, and its error codes.
 
 import type { Job } from '../../core/job.ts'
-import { codes } from './errors.ts'
+import { codes, messageOf } from './errors.ts'
 
 export type StateWord = 'Pending' | 'Running' | 'Success' | 'Failure' | 'Paused' | 'Retry'
 
@@ -41,8 +41,22 @@ export function errorCode({ state, reason, detail }: Pick<Job, 'state' | 'reason
   }
 }
 
+/** What more an error says; nothing when its sentence is only that of its code. */
+export function errorDetails(job: Pick<Job, 'state' | 'reason' | 'detail' | 'message'>): string {
+  if (job.state !== 'failed' || job.message === null) return ''
+  return job.message === messageOf(errorCode(job)) ? '' : job.message
+}
+
 /** The names of our kinds of work. */
 export const jobTypes: Readonly<Record<string, string>> = {
   'dicom.archive': 'Archive',
   'dicom.media': 'Media',
+  'dicom.modify': 'ResourceModification',
+  'dicom.split': 'SplitStudy',
+  'dicom.merge': 'MergeStudy',
+}
+
+/** Whether a job makes a file for download. */
+export function makesArchive({ kind }: Pick<Job, 'kind'>): boolean {
+  return kind === 'dicom.archive' || kind === 'dicom.media'
 }

@@ -1,25 +1,25 @@
 // Makes new instances: from tags, optionally below a parent whose modules they inherit, with an image or a PDF inside.
 
 import type { Random } from '../../core/ids.ts'
-import { isObject } from '../../core/json.ts'
 import { refuse } from '../../core/refusal.ts'
 import { readDataUri } from './content/data-uri.ts'
 import { decodeAside } from './content/decode-aside.ts'
 import type { Pixels } from './content/image.ts'
-import { type Dictionary, settleVr } from './dictionary/dictionary.ts'
+import type { Dictionary } from './dictionary/dictionary.ts'
 import { dicomInstant } from './instant.ts'
 import { type Level, levels, moduleTags } from './levels.ts'
 import type { DataSet } from './reading/data-set.ts'
 import { find } from './reading/data-set.ts'
 import { syntaxes } from './reading/syntax.ts'
-import { isTextVr, textOf, valuesOf } from './reading/value.ts'
-import { creatorTagOf, elementOf, isPrivate, isPrivateCreator, type Tag, tags, tagText } from './tag.ts'
+import { textOf, valuesOf } from './reading/value.ts'
+import { type Tag, tags } from './tag.ts'
 import { isKnownTerm } from './text/decode.ts'
 import { type Encoder, makeEncoder } from './text/encode.ts'
 import { makeUid, makeUuid } from './uid.ts'
-import { encodeValue, padded } from './writing/encode-value.ts'
-import { type Piece, putPiece, type SequencePiece } from './writing/piece.ts'
+import { padded } from './writing/encode-value.ts'
+import { type Piece, putPiece } from './writing/piece.ts'
 import { transferElement } from './writing/transfer.ts'
+import { addCreator, type PieceWriter, readPiece, valuePiece } from './writing/value-piece.ts'
 import { writeFile } from './writing/writer.ts'
 
 export interface Parent {
@@ -73,14 +73,20 @@ const times = [
 const ownUids: readonly Tag[] = [tags.StudyInstanceUID, tags.SeriesInstanceUID, tags.SOPInstanceUID]
 /** Inherited tags that may still be set: contracts/orthanc.md §3.8. */
 const overridable: ReadonlySet<Tag> = new Set([tags.PatientID, ...dates, ...times])
-const depthMax = 64
 
 /** The bytes of a new DICOM file, in explicit little endian. */
 export async function createInstance(draft: Draft, tools: CreateTools): Promise<Uint8Array> {
   const pieces: Piece[] = []
   const term = chooseTerm(draft, tools)
   const encoder = makeEncoder(term.split('\\'))
-  const write = { draft, tools, encoder }
+  const write: Write = {
+    draft,
+    dictionary: tools.dictionary,
+    encoder,
+    isLittleEndian: true,
+    readsBinary: draft.readsBinary,
+    ...(draft.privateCreator === undefined ? {} : { privateCreator: draft.privateCreator }),
+  }
   const put = (tag: Tag, text: string): void => putPiece(pieces, valuePiece(tag, text, write))
 
   if (!draft.isBare) {
@@ -104,10 +110,8 @@ export async function createInstance(draft: Draft, tools: CreateTools): Promise<
   })
 }
 
-interface Write {
+interface Write extends PieceWriter {
   readonly draft: Draft
-  readonly tools: CreateTools
-  readonly encoder: Encoder
 }
 
 /** The character set: of the tags, else of the parent, else the default. */
@@ -151,8 +155,8 @@ function setTag(
   pieces: Piece[],
   write: Write,
 ): void {
-  const { draft, tools } = write
-  const tag = tools.dictionary.readTag(name)
+  const { draft, dictionary } = write
+  const tag = dictionary.readTag(name)
   if (tag === tags.PixelData && !draft.isBare) {
     refuse('bad-field', 'Use "Content" to inject an image into a new DICOM instance', {
       field: name,
@@ -162,63 +166,13 @@ function setTag(
   const isUid = ownUids.includes(tag) && !draft.force
   if (!draft.isBare && (isUid || (inherited.has(tag) && !overridable.has(tag)))) {
     refuse('bad-field', 'Trying to override a value inherited from a parent module', {
-      field: tools.dictionary.nameOf(tag),
+      field: dictionary.nameOf(tag),
       facts: { fault: 'inherited' },
     })
   }
   if (tag === tags.PixelData) return // The old form gives its image here; the caller has made it the content.
-  putPiece(pieces, readPiece(tag, value, write, 0))
+  putPiece(pieces, readPiece(tag, value, write))
   addCreator(tag, pieces, write)
-}
-
-/** The creator element of a private block, which callers tend to forget. */
-function addCreator(tag: Tag, pieces: Piece[], write: Write): void {
-  const { privateCreator } = write.draft
-  if (!isPrivate(tag) || isPrivateCreator(tag) || elementOf(tag) < 0x1000 || !privateCreator) return
-  const creatorTag = creatorTagOf(tag)
-  if (pieces.some(piece => piece.tag === creatorTag)) return
-  putPiece(pieces, valuePiece(creatorTag, privateCreator, write))
-}
-
-function readPiece(tag: Tag, value: unknown, write: Write, depth: number): Piece {
-  if (typeof value === 'string') return valuePiece(tag, value, write)
-  if (!Array.isArray(value) || depth > depthMax) {
-    refuse('bad-field', `Bad Parameter type for tag ${tagText(tag)}`, {
-      field: tagText(tag),
-      facts: { fault: 'bad-type' },
-    })
-  }
-  const items = value.map(item => {
-    if (!isObject(item)) {
-      refuse('bad-field', `Bad Parameter type for tag ${tagText(tag)}`, {
-        field: tagText(tag),
-        facts: { fault: 'bad-type' },
-      })
-    }
-    const pieces: Piece[] = []
-    for (const [name, inner] of Object.entries(item)) {
-      putPiece(pieces, readPiece(write.tools.dictionary.readTag(name), inner, write, depth + 1))
-    }
-    return { pieces, isOpen: false }
-  })
-  return { tag, items, isOpen: false } satisfies SequencePiece
-}
-
-function valuePiece(tag: Tag, text: string, write: Write): Piece {
-  const { dictionary } = write.tools
-  const creator = isPrivate(tag) ? write.draft.privateCreator : undefined
-  const vr = settleVr(dictionary.vrOf(tag, creator), tag, 0)
-  if (vr === 'SQ') {
-    if (text === '') return { tag, items: [], isOpen: false }
-    refuse('bad-field', `Bad Parameter type for tag ${tagText(tag)}`, {
-      field: tagText(tag),
-      facts: { fault: 'bad-type' },
-    })
-  }
-  const isBinary = !isTextVr(vr) && (vr.startsWith('O') || vr === 'UN')
-  const uri = isBinary && write.draft.readsBinary ? readDataUri(text) : undefined
-  if (uri) return { tag, vr, bytes: padded(uri.bytes, 0) }
-  return { tag, vr, bytes: encodeValue(tag, vr, text, { encoder: write.encoder, isLittleEndian: true }) }
 }
 
 async function putContent(content: string, pieces: Piece[], write: Write): Promise<void> {

@@ -70,6 +70,8 @@ export const tags = {
   SeriesDescription: 0x0008103e,
   PatientName: 0x00100010,
   PatientID: 0x00100020,
+  PatientIdentityRemoved: 0x00120062,
+  DeidentificationMethod: 0x00120063,
   StudyInstanceUID: 0x0020000d,
   SeriesInstanceUID: 0x0020000e,
   StudyID: 0x00200010,

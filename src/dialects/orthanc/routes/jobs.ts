@@ -8,7 +8,8 @@ import { codes, fail } from '../errors.ts'
 import type { House } from '../house.ts'
 import { integer } from '../numbers.ts'
 import { progressOf, showJob } from '../shapes.ts'
-import { jobTypes, stateWord } from '../words.ts'
+import { startingOver } from '../submitted-job.ts'
+import { jobTypes, makesArchive, stateWord } from '../words.ts'
 import type { Routes } from './route.ts'
 
 type Action = 'cancel' | 'pause' | 'resume' | 'resubmit'
@@ -60,8 +61,8 @@ async function act(house: House, call: Call, action: Action): Promise<Answer> {
 
 async function resubmit(house: House, job: Job): Promise<Answer> {
   if (job.state !== 'failed' && job.state !== 'cancelled') throw refusedIn(job, 'resubmit')
-  if (job.kind in jobTypes) fail(codes.badSequence, 'Cannot resubmit the creation of an archive')
-  const verdict = await house.kit.engine.resubmit(job.n)
+  if (makesArchive(job)) fail(codes.badSequence, 'Cannot resubmit the creation of an archive')
+  const verdict = await house.kit.engine.resubmit(job.n, { detail: startingOver })
   if (!verdict.ok) throw new ActionRefused(codes.badSequence, verdict.refusal.text)
   return nothingToSay
 }

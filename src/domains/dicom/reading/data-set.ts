@@ -15,7 +15,10 @@ export interface Element {
   readonly length: number
   /** Its length was written as undefined (0xffffffff). */
   readonly isOpen: boolean
-  /** Its VR was written as UN, and the dictionary knows better; nobody said how its text is padded. */
+  /**
+   * Its VR was written as UN, and the dictionary knows better; nobody said how its text is padded. Of a sequence: its
+   * items are in implicit little endian, whatever surrounds it.
+   */
   readonly isUnknown?: true
   /** The items of a sequence. */
   readonly items?: readonly Item[]

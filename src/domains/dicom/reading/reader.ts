@@ -152,6 +152,8 @@ interface Frame {
   readonly vr: string
   readonly at: number
   readonly valueAt: number
+  /** Its VR was written as UN. */
+  readonly isUnknown: boolean
   /** The creators of private blocks seen so far, by the tag of their element. */
   creators: Map<Tag, string> | undefined
   pixelRepresentation: number | undefined
@@ -199,7 +201,7 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
       kind: Frame['kind'],
       how: Layout,
       end: number,
-      head: { tag: Tag; vr: string; at: number; valueAt: number },
+      head: { tag: Tag; vr: string; at: number; valueAt: number; isUnknown?: boolean },
     ): Frame {
       const { isExplicit, isLittleEndian } = how
       return {
@@ -209,6 +211,7 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         end,
         elements: [],
         items: [],
+        isUnknown: false,
         ...head,
         creators: undefined,
         pixelRepresentation: undefined,
@@ -225,8 +228,10 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         if (options.keep !== 'top')
           parent.items.push({ at: start, valueAt, end, isOpen, elements: done.elements })
       } else if (options.keep !== 'top' || stack.length === 1) {
-        const { tag, vr, items } = done
-        parent.elements.push({ tag, vr, at: start, valueAt, end, length: valueEnd - valueAt, isOpen, items })
+        const { tag, vr, items, isUnknown } = done
+        const length = valueEnd - valueAt
+        const element = { tag, vr, at: start, valueAt, end, length, isOpen, items }
+        parent.elements.push(isUnknown ? { ...element, isUnknown } : element)
       }
       at = end
     }
@@ -344,8 +349,9 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
         }
         if (vr !== 'SQ' && vr !== 'UN') fail(`the element at ${start} has no length`)
         // An open UN holds a sequence in implicit little endian, whatever surrounds it.
-        const how = vr === 'UN' && within.isExplicit ? { isExplicit: false, isLittleEndian: true } : within
-        push(frame('sequence', how, Number.POSITIVE_INFINITY, { ...head, vr: 'SQ' }))
+        const isUnknown = vr === 'UN' && within.isExplicit
+        const how = isUnknown ? { isExplicit: false, isLittleEndian: true } : within
+        push(frame('sequence', how, Number.POSITIVE_INFINITY, { ...head, vr: 'SQ', isUnknown }))
         continue
       }
       const isUnknown = vr === 'UN' && within.isExplicit

@@ -53,6 +53,8 @@ export interface Removed {
 
 const structure = 'structure'
 const largeSeries = 50_000
+/** How many instances are deleted in one batch. */
+const removedTogether = 200
 
 export class Archive {
   readonly browse: Browse
@@ -233,7 +235,12 @@ export class Archive {
 
   #body(arrival: Arrival, level: Level, meta: Metadata): ResourceBody {
     const from = arrival.ancestry?.[level]
-    return { main: arrival.summary.main[level], meta: from ? { ...meta, [from[0]]: [from[1], 0] } : meta }
+    const { main } = arrival.summary
+    return {
+      main: main[level],
+      meta: from ? { ...meta, [from[0]]: [from[1], 0] } : meta,
+      ...(level === 'study' ? { patient: main.patient } : {}),
+    }
   }
 
   #seriesMeta(arrival: Arrival): Metadata {
@@ -273,6 +280,51 @@ export class Archive {
       })
       return { remaining }
     })
+  }
+
+  /** Deletes instances, many in one batch, with all that they leave empty. Those that are gone already are not missed. */
+  async removeInstances(ids: readonly string[]): Promise<void> {
+    for (let at = 0; at < ids.length; at += removedTogether) {
+      const some = ids.slice(at, at + removedTogether)
+      await this.#locks.run(structure, () => this.#removeSome(some))
+    }
+  }
+
+  async #removeSome(ids: readonly string[]): Promise<void> {
+    const byPatient = new Map<string, Resource[]>()
+    for (const id of ids) {
+      const instance = await this.browse.get('instance', id)
+      const patient = instance && (await this.browse.ancestor(instance, 'patient'))
+      if (!instance || !patient) continue
+      byPatient.set(patient.id, [...(byPatient.get(patient.id) ?? []), instance])
+    }
+    for (const [patient, instances] of byPatient) {
+      await this.#locks.run(patient, async () => {
+        this.#known.dropPatient(patient)
+        const doomed = [...instances]
+        for (let going = instances; going.length > 0; doomed.push(...going))
+          going = await this.#emptied(going)
+        const forgotten = await this.#changesOf(doomed)
+        await this.#write(batch => {
+          for (const gone of doomed) this.#subtract(batch, gone)
+          for (const change of forgotten) dropChange(batch, change)
+        })
+      })
+    }
+  }
+
+  /** The parents that have no other children than these. */
+  async #emptied(children: readonly Resource[]): Promise<Resource[]> {
+    const above = children[0] && levelAbove(children[0].level)
+    if (!above) return []
+    const counts = new Map<string, number>()
+    for (const { parent } of children) if (parent !== null) counts.set(parent, (counts.get(parent) ?? 0) + 1)
+    const found: Resource[] = []
+    for (const [id, count] of counts) {
+      const parent = await this.browse.get(above, id)
+      if (parent && (await this.browse.childCount(above, id)) === count) found.push(parent)
+    }
+    return found
   }
 
   /** The resource and everything below it. */
@@ -418,6 +470,7 @@ export class Archive {
           refuse('conflict', `The files of ${level} ${each.id} belong elsewhere`)
         await this.update(level, each.id, body => {
           body.main = summary.main[level]
+          if (level === 'study') body.patient = summary.main.patient
         })
       }
     }

@@ -23,6 +23,8 @@ export type ResourceBody = {
   meta: Metadata
   /** By number; 1 is the DICOM file of an instance. */
   files?: { [number: string]: Attachment }
+  /** Studies: what their first instance says of the patient, which need not be what the patient's first one said. */
+  patient?: MainTags
   /** Patients: never recycled. */
   isProtected?: true
 }

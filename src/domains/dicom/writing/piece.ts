@@ -44,7 +44,12 @@ export function openSequence(element: Element & { items: readonly Item[] }): Seq
     isOpen: item.isOpen,
     pieces: item.elements.map(copy => ({ tag: copy.tag, copy })),
   }))
-  return { tag: element.tag, items, isOpen: element.isOpen }
+  return {
+    tag: element.tag,
+    items,
+    isOpen: element.isOpen,
+    ...(element.isUnknown ? { isUnknown: true } : {}),
+  }
 }
 
 /** Puts a piece where its tag belongs, in place of any piece with the same tag. `pieces` is changed. */

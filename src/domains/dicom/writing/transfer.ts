@@ -14,15 +14,21 @@ const wordBytes: Readonly<Record<string, number>> = {
   ...{ FD: 8, OD: 8, OV: 8, SV: 8, UV: 8 },
 }
 
-/** A piece with the value of an element, in little endian and the character set of the encoder. */
-export function transferElement(element: Element, values: Values, encoder: Encoder): Piece {
+/** A piece with the value of an element, in the character set of the encoder; in little endian unless said. */
+export function transferElement(
+  element: Element,
+  values: Values,
+  encoder: Encoder,
+  target: { readonly isLittleEndian: boolean } = { isLittleEndian: true },
+): Piece {
   if (element.items) {
+    const inItems = element.isUnknown ? { ...values, isLittleEndian: true } : values
     return {
       tag: element.tag,
       isOpen: false,
       items: element.items.map(item => ({
         isOpen: false,
-        pieces: item.elements.map(inner => transferElement(inner, values, encoder)),
+        pieces: item.elements.map(inner => transferElement(inner, inItems, encoder, target)),
       })),
     }
   }
@@ -33,7 +39,12 @@ export function transferElement(element: Element, values: Values, encoder: Encod
   }
   const bytes = padded(readBytes(element, values), vr === 'UI' || longVrs.has(vr) ? 0 : 0x20)
   const size = wordBytes[vr]
-  return { tag, vr, bytes: size === undefined || values.isLittleEndian ? bytes : swapped(bytes, size) }
+  return {
+    tag,
+    vr,
+    bytes:
+      size === undefined || values.isLittleEndian === target.isLittleEndian ? bytes : swapped(bytes, size),
+  }
 }
 
 function swapped(bytes: Uint8Array, size: number): Uint8Array {

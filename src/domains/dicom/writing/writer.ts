@@ -25,12 +25,35 @@ export interface FileParts {
   readonly source?: ByteSource
 }
 
+/** A stretch of the source that is to be copied as it is. */
+export interface Place {
+  readonly at: number
+  readonly length: number
+}
+
+export type Chunk = Uint8Array | Place
+
 /** A whole file: preamble, meta group, data set. */
 export function writeFile(parts: FileParts): Uint8Array {
+  return Buffer.concat(writeFileChunks(parts, (at, length) => parts.source!.read(at, length)))
+}
+
+/**
+ * A whole file in chunks. `copy` says what stands for a stretch of the source: its bytes, or the place itself for
+ * files that are too large to be held. Deflated ones are always held.
+ */
+export function writeFileChunks<C extends Chunk>(
+  parts: FileParts,
+  copy: (at: number, length: number) => C,
+): (C | Uint8Array)[] {
   const layout = layoutOf(parts.transferSyntax)
-  const body = writeDataSet(parts.pieces, layout, parts.source)
-  const chunks = layout.isDeflated ? [padded(deflateRawSync(Buffer.concat(body)), 0)] : body
-  return Buffer.concat([writeOpening(parts), ...chunks])
+  if (layout.isDeflated) {
+    const body = Buffer.concat(writeDataSet(parts.pieces, layout, parts.source))
+    return [writeOpening(parts), padded(deflateRawSync(body), 0)]
+  }
+  const chunks: (C | Uint8Array)[] = [writeOpening(parts)]
+  writePieces(parts.pieces, layout, copy, chunks)
+  return chunks
 }
 
 /** The preamble and the meta group. */
@@ -59,22 +82,27 @@ export function writeOpening(parts: Omit<FileParts, 'pieces' | 'source'>): Uint8
 /** The bytes of a data set, in chunks; copies of the source are views where the source allows it. */
 export function writeDataSet(pieces: readonly Piece[], layout: Layout, source?: ByteSource): Uint8Array[] {
   const chunks: Uint8Array[] = []
-  writePieces(pieces, layout, source, chunks)
+  writePieces(pieces, layout, (at, length) => source!.read(at, length), chunks)
   return chunks
 }
 
+/** How many bytes pieces will be. */
+export function lengthOf(pieces: readonly Piece[], layout: Layout): number {
+  return writePieces<Chunk>(pieces, layout, (at, length) => ({ at, length }), [])
+}
+
 /** Writes pieces and says how many bytes they are. The depth of pieces is that of what was read: bounded. */
-function writePieces(
+function writePieces<C extends Chunk>(
   pieces: readonly Piece[],
   layout: Layout,
-  source: ByteSource | undefined,
-  chunks: Uint8Array[],
+  copy: (at: number, length: number) => C,
+  chunks: (C | Uint8Array)[],
 ): number {
   let length = 0
   let copyAt = -1
   let copyEnd = -1
   const flush = (): void => {
-    if (copyAt >= 0) chunks.push(source!.read(copyAt, copyEnd - copyAt))
+    if (copyAt >= 0) chunks.push(copy(copyAt, copyEnd - copyAt))
     copyAt = -1
   }
   for (const piece of pieces) {
@@ -87,7 +115,7 @@ function writePieces(
       continue
     }
     flush()
-    if ('items' in piece) length += writeSequence(piece, layout, source, chunks)
+    if ('items' in piece) length += writeSequence(piece, layout, copy, chunks)
     else {
       const header = writeHeader(piece.tag, piece.vr, piece.bytes.length, layout)
       chunks.push(header, piece.bytes)
@@ -98,16 +126,16 @@ function writePieces(
   return length
 }
 
-function writeSequence(
+function writeSequence<C extends Chunk>(
   piece: SequencePiece,
   layout: Layout,
-  source: ByteSource | undefined,
-  chunks: Uint8Array[],
+  copy: (at: number, length: number) => C,
+  chunks: (C | Uint8Array)[],
 ): number {
   const inner = piece.isUnknown ? { isExplicit: false, isLittleEndian: true, isDeflated: false } : layout
   const headerAt = chunks.push(new Uint8Array(0)) - 1
   let length = 0
-  for (const item of piece.items) length += writeItem(item, inner, source, chunks)
+  for (const item of piece.items) length += writeItem(item, inner, copy, chunks)
   const header = writeHeader(
     piece.tag,
     piece.isUnknown ? 'UN' : 'SQ',
@@ -122,14 +150,14 @@ function writeSequence(
   return header.length + length
 }
 
-function writeItem(
+function writeItem<C extends Chunk>(
   item: ItemPiece,
   layout: Layout,
-  source: ByteSource | undefined,
-  chunks: Uint8Array[],
+  copy: (at: number, length: number) => C,
+  chunks: (C | Uint8Array)[],
 ): number {
   const headerAt = chunks.push(new Uint8Array(0)) - 1
-  let length = writePieces(item.pieces, layout, source, chunks)
+  let length = writePieces(item.pieces, layout, copy, chunks)
   chunks[headerAt] = writeDelimiter(tags.Item, item.isOpen ? 0xffffffff : length, layout)
   if (item.isOpen) {
     chunks.push(writeDelimiter(tags.ItemEnd, 0, layout))
