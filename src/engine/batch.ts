@@ -23,6 +23,7 @@ export class Batch implements Changes {
   readonly counters = new Map<string, number>()
   readonly forgottenJobs: number[] = []
   readonly forgottenFlows: number[] = []
+  eventsForgottenTo = 0
 
   /** Jobs that were made in this batch: their later changes need no row of their own. */
   readonly fresh = new Set<Job | Flow>()

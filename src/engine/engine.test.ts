@@ -409,6 +409,21 @@ describe('retention', () => {
     assert.equal(yard.disk.jobs.has(young!.n), true)
     assert.equal(yard.executor.forgotten.filter(id => id === `${old!.id}.1`).length, 2)
   })
+
+  test('events go when they are as old, oldest first, and the newest stays for the numbers to go on from', async () => {
+    const yard = await setup({ retainMs: 60_000 })
+    const [old] = await yard.submit(aJob())
+    await yard.end(old!)
+    await yard.advance(50_000)
+    const [young] = await yard.submit(aJob())
+    for (let turn = 0; turn < 3; turn++) await yard.advance(10_000)
+    const about = [...yard.disk.events.values()].map(event => event.n)
+    assert.equal(about.includes(old!.n), false)
+    assert.equal(about.includes(young!.n), true)
+    for (let turn = 0; turn < 12; turn++) await yard.advance(10_000)
+    const last = await yard.engine.lastEvent()
+    assert.deepEqual([...yard.disk.events.keys()], [last])
+  })
 })
 
 describe('preparing', () => {

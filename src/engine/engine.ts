@@ -88,8 +88,8 @@ export interface Engine {
   resubmit(n: number, options?: { resetTries?: boolean; detail?: JsonObject }): Promise<Verdict<Job>>
   writeOff(n: number): Promise<Verdict<Job>>
   rerunFlow(n: number): Promise<Verdict<Flow>>
-  /** Takes ended jobs or flows out of history. */
-  forget(what: { jobs?: readonly number[]; flows?: readonly number[] }): Promise<void>
+  /** Takes ended jobs or flows out of history, or all events up to one. */
+  forget(what: { jobs?: readonly number[]; flows?: readonly number[]; eventsTo?: number }): Promise<void>
 
   /** Resolves when everything done so far is durable: await it before showing anything. */
   committed(): Promise<void>

@@ -235,7 +235,7 @@ export class YardEngine implements Engine {
     return this.write(() => this.#flows.rerun(flow, spec, nodes))
   }
 
-  async forget(what: { jobs?: readonly number[]; flows?: readonly number[] }): Promise<void> {
+  async forget(what: Parameters<Engine['forget']>[0]): Promise<void> {
     this.#demandUp()
     const attempts: { executor: string; id: string }[] = []
     const outputs = new Map<number, Awaited<ReturnType<History['outputs']>>>()
@@ -249,13 +249,15 @@ export class YardEngine implements Engine {
         attempts.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
       }
     }
-    if (jobs.length === 0 && (what.flows?.length ?? 0) === 0) return
+    const { flows = [], eventsTo = 0 } = what
+    if (jobs.length + flows.length + eventsTo === 0) return
     await this.write(() => {
       const { batch } = this.#yard
       batch.changeCount++
       batch.forgottenJobs.push(...jobs)
       for (const n of jobs) this.#model.forgetJob(n)
-      batch.forgottenFlows.push(...(what.flows ?? []).filter(n => !this.#model.flows.has(n)))
+      batch.forgottenFlows.push(...flows.filter(n => !this.#model.flows.has(n)))
+      batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
       batch.forgotten.push(...attempts)
       for (const output of [...outputs.values()].flat()) {
         if (output.blob !== undefined)

@@ -75,6 +75,8 @@ export interface Changes {
   /** Jobs and flows taken out of history after all else, with their specs, attempts, outputs and nodes. Events stay. */
   readonly forgottenJobs: readonly number[]
   readonly forgottenFlows: readonly number[]
+  /** Events up to this one are taken out too, but never the newest: numbers go on from it. 0 takes none. */
+  readonly eventsForgottenTo: number
 }
 
 /** A change of how often a blob is referred to. At zero its bytes may go, after the commit. */

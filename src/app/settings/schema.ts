@@ -148,7 +148,9 @@ const executors = z.strictObject({
 })
 
 const retention = z.strictObject({
-  jobs: duration.optional().describe('How long ended jobs stay in history; for ever unless said'),
+  jobs: duration
+    .optional()
+    .describe('How long ended jobs, and all events, stay in history; for ever unless said'),
 })
 
 const log = z.strictObject({

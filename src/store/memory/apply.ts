@@ -25,6 +25,7 @@ export function copyChanges(changes: Changes): Changes {
     counters: new Map(Array.from(changes.counters, ([name, value]) => [name.toWellFormed(), value])),
     forgottenJobs: [...changes.forgottenJobs],
     forgottenFlows: [...changes.forgottenFlows],
+    eventsForgottenTo: changes.eventsForgottenTo,
   }
 }
 
@@ -153,6 +154,11 @@ function forget(disk: MemoryDisk, edit: Undoable, changes: Changes): void {
     if (flow === undefined) continue
     dropNames(disk.flowNames, edit, flow)
     for (const map of [disk.flows, disk.specs, disk.nodes]) edit.drop(map as Map<number, unknown>, n)
+  }
+  if (changes.eventsForgottenTo === 0) return
+  const newest = disk.marks.get('event') ?? 0
+  for (const seq of [...disk.events.keys()]) {
+    if (seq <= changes.eventsForgottenTo && seq !== newest) edit.drop(disk.events, seq)
   }
 }
 

@@ -27,6 +27,8 @@ export const insertAttempt = `INSERT INTO attempts (${attemptColumns}) VALUES ($
 export const putOutput = `INSERT OR REPLACE INTO outputs (${outputColumns}) VALUES (${marks(outputColumns)})`
 export const dropOutput = 'DELETE FROM outputs WHERE job = ? AND name = ?'
 export const insertEvent = `INSERT INTO events (${eventColumns}) VALUES (${marks(eventColumns)})`
+/** The newest stays, so that numbers go on from it. */
+export const dropEvents = 'DELETE FROM events WHERE seq <= min(?, (SELECT max(seq) FROM events) - 1)'
 export const dropSpec = 'DELETE FROM specs WHERE n = ?'
 export const dropJob = 'DELETE FROM jobs WHERE n = ?'
 export const dropFlow = 'DELETE FROM flows WHERE n = ?'

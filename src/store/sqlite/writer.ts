@@ -243,7 +243,8 @@ export class Writer {
     return (prepareRows(this.#database, sql.lastSmallBlob).get() as unknown as Row)[0] as number
   }
 
-  #forget({ forgottenJobs, forgottenFlows }: Changes): void {
+  #forget({ forgottenJobs, forgottenFlows, eventsForgottenTo }: Changes): void {
+    if (eventsForgottenTo > 0) this.#run.dropEvents.run(eventsForgottenTo)
     for (const n of forgottenJobs) if (this.#run.dropJob.run(n).changes === 1) this.#run.dropSpec.run(n)
     for (const n of forgottenFlows) if (this.#run.dropFlow.run(n).changes === 1) this.#run.dropSpec.run(n)
     // The forgotten one may have been the newest: its place must not be given again.
@@ -274,4 +275,5 @@ const runnable = {
   dropJob: sql.dropJob,
   dropFlow: sql.dropFlow,
   dropSpec: sql.dropSpec,
+  dropEvents: sql.dropEvents,
 }

@@ -140,6 +140,19 @@ export function historyTests(makeWorld: MakeWorld): void {
       expect(await history.chain(77, 99)).toEqual([])
     }))
 
+  test('events are taken out up to one, but never the newest, and a chain ends where they are gone', () =>
+    inWorld(makeWorld, async bench => {
+      const events = [1, 2, 3, 4].map(seq => anEvent({ seq, n: 1, prev: seq - 1 }))
+      await bench.store.commit(aBatch({ events }))
+      await bench.store.commit(aBatch({ eventsForgottenTo: 2 }))
+      expect(await bench.store.history.events(0, 99)).toEqual(events.slice(2))
+      expect(await bench.store.history.events(1, 1)).toEqual([events[2]])
+      expect(await bench.store.history.chain(4, 99)).toEqual([events[3], events[2]])
+      await bench.store.commit(aBatch({ eventsForgottenTo: 99 }))
+      expect(await bench.store.history.events(0, 99)).toEqual(events.slice(3))
+      expect((await bench.reopen()).lastEvent).toBe(4)
+    }))
+
   test('forgotten jobs and flows take everything with them but their events', () =>
     inWorld(makeWorld, async bench => {
       const hash = 'e'.repeat(64)

@@ -135,6 +135,7 @@ export function aBatch(
     counters: new Map(),
     forgottenJobs: [],
     forgottenFlows: [],
+    eventsForgottenTo: 0,
     ...rest,
   }
 }
