@@ -35,6 +35,8 @@ export const codes = {
 export class OrthancError extends Error {
   readonly code: number
   readonly details: string | undefined
+  /** Where the status is not that of the code. */
+  status?: number
   constructor(code: number, details?: string) {
     super(details ?? messageOf(code))
     this.name = 'OrthancError'
@@ -92,7 +94,7 @@ export function failureOf(
   const message = messageOf(error.code)
   // Unknown tag names are the caller's mistake, not the server's: contracts/orthanc.md §6.
   const ours = error.code === codes.unknownTag ? 400 : statusOf(error.code)
-  const shown = status ?? ours
+  const shown = status ?? error.status ?? ours
   return {
     status: shown,
     body: {

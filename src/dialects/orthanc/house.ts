@@ -5,6 +5,7 @@ import type { Archive } from '../../domains/dicom/store/archive.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
 import type { Kit } from '../dialect.ts'
 import type { ArchivePlans } from './archive-plans.ts'
+import type { Network } from './dicom/network.ts'
 import type { JobHistory } from './job-history.ts'
 import type { Meters } from './metrics.ts'
 import type { OrthancSettings } from './settings.ts'
@@ -19,6 +20,7 @@ export interface House {
   readonly meters: Meters
   readonly live: LiveOptions
   readonly sockets: SocketFolder
+  readonly network: Network
   readonly plans: ArchivePlans
   readonly startedAt: number
 }

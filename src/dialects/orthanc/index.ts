@@ -14,6 +14,7 @@ import type { Dialect, Kit } from '../dialect.ts'
 import { recognise } from './access.ts'
 import { ArchivePlans } from './archive-plans.ts'
 import { Call, type Handler } from './call.ts'
+import { Network } from './dicom/network.ts'
 import { codes, errorOf, OrthancError } from './errors.ts'
 import { type House, liveOptions } from './house.ts'
 import { JobHistory } from './job-history.ts'
@@ -22,11 +23,14 @@ import { serveMaking } from './modify/store-made.ts'
 import { allowOf, type Match, type Method, Router, segmentsOf } from './router.ts'
 import { archiveRoutes } from './routes/archives.ts'
 import { attachmentRoutes } from './routes/attachments.ts'
+import { commitmentRoutes } from './routes/commitments.ts'
 import { createRoutes } from './routes/create.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { ActionRefused, jobRoutes } from './routes/jobs.ts'
 import { metadataRoutes } from './routes/metadata.ts'
+import { modalityRoutes } from './routes/modalities.ts'
 import { modifyRoutes } from './routes/modify.ts'
+import { queryRoutes } from './routes/queries.ts'
 import { resourceRoutes } from './routes/resources.ts'
 import { splitMergeRoutes } from './routes/split-merge.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -38,6 +42,7 @@ import { SocketFolder } from './waited-archive.ts'
 const claims = [
   ...['/system', '/statistics', '/changes', '/exports', '/tools', '/plugins', '/jobs'],
   ...['/patients', '/studies', '/series', '/instances'],
+  ...['/modalities', '/queries', '/storage-commitment'],
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
@@ -57,11 +62,18 @@ export const orthanc: Dialect = {
     'dicom.merge': makeModified,
   },
   pools: section => {
-    const { concurrentJobs } = readSettings(section)
-    return { orthanc: concurrentJobs === 0 ? {} : { slots: concurrentJobs } }
+    const { concurrentJobs, network } = readSettings(section)
+    const perLabel = { label: 'destination', slots: network.destinationJobsMax }
+    return {
+      orthanc: {
+        ...(concurrentJobs === 0 ? {} : { slots: concurrentJobs }),
+        ...(network.destinationJobsMax === 0 ? {} : { perLabel }),
+      },
+    }
   },
   async open(kit) {
     const house = makeHouse(kit)
+    house.network.register(house)
     const router = makeRouter(house)
     for (const kind of ['dicom.archive', 'dicom.media'])
       kit.answer(kind, question => house.plans.answer(question))
@@ -73,8 +85,10 @@ export const orthanc: Dialect = {
       async ready() {
         await house.archive.open()
         await house.history.open({ forgetsAll: !house.settings.savesJobs })
+        await house.network.open(house)
       },
       async close() {
+        await house.network.close()
         await house.archive.close()
         await house.history.close()
         house.sockets.remove()
@@ -116,6 +130,7 @@ function makeHouse(kit: Kit): House {
     live: liveOptions(settings),
     sockets: new SocketFolder(),
     plans: new ArchivePlans(),
+    network: new Network(kit, settings.network),
     startedAt: kit.clock.now(),
   }
 }
@@ -125,6 +140,7 @@ function makeRouter(house: House): Router<Handler> {
   const groups = [
     ...[systemRoutes, toolRoutes, resourceRoutes, instanceRoutes, metadataRoutes],
     ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes, modifyRoutes, splitMergeRoutes],
+    ...[modalityRoutes, queryRoutes, commitmentRoutes],
   ]
   for (const addGroup of groups)
     addGroup((method, pattern, handler) => router.add(method, pattern, handler), house)

@@ -7,6 +7,7 @@ import { isObject, type Json } from '../../core/json.ts'
 import { type OwnEntry, vrs } from '../../domains/dicom/dictionary/dictionary.ts'
 import { tagFromHex } from '../../domains/dicom/tag.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
+import { type NetworkSettings, ownNetworkOptions, readNetworkSettings } from './dicom/network-settings.ts'
 import options from './options.json' with { type: 'json' }
 import { parseLenient } from './read-json.ts'
 
@@ -40,6 +41,7 @@ export interface OrthancSettings {
   readonly findLimit: number
   readonly findInstancesLimit: number
   readonly isCaseSensitive: boolean
+  readonly network: NetworkSettings
   readonly dictionary: readonly OwnEntry[]
   readonly hasVendorTags: boolean
   readonly userMetadata: ReadonlyMap<string, number>
@@ -52,7 +54,8 @@ export interface OrthancSettings {
   readonly unknown: readonly string[]
 }
 
-const ownOptions = new Set([
+const ownOptions = new Set<string>([
+  ...ownNetworkOptions,
   ...[
     'configuration',
     'Utf8ArchiveNames',
@@ -112,6 +115,7 @@ export function readSettings(section: Json): OrthancSettings {
     findLimit: read.count('LimitFindResults'),
     findInstancesLimit: read.count('LimitFindInstances'),
     isCaseSensitive: read.flag('CaseSensitivePN'),
+    network: readNetworkSettings(all, given),
     dictionary: readDictionary(all['Dictionary'], defaultCreator),
     hasVendorTags: read.flag('LoadPrivateDictionary'),
     userMetadata: read.map('UserMetadata', readUserNumber),

@@ -1,7 +1,7 @@
 // JSON of resources, jobs and changes, as clients of the original read it.
 
 import type { Job } from '../../core/job.ts'
-import type { JsonObject } from '../../core/json.ts'
+import { isObject, type JsonObject } from '../../core/json.ts'
 import type { Dictionary } from '../../domains/dicom/dictionary/dictionary.ts'
 import { type Level, levelNames } from '../../domains/dicom/levels.ts'
 import type { TagForm } from '../../domains/dicom/show-tags.ts'
@@ -155,12 +155,32 @@ export function progressOf(job: Job, house: House): number {
   return typeof noted === 'number' ? noted : 0
 }
 
-/** What a job tells of its work. */
+/** What a job is about, and what came of it: also the answer of calls that wait for their job. */
 export function contentOf(job: Job): JsonObject {
-  const content = { Description: 'REST API', ...((job.detail?.['content'] ?? {}) as JsonObject) }
+  const content = {
+    Description: 'REST API',
+    ...((job.detail?.['content'] ?? {}) as JsonObject),
+    ...failuresOf(job),
+  }
   if (!makesArchive(job)) return content
   const archiveBytes = job.detail?.['archiveBytes']
   return { ...content, ...showSize('ArchiveSize', typeof archiveBytes === 'number' ? archiveBytes : 0) }
+}
+
+/** Instances that failed, and sub-operations of moves; with DIMSE's own status where that was the reason. */
+function failuresOf({ detail }: Job): JsonObject {
+  const passage = detail?.['passage']
+  const moved = detail?.['moved']
+  const status = detail?.['dimseStatus']
+  return {
+    ...(isObject(passage) && Number(passage['failedCount']) > 0
+      ? { FailedInstancesCount: passage['failedCount'] ?? 0, FailedInstances: passage['failures'] ?? [] }
+      : {}),
+    ...(isObject(moved)
+      ? { CompletedSubOperations: moved['completed'] ?? 0, FailedSubOperations: moved['failed'] ?? 0 }
+      : {}),
+    ...(typeof status === 'number' ? { DimseErrorStatus: status } : {}),
+  }
 }
 
 /** How long it ran; waiting does not count. */

@@ -11,7 +11,7 @@ import { readDataSetAsync, refuseNotDicom } from '../../domains/dicom/reading/re
 import { fileSource, memorySource } from '../../domains/dicom/reading/source.ts'
 import type { Arrival, Stored } from '../../domains/dicom/store/archive.ts'
 import { metadataNumbers } from '../../domains/dicom/store/bodies.ts'
-import { summarise } from '../../domains/dicom/summary.ts'
+import { type Summary, summarise } from '../../domains/dicom/summary.ts'
 import { isZip, zipMembers } from '../../domains/dicom/zip/zip-reader.ts'
 import type { BlobRef } from '../../store/blobs.ts'
 import { defaultTerm, type House } from './house.ts'
@@ -21,6 +21,16 @@ export interface Origin {
   readonly remoteIp: string
   readonly user: string
 }
+
+/** An instance that came over the DICOM network. `check` may refuse it by what its file says. */
+export interface NetworkOrigin {
+  readonly remoteIp: string
+  readonly remoteAet: string
+  readonly calledAet: string
+  readonly check: (summary: Summary) => void
+}
+
+type AnyOrigin = Origin | NetworkOrigin
 
 /** Bodies up to this size stay in memory until they are a blob. */
 const memoryBytesMax = 1024 * 1024
@@ -38,23 +48,33 @@ export async function receive(
   return { type: 'file', stored: await receiveHead(house, head, origin) }
 }
 
+/** Takes one DICOM file in, however long it is. */
+export async function receiveFile(
+  house: House,
+  body: AsyncIterable<Uint8Array>,
+  origin: AnyOrigin,
+): Promise<Stored> {
+  return receiveHead(house, await readHead(body, memoryBytesMax), origin)
+}
+
 /** Takes in one DICOM file that is in memory. */
 export async function receiveBytes(
   house: House,
   bytes: Uint8Array,
-  origin: Origin,
+  origin: AnyOrigin,
   more: Partial<Pick<Arrival, 'origin' | 'ancestry'>> = {},
 ): Promise<Stored> {
   if (bytes.length === 0) refuse('bad-request', 'Received an empty DICOM file', { facts: { fault: 'empty' } })
   const set = await readDataSetAsync(memorySource(bytes), { dictionary: house.dictionary, keep: 'top' })
   const summary = summarise(set, defaultTerm(house))
+  if ('check' in origin) origin.check(summary)
   const md5 = createHash('md5').update(bytes).digest('hex')
   const placed = await place(house, bytes)
   return keep(house, {
     summary,
     ...placed,
     md5,
-    remoteAet: '',
+    remoteAet: remoteAetOf(origin),
     ...more,
     origin: { ...originMeta(origin), ...more.origin },
   })
@@ -111,7 +131,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-async function receiveHead(house: House, head: Head, origin: Origin): Promise<Stored> {
+async function receiveHead(house: House, head: Head, origin: AnyOrigin): Promise<Stored> {
   if (!head.rest) return receiveBytes(house, head.bytes, origin)
   // What does not even begin like a DICOM file is not written to the disk first.
   if (!mayBeDicom(head.bytes)) {
@@ -134,10 +154,17 @@ async function receiveHead(house: House, head: Head, origin: Origin): Promise<St
   try {
     const set = await readDataSetAsync(source, { dictionary: house.dictionary, keep: 'top' })
     summary = summarise(set, defaultTerm(house))
+    if ('check' in origin) origin.check(summary)
   } finally {
     source.close()
   }
-  return keep(house, { summary, blob, md5: md5.digest('hex'), remoteAet: '', origin: originMeta(origin) })
+  return keep(house, {
+    summary,
+    blob,
+    md5: md5.digest('hex'),
+    remoteAet: remoteAetOf(origin),
+    origin: originMeta(origin),
+  })
 }
 
 function mayBeDicom(bytes: Uint8Array): boolean {
@@ -157,7 +184,21 @@ export async function keep(house: House, arrival: Arrival): Promise<Stored> {
   }
 }
 
-export function originMeta({ remoteIp, user }: Origin): Record<number, string> {
+function remoteAetOf(origin: AnyOrigin): string {
+  return 'remoteAet' in origin ? origin.remoteAet : ''
+}
+
+export function originMeta(origin: AnyOrigin): Record<number, string> {
+  const { remoteIp } = origin
+  if ('remoteAet' in origin) {
+    return {
+      [metadataNumbers.RemoteAET]: origin.remoteAet,
+      [metadataNumbers.CalledAET]: origin.calledAet,
+      [metadataNumbers.Origin]: 'DicomProtocol',
+      [metadataNumbers.RemoteIP]: remoteIp,
+    }
+  }
+  const { user } = origin
   return {
     [metadataNumbers.RemoteAET]: '',
     [metadataNumbers.Origin]: 'RestApi',

@@ -54,6 +54,8 @@ export const jobTypes: Readonly<Record<string, string>> = {
   'dicom.modify': 'ResourceModification',
   'dicom.split': 'SplitStudy',
   'dicom.merge': 'MergeStudy',
+  'dicom.modality-store': 'DicomModalityStore',
+  'dicom.move-scu': 'DicomMoveScu',
 }
 
 /** Whether a job makes a file for download. */

@@ -62,7 +62,9 @@ async function act(house: House, call: Call, action: Action): Promise<Answer> {
 async function resubmit(house: House, job: Job): Promise<Answer> {
   if (job.state !== 'failed' && job.state !== 'cancelled') throw refusedIn(job, 'resubmit')
   if (makesArchive(job)) fail(codes.badSequence, 'Cannot resubmit the creation of an archive')
-  const verdict = await house.kit.engine.resubmit(job.n, { detail: startingOver })
+  // A job that failed for its network goes on with what is still to be sent; a cancelled one begins anew.
+  const detail = job.state === 'cancelled' ? { ...startingOver, passage: null } : startingOver
+  const verdict = await house.kit.engine.resubmit(job.n, { detail })
   if (!verdict.ok) throw new ActionRefused(codes.badSequence, verdict.refusal.text)
   return nothingToSay
 }

@@ -25,7 +25,7 @@ export const systemRoutes: Routes = (add, house) => {
       DatabaseBackendPlugin: null,
       DatabaseVersion: version.database,
       DicomAet: settings.dicomAet,
-      DicomPort: settings.dicomPort,
+      DicomPort: house.network.port ?? settings.dicomPort,
       HttpPort: portOf(call.request.host) ?? settings.httpPort,
       IsHttpServerSecure: true,
       Name: settings.name,

@@ -10,6 +10,7 @@ import { findResources } from '../../../domains/dicom/store/find.ts'
 import { normalise } from '../../../domains/dicom/store/normalise.ts'
 import type { Tag } from '../../../domains/dicom/tag.ts'
 import { type Answer, type Call, emptyText, json } from '../call.ts'
+import { clearExports, listExports } from '../dicom/exports.ts'
 import { codes, fail } from '../errors.ts'
 import { readTexts } from '../files.ts'
 import type { House } from '../house.ts'
@@ -30,8 +31,16 @@ export const toolRoutes: Routes = (add, house) => {
     await clearChanges(house.kit.records, house.archive.parts.write)
     return emptyText
   })
-  add('GET', '/exports', () => json({ Done: true, Exports: [], Last: 0 }))
-  add('DELETE', '/exports', () => emptyText)
+  add('GET', '/exports', async call => {
+    if (call.has('last')) return json(await listExports(house, 'last'))
+    const since = Math.max(0, integer(call.query.get('since') ?? '0'))
+    const limit = integer(call.query.get('limit') ?? '100') || 100
+    return json(await listExports(house, { since, limit: Math.min(Math.max(1, limit), 10_000) }))
+  })
+  add('DELETE', '/exports', async () => {
+    await clearExports(house)
+    return emptyText
+  })
 }
 
 const levelOf = new Map<unknown, Level>([

@@ -124,7 +124,7 @@ export class Association {
   /** Waits for a request on a connection that came in. Undefined when it was rejected, or never came. */
   static async serve(
     socket: Duplex,
-    decide: (request: AssociateRq) => Decision,
+    decide: (request: AssociateRq) => Decision | Promise<Decision>,
     options: AssociationOptions,
   ): Promise<Association | undefined> {
     const association = new Association(socket, options, false)
@@ -132,7 +132,9 @@ export class Association {
     const patient = { isPatient: true }
     const found = await association.#until(() => association.#received, patient).catch(() => undefined)
     if (found?.type !== 'rq') return undefined
-    const decision = decide(found)
+    const decision = await decide(found)
+    // The peer may have left while it was decided.
+    if (association.#failure || association.#state !== 'awaiting-answer') return undefined
     if ('reject' in decision) {
       association.#happen('reject-wish', { pdu: { type: 'rj', ...decision.reject } })
       return undefined
