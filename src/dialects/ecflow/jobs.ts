@@ -31,7 +31,7 @@ export const poolName = 'ecflow'
 const makersMax = 16
 
 /** A job that is ready waits so long for others at most, while others are being made. */
-const gatherMs = 5
+const gatherMs = 20
 
 /** How long after a failure of the store it is tried again. */
 const retryMs = 1000

@@ -29,6 +29,14 @@ const serverCollection = 'ecflow.server'
 /** Images are stored in pieces: one of ten megabytes would exist several times over while it is being written. */
 const pieceLength = 512 * 1024
 
+/**
+ * When changes come in a crowd (so many within so many ms), they are gathered for a moment: each commit costs as much
+ * as several of them. A chain of single tasks is never held up.
+ */
+const crowdCount = 8
+const crowdMs = 40
+const gatherMs = 6
+
 /** A suite's changes are folded into a new image when they are many, or weigh more than the image itself. */
 const changesMax = 500
 const changeBytesMin = 256 * 1024
@@ -66,6 +74,8 @@ export class Keeper {
   #reloading: Promise<void> | undefined
   /** The changes of this turn of the event loop, until they are durable; undefined when there are none. */
   #turn: Promise<void> | undefined
+  /** When the last few changes came. */
+  readonly #changeTimes: number[] = []
   readonly #listeners = new Set<Listener>()
   /** What is shown of each suite, and of all of them: moves with every change that a reader could see. */
   #versions = new Map<string, number>()
@@ -168,6 +178,8 @@ export class Keeper {
       this.#isStale = true
       throw error
     }
+    this.#changeTimes.push(living.nowMs)
+    if (this.#changeTimes.length > crowdCount) this.#changeTimes.shift()
     await this.#kept(living)
     if (refusal) throw refusal
     return value!
@@ -189,7 +201,7 @@ export class Keeper {
   /** Resolves when the changes of this turn are durable. */
   #kept(living: Living): Promise<void> {
     this.#turn ??= (async () => {
-      await nextTurn()
+      await this.#gather()
       this.#turn = undefined
       if (living !== this.living || this.#isStale) {
         refuse('unavailable', 'The server could not store what was changed')
@@ -201,6 +213,15 @@ export class Keeper {
       await this.#parts.engine.committed()
     })()
     return this.#turn
+  }
+
+  /** The rest of this turn of the event loop; a moment longer when changes come in a crowd. */
+  #gather(): Promise<unknown> {
+    const { clock } = this.#parts
+    const now = clock.now()
+    const times = this.#changeTimes
+    if (times.length < crowdCount || now - times[0]! > crowdMs) return nextTurn()
+    return new Promise<void>(resolve => clock.alarm(now + gatherMs, resolve))
   }
 
   async #write(living: Living, first: (tx: Tx) => void): Promise<void> {

@@ -2,17 +2,44 @@
 
 import { constants } from 'node:fs'
 import { access, type FileHandle, mkdir, open, realpath, rename, stat, writeFile } from 'node:fs/promises'
-import { dirname, resolve, sep } from 'node:path'
+import { basename, dirname, resolve, sep } from 'node:path'
 import type { ScriptFiles } from '../../domains/suite/jobs/find-script.ts'
 
 /** A script, include or output larger than this is not read whole. */
 const bytesMax = 64 * 1024 * 1024
 
+/**
+ * How long it is believed where a folder really is. Hundreds of jobs at a time read and write in the same few folders,
+ * and asking each time costs more than the reading.
+ */
+const believeMs = 1000
+const believedMax = 1000
+
 export class OpenFolders {
   readonly #roots: readonly string[]
+  /** A steady clock in ms. */
+  readonly #now: () => number
+  /** Folders by the path that was asked for: where they really are, when they are open. */
+  readonly #folders = new Map<string, { real: string | undefined; until: number }>()
+  #realRoots: { roots: readonly string[]; until: number } = { roots: [], until: Number.NEGATIVE_INFINITY }
 
-  constructor(roots: readonly string[]) {
+  constructor(roots: readonly string[], now: () => number = () => performance.now()) {
     this.#roots = roots
+    this.#now = now
+  }
+
+  /** Where a folder really is; undefined when it is not there or not open. */
+  async #folder(path: string): Promise<string | undefined> {
+    const now = this.#now()
+    const known = this.#folders.get(path)
+    if (known && known.until > now) return known.real
+    const found = await realpath(path).catch(() => undefined)
+    const real = found !== undefined && (await this.#isOpen(found)) ? found : undefined
+    if (this.#folders.size >= believedMax) this.#folders.clear()
+    // What is not there may be made at any moment.
+    if (real === undefined) this.#folders.delete(path)
+    else this.#folders.set(path, { real, until: now + believeMs })
+    return real
   }
 
   /** The real path of a file below an open folder; undefined when it is elsewhere or not there. */
@@ -23,12 +50,30 @@ export class OpenFolders {
   }
 
   async #isOpen(path: string): Promise<boolean> {
-    for (const root of this.#roots) {
-      if (root === '/') return true
-      const real = await realpath(root).catch(() => resolve(root))
-      if (path === real || path.startsWith(real + sep)) return true
+    if (this.#roots.includes('/')) return true
+    const now = this.#now()
+    if (this.#realRoots.until <= now) {
+      const roots = this.#roots.map(root => realpath(root).catch(() => resolve(root)))
+      this.#realRoots = { roots: await Promise.all(roots), until: now + believeMs }
     }
-    return false
+    return this.#realRoots.roots.some(root => path === root || path.startsWith(root + sep))
+  }
+
+  /** Opens a file for reading; undefined when it is not there or not open. */
+  async #openFile(path: string): Promise<FileHandle | undefined> {
+    if (path === '' || path.includes('\0')) return undefined
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK
+    const folder = await this.#folder(dirname(resolve(path)))
+    if (folder !== undefined) {
+      try {
+        // A link may lead anywhere: it is followed only after a look at where.
+        return await open(`${folder}/${basename(path)}`, flags | constants.O_NOFOLLOW)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ELOOP') return undefined
+      }
+    }
+    const real = await this.#place(path)
+    return real === undefined ? undefined : open(real, flags).catch(() => undefined)
   }
 
   /** The bytes of a file, at most its last ones; undefined when there is none here. */
@@ -62,9 +107,7 @@ export class OpenFolders {
     path: string,
     read: (file: FileHandle, sizeBytes: number) => Promise<T>,
   ): Promise<T | undefined> {
-    const real = await this.#place(path)
-    if (real === undefined) return undefined
-    const file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
+    const file = await this.#openFile(path)
     if (!file) return undefined
     try {
       const facts = await file.stat()
@@ -82,7 +125,7 @@ export class OpenFolders {
   /** Writes a job, its folders made; the place must be open. */
   async writeJob(path: string, text: string): Promise<void> {
     const folder = dirname(resolve(path))
-    await this.#demandFolder(folder)
+    if ((await this.#folder(folder)) === undefined) await this.#demandFolder(folder)
     await writeFile(path, text, { mode: 0o755 })
   }
 
