@@ -17,3 +17,21 @@ export function bigSuite(name: string, tasks: number): string {
   lines.push('endsuite', '')
   return lines.join('\n')
 }
+
+/** The same many tasks with nothing said twice: names, texts, values and expressions all differ. */
+export function variedSuite(name: string, tasks: number): string {
+  const lines = [`suite ${name}`]
+  for (let n = 0; n < tasks; n++) {
+    if (n % 100 === 0) lines.push(`  family f${n}`)
+    lines.push(
+      `    task t${n}`,
+      `      trigger t${n} == complete or /${name}/f${n}/x${n}:e${n}`,
+      `      edit V${n} 'value ${n}'`,
+      `      label l${n} "text of ${n}"`,
+      `      event e${n}`,
+    )
+    if (n % 100 === 99) lines.push('  endfamily')
+  }
+  lines.push('endsuite', '')
+  return lines.join('\n')
+}

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parseDefinition } from '../../../src/domains/suite/language/parse-definition.ts'
 import { printPersisted } from '../../../src/domains/suite/language/print-definition.ts'
-import { bigSuite } from './definition.ts'
+import { bigSuite, variedSuite } from './definition.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -23,10 +23,12 @@ const rate = (bytes: number, run: () => void): number => {
 }
 
 const parseMbPerS = rate(text.length, () => void parseDefinition(text))
+const varied = variedSuite('varied', tasks)
+const variedMbPerS = rate(varied.length, () => void parseDefinition(varied))
 collect()
 const before = process.memoryUsage().heapUsed
 const { nodes } = parseDefinition(text)
 collect()
 const bytesPerNode = (process.memoryUsage().heapUsed - before) / (tasks * 1.01)
 const printMbPerS = rate(printPersisted(nodes).length, () => void printPersisted(nodes))
-console.log(JSON.stringify({ parseMbPerS, printMbPerS, bytesPerNode }))
+console.log(JSON.stringify({ parseMbPerS, variedMbPerS, printMbPerS, bytesPerNode }))

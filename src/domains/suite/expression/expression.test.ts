@@ -201,3 +201,11 @@ describe('any expression', () => {
     )
   })
 })
+
+test.each([
+  ['20240101T000000 == a:x', 'an instant may be compared with anything'],
+  ['not a == complete and ./b:ev == set or ../c<flag>late', 'each kind of test in a chain'],
+  ['3 + :YMD % 2 == 1 or (/s/f/t != aborted and 0/a:x)', 'arithmetic, groups and names of digits'],
+])('%s is read and printed as it was: %s', text => {
+  expect(printExpression(parseExpression(text))).toBe(text)
+})

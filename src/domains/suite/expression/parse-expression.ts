@@ -2,10 +2,9 @@
 // condition is decided after it was read, by what is in it.
 
 import { ValueError } from '../language/definition-error.ts'
-import { isName } from '../language/name.ts'
 import { readInstant } from '../tree/calendar-date.ts'
 import type { FlagName } from '../tree/flag.ts'
-import { isNodeState } from '../tree/state.ts'
+import { isNodeState, type NodeState, nodeStates } from '../tree/state.ts'
 import type { Arithmetic, Comparison, Expression } from './expression.ts'
 
 /** Parentheses deeper than this are refused: nobody writes them, and they must not exhaust the stack. */
@@ -30,7 +29,10 @@ export function parseExpression(text: string): Expression {
   return tree
 }
 
-// Lists are copied when they are done (`slice`), because a list that was pushed to keeps room for sixteen more.
+/** A list that was pushed to keeps room for sixteen more items: expressions live long, so they are copied when done. */
+function exact<T>(list: T[]): T[] {
+  return list.length === 1 ? list : list.slice()
+}
 
 /** `NAME == state` and nothing else: this form alone knows the state `suspended`. */
 function parsePlain(text: string): Expression | undefined {
@@ -46,150 +48,175 @@ function parsePlain(text: string): Expression | undefined {
  * condition in parentheses; the latter takes all that follows it as its other side, so it ends a chain.
  */
 function readChain(scanner: Scanner): Expression {
-  const operands: Expression[] = []
-  const joins: ('and' | 'or')[] = []
-  let parts: Expression[] = []
-  const flush = () => {
-    operands.push(parts.length === 1 ? parts[0]! : { kind: 'all', parts: parts.slice() })
-    parts = []
+  let test = readTest(scanner)
+  let join = readJoin(scanner)
+  // Most expressions are one comparison.
+  if (!join) return test
+  let operands: Expression[] | undefined
+  let joins: ('and' | 'or')[] | undefined
+  let parts: Expression[] | undefined
+  const close = (operand: Expression) => {
+    if (operands) operands.push(operand)
+    else operands = [operand]
+  }
+  const closeParts = () => {
+    if (parts) close(parts.length === 1 ? parts[0]! : { kind: 'all', parts: exact(parts) })
+    parts = undefined
+  }
+  const joinBy = (word: 'and' | 'or') => {
+    if (joins) joins.push(word)
+    else joins = [word]
   }
   for (;;) {
-    const test = readTest(scanner)
-    const join = readJoin(scanner)
-    if (test.isGroup) {
-      if (parts.length > 0) {
-        flush()
-        joins.push('and')
+    if (isCondition(test)) {
+      if (parts) {
+        closeParts()
+        joinBy('and')
       }
-      operands.push(test.tree)
-      if (!join) break
-      joins.push(join)
-      continue
+      close(test)
+    } else {
+      if (parts) parts.push(test)
+      else parts = [test]
+      if (join !== 'and') closeParts()
     }
-    parts.push(test.tree)
-    if (join === 'and') continue
-    flush()
     if (!join) break
-    joins.push(join)
+    if (!parts) joinBy(join)
+    test = readTest(scanner)
+    join = readJoin(scanner)
   }
-  return operands.length === 1
-    ? operands[0]!
-    : { kind: 'chain', operands: operands.slice(), joins: joins.slice() }
+  return operands!.length === 1
+    ? operands![0]!
+    : { kind: 'chain', operands: exact(operands!), joins: exact(joins!) }
 }
 
-interface Test {
-  readonly tree: Expression
-  /** A condition in parentheses, as opposed to a comparison. */
-  readonly isGroup: boolean
+/** A condition in parentheses, as opposed to a comparison. */
+function isCondition(test: Expression): boolean {
+  const of = test.kind === 'not' ? test.of : test
+  return of.kind === 'group' && !isArithmetic(of.of)
 }
 
-function readTest(scanner: Scanner): Test {
+function readTest(scanner: Scanner): Expression {
   const sign = readNot(scanner)
   const test = readCompare(scanner)
-  return sign ? { tree: { kind: 'not', sign, of: test.tree }, isGroup: test.isGroup } : test
+  return sign ? { kind: 'not', sign, of: test } : test
 }
 
-const comparisons: Record<string, Comparison> = {
-  '==': '==',
-  eq: '==',
-  '!=': '!=',
-  ne: '!=',
-  '>=': '>=',
-  ge: '>=',
-  '<=': '<=',
-  le: '<=',
-  '<': '<',
-  lt: '<',
-  '>': '>',
-  gt: '>',
-}
-
-function readCompare(scanner: Scanner): Test {
-  skipBlanks(scanner)
-  const special = readNodeTest(scanner)
-  if (special) return { tree: special, isGroup: false }
-  const first = readCalc(scanner)
-  if (first.kind === 'group' && !isArithmetic(first.of)) return { tree: first, isGroup: true }
+function readCompare(scanner: Scanner): Expression {
+  const begun = readNodeTest(scanner)
+  if (begun && (begun.kind === 'state' || begun.kind === 'set')) return begun
+  const first = readCalc(scanner, begun)
+  if (first.kind === 'group' && !isArithmetic(first.of)) return first
   let operator = readComparison(scanner)
-  if (!operator) return { tree: first, isGroup: false }
+  if (!operator) return first
   const terms = [first]
-  const operators: Comparison[] = []
-  while (operator) {
-    operators.push(operator)
+  const operators = [operator]
+  for (;;) {
     terms.push(readCalc(scanner))
     operator = readComparison(scanner)
+    if (!operator) break
+    operators.push(operator)
   }
   for (const term of terms)
     if (!isArithmetic(term)) throw fault(scanner, 'no condition inside of a comparison')
-  return { tree: { kind: 'compare', terms: terms.slice(), operators: operators.slice() }, isGroup: false }
+  return { kind: 'compare', terms: exact(terms), operators: exact(operators) }
 }
 
-/** `path == state` and `path:name == set`. Leaves the scanner where it was when it is neither. */
+/**
+ * What begins with a path: `path == state` and `path:name == set` are read whole, of anything else the first factor.
+ * Undefined, and nothing read, where no path begins.
+ */
 function readNodeTest(scanner: Scanner): Expression | undefined {
-  const before = scanner.at
+  skipBlanks(scanner)
+  const { text, at: from } = scanner
+  if (!isPathChar(text.charCodeAt(from)) || text.startsWith('/<flag>', from)) return undefined
+  // Digits may be a number as well as a name: only a comparison with a state tells.
+  const number = isDigit(text.charCodeAt(from)) ? readNumber(scanner) : undefined
+  if (number) {
+    const state = number.kind === 'integer' ? readStateTest(scanner, number.text) : undefined
+    return state ?? number
+  }
   const path = scanPath(scanner)
   if (path === undefined) return undefined
-  const afterPath = scanner.at
-  if (scanner.text[afterPath] === ':') {
+  const next = text.charCodeAt(scanner.at)
+  if (next === 58) {
     scanner.at++
     const attribute = scanName(scanner)
-    const equal = attribute === undefined ? undefined : readEquality(scanner)
-    if (attribute !== undefined && equal !== undefined) {
-      skipBlanks(scanner)
-      const word = peekWord(scanner)
-      if (word === 'set' || word === 'clear') {
-        scanner.at += word.length
-        return { kind: 'set', of: { path }, attribute, equal, set: word === 'set' }
-      }
-    }
-    scanner.at = before
-    return undefined
+    if (attribute === undefined) throw fault(scanner, 'a name after :')
+    return readSetTest(scanner, path, attribute) ?? { kind: 'attribute', of: { path }, attribute }
   }
-  const equal = readEquality(scanner)
-  if (equal !== undefined) {
+  if (next === 60 && text.startsWith('<flag>', scanner.at)) {
+    scanner.at += 6
+    return { kind: 'flag', of: { path }, flag: readFlagName(scanner) }
+  }
+  const afterPath = scanner.at
+  const test = readStateTest(scanner, path)
+  if (test) return test
+  const operator = readComparison(scanner)
+  if (operator === '==' || operator === '!=')
+    throw fault(scanner, 'a state (complete, aborted, queued, active, submitted, unknown)')
+  scanner.at = afterPath
+  throw faultBehindPath(scanner, from, path)
+}
+
+/** `== state` behind a path; nothing is read when it is something else. */
+function readStateTest(scanner: Scanner, path: string): Expression | undefined {
+  const before = scanner.at
+  const operator = readComparison(scanner)
+  if (operator === '==' || operator === '!=') {
     skipBlanks(scanner)
-    const word = peekWord(scanner)
-    if (isNodeState(word)) {
-      scanner.at += word.length
-      return { kind: 'state', of: { path }, equal, state: word }
-    }
-    if (!/^\d+$/.test(path)) {
-      throw fault(scanner, 'a state (complete, aborted, queued, active, submitted, unknown)')
+    const state = readState(scanner)
+    if (state) return { kind: 'state', of: { path }, equal: operator === '==', state }
+  }
+  scanner.at = before
+  return undefined
+}
+
+/** `== set` or `!= clear` behind a path and name; nothing is read when it is something else. */
+function readSetTest(scanner: Scanner, path: string, attribute: string): Expression | undefined {
+  const before = scanner.at
+  const operator = readComparison(scanner)
+  if (operator === '==' || operator === '!=') {
+    skipBlanks(scanner)
+    const set = isWordAt(scanner, 'set')
+    if (set || isWordAt(scanner, 'clear')) {
+      scanner.at += set ? 3 : 5
+      return { kind: 'set', of: { path }, attribute, equal: operator === '==', set }
     }
   }
   scanner.at = before
   return undefined
 }
 
-function readEquality(scanner: Scanner): boolean | undefined {
-  const before = scanner.at
-  const operator = readComparison(scanner)
-  if (operator === '==') return true
-  if (operator === '!=') return false
-  scanner.at = before
+function readState(scanner: Scanner): NodeState | undefined {
+  for (const state of nodeStates) {
+    if (!isWordAt(scanner, state)) continue
+    scanner.at += state.length
+    return state
+  }
   return undefined
 }
 
 /** calc := factor { operator factor }, strictly from left to right. */
-function readCalc(scanner: Scanner): Expression {
-  const first = readFactor(scanner)
+function readCalc(scanner: Scanner, begun?: Expression): Expression {
+  const first = begun ?? readFactor(scanner)
   let operator = readArithmetic(scanner)
   if (!operator) return first
   const terms = [first]
-  const operators: Arithmetic[] = []
-  while (operator) {
+  const operators = [operator]
+  for (;;) {
     skipBlanks(scanner)
     const at = scanner.at
     const term = readFactor(scanner)
     if ((operator === '/' || operator === '%') && term.kind === 'integer' && term.value === 0) {
       throw new ValueError('0', 'a divisor other than 0', { offset: at })
     }
-    operators.push(operator)
     terms.push(term)
     operator = readArithmetic(scanner)
+    if (!operator) break
+    operators.push(operator)
   }
   for (const term of terms) if (!isArithmetic(term)) throw fault(scanner, 'no condition inside of arithmetic')
-  return { kind: 'calc', terms: terms.slice(), operators: operators.slice() }
+  return { kind: 'calc', terms: exact(terms), operators: exact(operators) }
 }
 
 function readFactor(scanner: Scanner): Expression {
@@ -269,17 +296,19 @@ function readPathFactor(scanner: Scanner): Expression {
     scanner.at += 6
     return { kind: 'flag', of: { path }, flag: readFlagName(scanner) }
   }
-  if (scanner.text[scanner.at] !== ':') {
-    const next = scanner.at
-    skipBlanks(scanner)
-    if (scanner.at >= scanner.text.length) scanner.at = before
-    else scanner.at = next
-    throw fault(scanner, `== or != and a state, or :NAME, after the path '${path.slice(0, 60)}'`)
-  }
+  if (scanner.text[scanner.at] !== ':') throw faultBehindPath(scanner, before, path)
   scanner.at++
   const attribute = scanName(scanner)
   if (attribute === undefined) throw fault(scanner, 'a name after :')
   return { kind: 'attribute', of: { path }, attribute }
+}
+
+/** A path by itself says nothing. At the end of the text the path is pointed at, else what follows it. */
+function faultBehindPath(scanner: Scanner, from: number, path: string): ValueError {
+  const next = scanner.at
+  skipBlanks(scanner)
+  scanner.at = scanner.at >= scanner.text.length ? from : next
+  return fault(scanner, `== or != and a state, or :NAME, after the path '${path.slice(0, 60)}'`)
 }
 
 function readFlagName(scanner: Scanner): FlagName {
@@ -311,15 +340,25 @@ function isArithmetic(tree: Expression): boolean {
 function readJoin(scanner: Scanner): 'and' | 'or' | undefined {
   skipBlanks(scanner)
   const { text, at } = scanner
-  const two = text.slice(at, at + 2)
-  if (two === '&&' || two === '||') {
-    scanner.at += 2
-    return two === '&&' ? 'and' : 'or'
-  }
-  const word = peekWord(scanner)
-  if (word === 'and' || word === 'AND' || word === 'or' || word === 'OR') {
-    scanner.at += word.length
-    return word === 'and' || word === 'AND' ? 'and' : 'or'
+  switch (text.charCodeAt(at)) {
+    case 97: // a
+    case 65: // A
+      if (!isWordAt(scanner, 'and') && !isWordAt(scanner, 'AND')) return undefined
+      scanner.at += 3
+      return 'and'
+    case 111: // o
+    case 79: // O
+      if (!isWordAt(scanner, 'or') && !isWordAt(scanner, 'OR')) return undefined
+      scanner.at += 2
+      return 'or'
+    case 38: // &
+      if (text.charCodeAt(at + 1) !== 38) return undefined
+      scanner.at += 2
+      return 'and'
+    case 124: // |
+      if (text.charCodeAt(at + 1) !== 124) return undefined
+      scanner.at += 2
+      return 'or'
   }
   return undefined
 }
@@ -327,11 +366,12 @@ function readJoin(scanner: Scanner): 'and' | 'or' | undefined {
 function readNot(scanner: Scanner): 'not ' | '!' | '~' | undefined {
   skipBlanks(scanner)
   const { text, at } = scanner
-  if (text[at] === '!' || text[at] === '~') {
+  const char = text.charCodeAt(at)
+  if (char === 33 || char === 126) {
     scanner.at++
-    return text[at] as '!' | '~'
+    return char === 33 ? '!' : '~'
   }
-  if (text.startsWith('not', at) && isBlank(text.charCodeAt(at + 3))) {
+  if (char === 110 && text.startsWith('not', at) && isBlank(text.charCodeAt(at + 3))) {
     scanner.at += 4
     return 'not '
   }
@@ -341,29 +381,58 @@ function readNot(scanner: Scanner): 'not ' | '!' | '~' | undefined {
 function readComparison(scanner: Scanner): Comparison | undefined {
   skipBlanks(scanner)
   const { text, at } = scanner
-  const char = text.charCodeAt(at)
-  if (char === 60 || char === 62 || char === 61 || char === 33) {
-    const two = text.slice(at, at + 2)
-    const one = text.slice(at, at + 1)
-    const found = comparisons[two] ?? (char === 60 || char === 62 ? comparisons[one] : undefined)
-    if (found) scanner.at += comparisons[two] ? 2 : 1
-    return found
+  const isEqualNext = text.charCodeAt(at + 1) === 61
+  switch (text.charCodeAt(at)) {
+    case 61: // =
+    case 33: // !
+      if (!isEqualNext) return undefined
+      scanner.at += 2
+      return text.charCodeAt(at) === 61 ? '==' : '!='
+    case 60: // <
+      scanner.at += isEqualNext ? 2 : 1
+      return isEqualNext ? '<=' : '<'
+    case 62: // >
+      scanner.at += isEqualNext ? 2 : 1
+      return isEqualNext ? '>=' : '>'
+    case 101: // e
+    case 103: // g
+    case 108: // l
+    case 110: // n
+      for (const word of comparisonWords) {
+        if (!isWordAt(scanner, word.text)) continue
+        scanner.at += 2
+        return word.means
+      }
   }
-  const word = peekWord(scanner)
-  if (word.length !== 2) return undefined
-  const found = Object.hasOwn(comparisons, word) ? comparisons[word] : undefined
-  if (found) scanner.at += 2
-  return found
+  return undefined
 }
+
+const comparisonWords: readonly { readonly text: string; readonly means: Comparison }[] = [
+  { text: 'eq', means: '==' },
+  { text: 'ne', means: '!=' },
+  { text: 'ge', means: '>=' },
+  { text: 'le', means: '<=' },
+  { text: 'lt', means: '<' },
+  { text: 'gt', means: '>' },
+]
 
 function readArithmetic(scanner: Scanner): Arithmetic | undefined {
   skipBlanks(scanner)
-  const char = scanner.text[scanner.at]
-  if (char === '+' || char === '-' || char === '*' || char === '/' || char === '%') {
-    scanner.at++
-    return char
-  }
-  return undefined
+  const char = scanner.text.charCodeAt(scanner.at)
+  const sign =
+    char === 43
+      ? '+'
+      : char === 45
+        ? '-'
+        : char === 42
+          ? '*'
+          : char === 47
+            ? '/'
+            : char === 37
+              ? '%'
+              : undefined
+  if (sign) scanner.at++
+  return sign
 }
 
 /** Reads a path token; undefined (and nothing read) when none begins here. */
@@ -382,8 +451,17 @@ function scanPath(scanner: Scanner): string | undefined {
 
 /** `/a/b`, `a/b`, `./a`, `../../a`: names of the language between single slashes. */
 export function isPath(path: string): boolean {
-  if (!path.includes('/')) return isName(path)
-  return /^(?:\/|\.\/|(?:\.\.\/)+)?[A-Za-z0-9_][A-Za-z0-9_.]*(?:\/[A-Za-z0-9_][A-Za-z0-9_.]*)*$/.test(path)
+  let at = 0
+  if (path.charCodeAt(0) === 47) at = 1
+  else if (path.startsWith('./')) at = 2
+  else while (path.startsWith('../', at)) at += 3
+  let isStart = true
+  for (; at < path.length; at++) {
+    const char = path.charCodeAt(at)
+    if (isStart ? !isWord(char) : !isPathChar(char)) return false
+    isStart = char === 47
+  }
+  return !isStart
 }
 
 function scanName(scanner: Scanner): string | undefined {
@@ -394,6 +472,13 @@ function scanName(scanner: Scanner): string | undefined {
   while (end < text.length && isNameChar(text.charCodeAt(end))) end++
   scanner.at = end
   return text.slice(from, end)
+}
+
+/** Whether a word stands here, and ends where it ends. */
+function isWordAt({ text, at }: Scanner, word: string): boolean {
+  // A loop, because `startsWith` is a call out of compiled code.
+  for (let i = 0; i < word.length; i++) if (text.charCodeAt(at + i) !== word.charCodeAt(i)) return false
+  return !isNameChar(text.charCodeAt(at + word.length))
 }
 
 function peekWord(scanner: Scanner): string {

@@ -233,7 +233,7 @@ function addPart(statement: Statement, before: Condition | undefined): Condition
   if (join === 'first' && before) throw statement.fault(1, `-a or -o, as there is a ${keyword} already`)
   if (join !== 'first' && !before) throw statement.fault(1, `a first ${keyword} without -a or -o`)
   if (statement.count <= from) throw statement.fault(from, 'an expression')
-  const text = statement.joined(from)
+  const text = statement.phrase(from)
   const read = (one: string): readonly Part[] => [{ join, text: one, tree: readTree(statement, from, one) }]
   if (before) return { parts: [...before.parts, ...read(text)], free: before.free }
   return { parts: statement.repetition?.condition(text, read) ?? read(text), free: false }

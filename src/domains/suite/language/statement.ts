@@ -82,14 +82,24 @@ export class Statement {
   }
 
   /** Words from `index` on, joined with one blank. */
-  joined(index: number, to = this.count): string {
+  joined(index: number): string {
+    return this.join(index) ?? this.slice(this.startOf(index), this.ends[this.count - 1]!)
+  }
+
+  /** The same for what is not looked for among earlier texts: expressions have a memory of their own. */
+  phrase(index: number): string {
+    return this.join(index) ?? this.text.slice(this.startOf(index), this.ends[this.count - 1]!)
+  }
+
+  /** Words that are not joined with single blanks as they stand; undefined when they are. */
+  private join(index: number): string | undefined {
+    const to = this.count
     if (index >= to) return ''
     let single = true
-    for (let i = index; i + 1 < to; i++) {
-      if (this.starts[i + 1]! !== this.ends[i]! + 1 || this.text.charCodeAt(this.ends[i]!) !== 32)
-        single = false
+    for (let i = index; single && i + 1 < to; i++) {
+      single = this.starts[i + 1]! === this.ends[i]! + 1 && this.text.charCodeAt(this.ends[i]!) === 32
     }
-    if (single) return this.slice(this.starts[index]!, this.ends[to - 1]!)
+    if (single) return undefined
     const words: string[] = []
     for (let i = index; i < to; i++) words.push(this.word(i))
     return words.join(' ')
@@ -153,7 +163,7 @@ export class Statement {
 }
 
 function isBlank(char: number): boolean {
-  return char === 32 || char === 9 || char === 13
+  return char <= 32 && (char === 32 || char === 9 || char === 13)
 }
 
 /** A statement made of a single value, for attributes that come alone over the wire. */
