@@ -15,6 +15,8 @@ const packages: readonly { name: string; program: string; uses: readonly string[
   { name: 'unzip', program: 'unzip', uses: ['test'] },
   { name: 'podman', program: 'podman', uses: ['test'] },
   { name: 'runc', program: 'runc', uses: ['test'] },
+  { name: 'squashfs-tools', program: 'mksquashfs', uses: ['test'] },
+  { name: 'openmpi-bin', program: 'mpirun', uses: ['test'] },
   { name: 'dcmtk', program: 'dcmdump', uses: ['test', 'bench'] },
   { name: 'orthanc', program: 'Orthanc', uses: ['test', 'bench'] },
   { name: 'ecflow-server', program: 'ecflow_server', uses: ['test', 'bench'] },

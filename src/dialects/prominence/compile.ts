@@ -92,6 +92,7 @@ function compileTask(
   return {
     image: task.image,
     ...(stored === undefined ? {} : { imageBlob: stored.hash }),
+    ...(task.imageSha256 ? { imageSha256: plainSha256(task.imageSha256) } : {}),
     ...(task.imagePullCredential === undefined ? {} : { credential: credentialOf(task.imagePullCredential) }),
     ...(argv.length === 0 ? {} : { argv }),
     // Singularity runs what it is told, udocker hands it to the entry point: contracts/prominence.md §3.2.
@@ -111,6 +112,10 @@ function compileTask(
     sidecar: task.type === 'sidecar',
     onNodes: placeOf(task, told.document),
   }
+}
+
+function plainSha256(digest: string): string {
+  return digest.replace(/^sha256:/, '').toLowerCase()
 }
 
 function credentialOf({ username, token }: NonNullable<TaskDocument['imagePullCredential']>): JsonObject {

@@ -105,8 +105,15 @@ function pullLines(plan: TaskPlan, tools: CliTools): string[] {
   const asks =
     tools.name === 'podman' ? `pull -q --authfile ${login}/config.json` : `--config ${login} pull -q`
   const pull = `${client} ${login === '' ? 'pull -q' : asks} ${image} >/dev/null`
+  const inspect = `${client} image inspect --format '{{.Id}} {{json .RepoDigests}}' ${image}`
+  const wanted = plan.task.imageSha256
+  // As an id it stands alone, as the digest of a manifest after a name.
+  const check =
+    wanted == null
+      ? ''
+      : `case "$(${inspect})" in *${wanted}*) ;; *) echo "the image "${image}" has another digest" >&2; echo failed >${status}; exit 1 ;; esac; `
   return [
-    `if id=$(${look}); then echo "cached $id 0" >${status}; exit 0; fi`,
+    `if id=$(${look}); then ${check}echo "cached $id 0" >${status}; exit 0; fi`,
     ...(tools.pull === 'never'
       ? [
           `echo "the image "${image}" is not there, and pulling is switched off" >&2`,
@@ -117,7 +124,7 @@ function pullLines(plan: TaskPlan, tools: CliTools): string[] {
           'begin=$(date +%s%3N)',
           `${pull} || { echo failed >${status}; exit 1; }`,
           `id=$(${look})`,
-          `echo "completed $id $(($(date +%s%3N) - begin))" >${status}`,
+          `${check}echo "completed $id $(($(date +%s%3N) - begin))" >${status}`,
         ]),
   ]
 }

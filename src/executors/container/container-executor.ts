@@ -277,18 +277,16 @@ export class ContainerExecutor implements Executor {
     if (typeof driver === 'string') throw new Error(driver)
     if (!isFileKey(id)) throw new Error(`${JSON.stringify(id)} cannot name an attempt`)
     const folder = attemptFolder(this.#folder, id)
+    const volumes = await mountVolumes(read.spec.volumes, this.#options.volumes ?? {})
     await prepareAttempt({
       order,
-      spec: (await this.#stage?.bringImages(read.spec, this.#store)) ?? read.spec,
+      spec: (await this.#stage?.bringImages(read.spec, { images: this.#store, volumes })) ?? read.spec,
       driver,
       folder,
       images: this.#store,
       cgroups: this.#cgroups,
       nodeStreams: this.#nodeStreams(id),
-      mounts: [
-        ...(this.#options.mounts ?? []),
-        ...(await mountVolumes(read.spec.volumes, this.#options.volumes ?? {})),
-      ],
+      mounts: [...(this.#options.mounts ?? []), ...volumes],
       bringIn: folder => this.#stage?.bringIn(folder, read.spec, order.needs?.diskBytes) ?? Promise.resolve(),
     })
     const stop = this.#preparing.get(id)?.stop

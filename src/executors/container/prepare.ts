@@ -15,7 +15,7 @@ import {
 } from './attempt-folder.ts'
 import { type CgroupRoot, openCgroup } from './cgroup.ts'
 import { type Driver, HOME, type Limits, type Mount, type TaskPlan } from './driver.ts'
-import { ImageMissing } from './image-missing.ts'
+import { ImageMissing, storedDigest } from './image-missing.ts'
 import { findImage, holdImage, type Image, type ImageStore } from './images/index.ts'
 import { writeInsidePlan } from './inside-plan.ts'
 import type { ContainerSpec, TaskSpec } from './spec.ts'
@@ -157,8 +157,10 @@ interface Found {
 
 async function findImages({ spec, images }: Preparation): Promise<Map<string, Found>> {
   const found = new Map<string, Found>()
-  for (const { image: reference } of spec.tasks) {
-    if (found.has(reference)) continue
+  for (const { image: reference, imageSha256 } of spec.tasks) {
+    const known = found.get(reference)
+    if (known !== undefined) checkDigest(reference, known.image, imageSha256)
+    if (known !== undefined) continue
     const begunAt = performance.now()
     const image = await findImage(images, reference)
     if (image === undefined) {
@@ -166,9 +168,18 @@ async function findImages({ spec, images }: Preparation): Promise<Map<string, Fo
         `there is no image ${reference} here; import it with: switchyard image import FILE --name ${reference}`,
       )
     }
+    checkDigest(reference, image, imageSha256)
     found.set(reference, { image, tookMs: Math.round(performance.now() - begunAt) })
   }
   return found
+}
+
+/** Images that came as files are known by the digest of the file, too. */
+function checkDigest(reference: string, image: Image, wanted: string | null | undefined): void {
+  if (wanted == null) return
+  const known = [image.digest, image.manifestDigest ?? '', storedDigest(reference)]
+  if (!known.some(digest => digest === `sha256:${wanted}`))
+    throw new ImageMissing(`the image ${reference} has the digest ${image.digest}, not sha256:${wanted}`)
 }
 
 /**

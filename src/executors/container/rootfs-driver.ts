@@ -130,7 +130,7 @@ function commandOf(plan: TaskPlan): readonly string[] {
   const entrypoint = task.entrypoint === 'image' ? (image?.config.entrypoint ?? []) : []
   const command = [...entrypoint, ...(task.argv ?? image?.config.cmd ?? [])]
   if (command.length === 0) throw new Error(`the image ${task.image} says no command, and the task neither`)
-  return command
+  return [...(image?.launcher ?? []), ...command]
 }
 
 function splitVariable(line: string): [name: string, value: string] {

@@ -54,6 +54,11 @@ const taskShape = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, 'is no SHA-256')
     .nullish(),
+  /** The SHA-256 that the image must have: of its file, of its configuration, or of its manifest. */
+  imageSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'is no SHA-256')
+    .nullish(),
   /**
    * A file of the scratch directory, by its name: both streams go to it as well, and stderr to stdout. Not in a
    * directory, because a task could put a link in the place of that and lead the next one's mount astray.

@@ -63,7 +63,11 @@ function checkTask(task: { [name: string]: unknown }, cpus: number | undefined):
     if (!words.ok) bad(`cmd cannot be split into words: ${words.fault}`, 'cmd')
   }
   if (has(task, 'workdir')) textOr(task['workdir'], 'workdir must be a string', 'workdir')
-  if (has(task, 'imageSha256')) textOr(task['imageSha256'], 'imageSha256 must be a string', 'imageSha256')
+  if (has(task, 'imageSha256')) {
+    const digest = textOr(task['imageSha256'], 'imageSha256 must be a string', 'imageSha256')
+    if (!/^((sha256:)?[0-9a-f]{64})?$/i.test(digest))
+      bad('imageSha256 must be 64 hexadecimal digits', 'imageSha256')
+  }
   if (has(task, 'stdout')) {
     const name = textOr(task['stdout'], 'stdout must be a string', 'stdout')
     if (name === '' || name === '.' || name === '..' || name.includes('/'))

@@ -7,6 +7,8 @@ import { fileChunks, sourceFromFile } from './byte-source.ts'
 import { compressionOf, decompress, firstBytes } from './compression.ts'
 import { ImageError } from './image-error.ts'
 import type { ImageLimits } from './limits.ts'
+import { findSifRoot } from './sif.ts'
+import type { RandomBytes } from './squashfs.ts'
 import { quote, readTar, type TarEntry } from './tar-reader.ts'
 
 /** A stretch of bytes that can be read more than once. */
@@ -15,13 +17,20 @@ export interface Blob {
   chunks(): AsyncGenerator<Buffer>
 }
 
+/** A SquashFS, and for which processor it is ('' where that is not said). */
+export interface SquashfsBlob extends Blob, RandomBytes {
+  readonly architecture: string
+}
+
 /** An opened image file or directory. */
 export interface Archive {
-  readonly kind: 'directory' | 'tar'
+  readonly kind: 'directory' | 'tar' | 'squashfs'
   /** A member by its path; undefined when there is none. */
   find(path: string): Promise<Blob | undefined>
   /** The whole tar as one blob, for a plain root file system. */
   readonly whole: Blob | undefined
+  /** The file system of a Singularity image. */
+  readonly squashfs?: SquashfsBlob
   close(): Promise<void>
 }
 
@@ -43,7 +52,7 @@ export async function openArchive(
       return openDirectory(file)
     }
     if (!stat.isFile()) throw new ImageError('format', `${file} is neither a file nor a directory`)
-    return await openTar(handle, stat.size, options)
+    return (await openSquashfs(handle, stat.size)) ?? (await openTar(handle, stat.size, options))
   } catch (error) {
     await handle.close()
     throw error
@@ -77,6 +86,31 @@ function openDirectory(dir: string): Archive {
     },
     async close() {
       for (const handle of opened.splice(0)) await handle.close()
+    },
+  }
+}
+
+/** A Singularity image; undefined for any other file. */
+async function openSquashfs(handle: FileHandle, fileBytes: number): Promise<Archive | undefined> {
+  const root = await findSifRoot(randomBytes(handle, 0, fileBytes))
+  if (root === undefined) return undefined
+  const { at, sizeBytes, architecture } = root
+  return {
+    kind: 'squashfs',
+    whole: undefined,
+    squashfs: { ...stretch(handle, at, sizeBytes), ...randomBytes(handle, at, sizeBytes), architecture },
+    find: async () => undefined,
+    close: () => handle.close(),
+  }
+}
+
+function randomBytes(handle: FileHandle, from: number, sizeBytes: number): RandomBytes {
+  return {
+    sizeBytes,
+    async read(at, count) {
+      const parts: Buffer[] = []
+      for await (const part of fileChunks(handle, from + at, count)) parts.push(part)
+      return parts.length === 1 ? parts[0]! : Buffer.concat(parts, count)
     },
   }
 }

@@ -11,8 +11,6 @@ const unreadable: readonly [name: string, magic: Buffer][] = [
   ['xz', Buffer.from('fd377a585a00', 'hex')],
   ['bzip2', Buffer.from('BZh', 'latin1')],
   ['zip', Buffer.from('PK\x03\x04', 'latin1')],
-  ['SquashFS (needs apptainer)', Buffer.from('hsqs', 'latin1')],
-  ['SIF (needs apptainer)', Buffer.from('#!/usr/bin/env run-singularity', 'latin1')],
 ]
 
 /** Tells the compression by the first bytes; refuses formats that are known and not read here. */

@@ -23,8 +23,10 @@ export interface ImageStore {
 const imageShape = z.object({
   digest: z.string(),
   manifestDigest: z.string().nullable(),
-  format: z.enum(['oci', 'docker', 'rootfs']),
+  format: z.enum(['oci', 'docker', 'rootfs', 'sif']),
   architecture: z.string(),
+  /** Comes before any command, also before one that leaves the entry point out. */
+  launcher: z.array(z.string()).default([]),
   config: z.object({
     entrypoint: z.array(z.string()),
     cmd: z.array(z.string()),

@@ -22,10 +22,14 @@ import { unpackLayer } from './layer.ts'
 import { openBudget } from './limits.ts'
 import { type ImageFormat, type ImagePlan, readManifest } from './manifest.ts'
 import { openRootWriter } from './root-writer.ts'
+import { readSingularity } from './singularity.ts'
 
 /** What to import, and how. */
 export interface ImportRequest {
-  /** An OCI layout directory, or a tar (plain, gzip or zstd) of an OCI layout, a `docker save`, or a root. */
+  /**
+   * An OCI layout directory; a tar (plain, gzip or zstd) of an OCI layout, a `docker save`, or a root; or a Singularity
+   * image (SIF, or a bare SquashFS).
+   */
   readonly file: string
   /** NAME[:TAG] to give it; without one, the names in the file. */
   readonly name?: string | undefined
@@ -143,12 +147,14 @@ async function unpackImage(store: ImageStore, placing: Placing & { folder: strin
   }
   for (const path of MOUNT_POINTS) await writer.ensureDir(path)
   await writer.finish()
-  const config = configOf(plan, request)
+  const singularity = plan.format === 'sif' ? await readSingularity(rootDir) : undefined
+  const config = { ...configOf(plan, request), ...(request.config === undefined ? singularity?.config : {}) }
   const record: ImageRecord = {
     digest: identityOf(plan, request, diffIds),
     manifestDigest: plan.manifestDigest ?? null,
     format: plan.format,
     architecture: plan.document.architecture,
+    launcher: [...(singularity?.launcher ?? [])],
     config,
     owner: await findOwner(rootDir, config.user),
     layerCount: plan.layers.length,

@@ -1,5 +1,6 @@
 // One layer as a stream: decompressed, counted against the budget, and hashed on both sides of the decompression.
 
+import type { Blob } from './archive.ts'
 import { type ByteSource, sourceFromChunks } from './byte-source.ts'
 import { compressionOf, decompress } from './compression.ts'
 import { RunningDigest, splitDigest } from './digest.ts'
@@ -7,6 +8,7 @@ import { ImageError } from './image-error.ts'
 import type { Budget } from './limits.ts'
 import type { LayerPlan } from './manifest.ts'
 import type { RootWriter } from './root-writer.ts'
+import { type RandomBytes, readSquashfs } from './squashfs.ts'
 import { readTar } from './tar-reader.ts'
 
 /** What is handed in for unpacking one layer. */
@@ -20,6 +22,7 @@ export interface LayerTools {
 
 /** Unpacks a layer and answers the digest of its tar; refused when a digest is not the promised one. */
 export async function unpackLayer(plan: LayerPlan, tools: LayerTools): Promise<string> {
+  if (plan.squashfs !== undefined) return unpackSquashfs(plan.blob, plan.squashfs, tools)
   const stored = new RunningDigest(algorithmsOf(plan.digest))
   const unpacked = new RunningDigest(algorithmsOf(plan.diffId, 'sha256'))
   const [first, chunks] = await peek(plan.blob.chunks())
@@ -44,6 +47,18 @@ export async function unpackLayer(plan: LayerPlan, tools: LayerTools): Promise<s
   const diffId = plan.diffId ?? unpacked.end('sha256')
   compare(plan.diffId, unpacked, 'the unpacked layer')
   return diffId
+}
+
+/** A file system is hashed as it is stored: it has no other form. */
+async function unpackSquashfs(blob: Blob, squashfs: RandomBytes, tools: LayerTools): Promise<string> {
+  const stored = new RunningDigest(new Set(['sha256']))
+  for await (const chunk of blob.chunks()) {
+    tools.signal?.throwIfAborted()
+    stored.update(chunk)
+    tools.onBytes?.(chunk.length)
+  }
+  await tools.writer.addLayer(readSquashfs(squashfs, tools.budget))
+  return stored.end('sha256')
 }
 
 function algorithmsOf(...digests: (string | undefined)[]): Set<string> {

@@ -1,19 +1,22 @@
 // What an image file says it holds: finds the configuration and the layers of an OCI layout, of a `docker save`
 // archive, or of a plain root file system, and checks every document against its digest.
 import { z } from 'zod'
-import type { Archive, Blob } from './archive.ts'
+import type { Archive, Blob, SquashfsBlob } from './archive.ts'
 import { digestOf, RunningDigest, splitDigest } from './digest.ts'
 import { type ConfigDocument, emptyConfig, firstIssue, readConfig } from './image-config.ts'
 import { ImageError } from './image-error.ts'
 import type { ImageLimits } from './limits.ts'
+import type { RandomBytes } from './squashfs.ts'
 import { quote } from './tar-reader.ts'
 
 /** The kinds of image files. */
-export type ImageFormat = 'oci' | 'docker' | 'rootfs'
+export type ImageFormat = 'oci' | 'docker' | 'rootfs' | 'sif'
 
 /** One layer and the digests it must have: of its bytes as stored, and of its tar. */
 export interface LayerPlan {
   readonly blob: Blob
+  /** Of an image that is no tar: the same bytes, by their places. */
+  readonly squashfs?: RandomBytes
   readonly digest: string | undefined
   readonly diffId: string | undefined
 }
@@ -40,7 +43,9 @@ export interface ManifestOptions {
 
 /** Reads the plan of an opened image file. */
 export async function readManifest(archive: Archive, options: ManifestOptions): Promise<ImagePlan> {
+  if (archive.squashfs !== undefined) return planSquashfs(archive.squashfs, options.format)
   const format = options.format ?? (await guessFormat(archive, options.limits))
+  if (format === 'sif') throw new ImageError('format', 'the file is no Singularity image')
   if (format === 'oci') return readOciLayout(archive, options)
   if (format === 'docker') return readDockerArchive(archive, options)
   if (archive.whole === undefined) {
@@ -52,6 +57,20 @@ export async function readManifest(archive: Archive, options: ManifestOptions): 
     manifestDigest: undefined,
     document: { config: emptyConfig, architecture: '', diffIds: [] },
     layers: [{ blob: archive.whole, digest: undefined, diffId: undefined }],
+    names: [],
+  }
+}
+
+/** What a Singularity image runs, and how, is said by files in it: see singularity.ts. */
+function planSquashfs(squashfs: SquashfsBlob, format: ImageFormat | undefined): ImagePlan {
+  if (format !== undefined && format !== 'sif')
+    throw new ImageError('format', `the file is a Singularity image, not ${format}`)
+  return {
+    format: 'sif',
+    id: undefined,
+    manifestDigest: undefined,
+    document: { config: emptyConfig, architecture: squashfs.architecture, diffIds: [] },
+    layers: [{ blob: squashfs, squashfs, digest: undefined, diffId: undefined }],
     names: [],
   }
 }

@@ -8,7 +8,7 @@ import type { Outcome } from '../../../core/job.ts'
 import type { Blobs } from '../../../store/blobs.ts'
 import type { AttemptFolder } from '../attempt-folder.ts'
 import { writeWhole } from '../attempt-folder.ts'
-import { HOME } from '../driver.ts'
+import { HOME, type Mount } from '../driver.ts'
 import type { ImageStore } from '../images/index.ts'
 import type { ContainerSpec } from '../spec.ts'
 import { bringImages } from './bring-images.ts'
@@ -46,9 +46,12 @@ export class Stage {
     this.#tools = tools
   }
 
-  /** Images that were uploaded, or that are fetched from the web, are imported; the tasks then name what came of it. */
-  bringImages(spec: ContainerSpec, images: ImageStore): Promise<ContainerSpec> {
-    return bringImages(spec, { ...this.#tools, images })
+  /** Images that are files (uploaded, on the web, on a volume) are imported; the tasks then name what came of it. */
+  bringImages(
+    spec: ContainerSpec,
+    where: { images: ImageStore; volumes: readonly Mount[] },
+  ): Promise<ContainerSpec> {
+    return bringImages(spec, { ...this.#tools, ...where })
   }
 
   /** Before the first task; the folder is made and nothing runs in it yet. Throws StageFault. */
