@@ -400,7 +400,7 @@ describe('the document', () => {
     const me = (await yard.get('/whoami')).json
     assert.deepEqual([me.name, me.role], ['root', 'admin'])
     const names = (await yard.get('/executors')).json.items.map((it: { name: string }) => it.name)
-    assert.deepEqual(names.toSorted(), ['function', 'process'])
+    assert.deepEqual(names.toSorted(), ['function', 'process', 'talk'])
   })
 })
 
