@@ -41,7 +41,21 @@ const names: Readonly<Record<string, string>> = {
 }
 const own = [
   ...['enabled', 'demoJobs', 'cleanupInterval', 'cellsShown', 'concurrentJobs', 'renderThreads'],
-  ...['tileCacheBytes', 'trustedProxies', 'rasterRoot', 'uploadBytes', 'uploadFrom', 'resultFormat', 'folder'],
+  ...[
+    'tileCacheBytes',
+    'trustedProxies',
+    'rasterRoot',
+    'uploadBytes',
+    'uploadFrom',
+    'resultFormat',
+    'folder',
+  ],
+]
+
+/** The original's settings that have nothing to decide here: where files lie, and how finely maps are bent. */
+const needless = [
+  ...['NC_SERVICE_DATA_ROOT', 'NC_TEMPORARY_FILE_LOCATION', 'NC_INSTALLED_INTERFACES', 'NC_ENABLE_STRIDING'],
+  ...['NC_WARP_MAX_DEPTH', 'NC_WARP_PROJECTION_THRESHOLD'],
 ]
 
 /** Reads the section; throws naming the setting that is wrong. */
@@ -91,7 +105,7 @@ export function readSettings(
   const format = value('resultFormat') ?? 'netcdf-3'
   if (format !== 'netcdf-3' && format !== 'netcdf-4')
     throw new Error('dialects.ncdjango.resultFormat must be netcdf-3 or netcdf-4')
-  const known = new Set([...own, ...Object.keys(names), ...Object.values(names)])
+  const known = new Set([...own, ...needless, ...Object.keys(names), ...Object.values(names)])
   return {
     sources: {
       jobs: jobs as JobSources['jobs'],

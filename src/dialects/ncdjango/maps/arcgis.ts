@@ -7,13 +7,13 @@ import type { ImageFormat } from '../../../domains/raster/drawing/encode.ts'
 import { legendOf } from '../../../domains/raster/drawing/legend.ts'
 import { readRenderer } from '../../../domains/raster/drawing/renderer.ts'
 import type { Service, ServiceVariable } from '../../../domains/raster/services/service.ts'
-import { nearestStep, timeSteps } from '../../../domains/raster/services/time-steps.ts'
 import type { Extent } from '../../../domains/raster/values/raster.ts'
 import { pathOf } from '../../../http/paths.ts'
 import type { House } from '../house.ts'
 import { byIndex, showLayer, showService } from './describe.ts'
 import { Parameters, readProjection, wrong } from './parameters.ts'
 import { sendImage, sendMap } from './send.ts'
+import { stepAtInstant } from './time.ts'
 
 const sideMax = 4096
 const base = '/arcgis/rest/services'
@@ -248,17 +248,14 @@ function readStyles(parameters: Parameters): Map<number, unknown> {
   return found
 }
 
-/** `time=ms` or `ms1,ms2`: the step nearest to the first, or only an exact one where that is configured. */
+/** `time=ms` or `ms1,ms2`: the step of the first. */
 function readStep(house: House, layer: ServiceVariable, parameters: Parameters): number {
   const text = parameters.text('time')
-  if (text === undefined || layer.time === null || layer.timeDimension === null) return 0
+  if (text === undefined) return 0
   const at = Number(text.split(',', 1)[0])
-  if (!Number.isFinite(at)) return wrong('time', 'must be milliseconds since 1970')
-  const steps = timeSteps(layer.time)
-  const step = nearestStep(steps, at)
-  if (!house.settings.hasBestFitTime && steps[step] !== at)
-    return wrong('time', 'is not one of the time steps')
-  return step
+  return Number.isFinite(at)
+    ? stepAtInstant(house, layer, at)
+    : wrong('time', 'must be milliseconds since 1970')
 }
 
 async function identify(house: House, service: Service, parameters: Parameters): Promise<object> {

@@ -2,8 +2,8 @@
 
 import { epsgIn } from '../../../domains/raster/projection/epsg.ts'
 import type { Service, ServiceVariable, TimeFacts } from '../../../domains/raster/services/service.ts'
-import { timeSteps } from '../../../domains/raster/services/time-steps.ts'
 import type { Extent } from '../../../domains/raster/values/raster.ts'
+import { stepsOf } from './time.ts'
 
 export const mercator = 'EPSG:3857'
 
@@ -89,8 +89,8 @@ function unitWord(time: TimeFacts): string {
 }
 
 function extentOfTime(time: TimeFacts): [number, number] {
-  const steps = timeSteps(time)
-  return [time.start, steps[steps.length - 1] ?? time.end]
+  const steps = stepsOf(time)
+  return [time.start, steps?.[steps.length - 1] ?? time.end]
 }
 
 function serviceTime(time: TimeFacts): object {

@@ -8,6 +8,7 @@ import type { House } from '../house.ts'
 import { decodePath, demandMethod } from './arcgis.ts'
 import { byIndex } from './describe.ts'
 import { sendImage } from './send.ts'
+import { stepsOf } from './time.ts'
 
 const side = 256
 const edge = 20_037_508.342_789_244
@@ -56,9 +57,9 @@ async function findTile(house: House, path: string) {
   const place = readPlace(timed[3]!, timed[4]!, timed[5]!)
   const service = place && (await house.shelf.find(timed[1]!))
   const layers = service?.variables.filter(({ name }) => name === timed[2]) ?? []
-  return place && service && layers.length > 0
-    ? { service, layers, ...place, step: Number(timed[6]) }
-    : undefined
+  const step = Number(timed[6])
+  const isThere = layers.some(({ time }) => step < (time === null ? 1 : (stepsOf(time)?.length ?? Infinity)))
+  return place && service && isThere ? { service, layers, ...place, step } : undefined
 }
 
 function readPlace(z: string, x: string, y: string): { z: number; x: number; y: number } | undefined {

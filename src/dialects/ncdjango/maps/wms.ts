@@ -6,7 +6,7 @@ import type { ImageFormat } from '../../../domains/raster/drawing/encode.ts'
 import { legendOf } from '../../../domains/raster/drawing/legend.ts'
 import { readRenderer } from '../../../domains/raster/drawing/renderer.ts'
 import { textOfEpsg } from '../../../domains/raster/projection/epsg.ts'
-import type { Service, ServiceVariable } from '../../../domains/raster/services/service.ts'
+import type { Service, ServiceVariable, TimeFacts } from '../../../domains/raster/services/service.ts'
 import { type Extent, lonLat } from '../../../domains/raster/values/raster.ts'
 import { sendJson } from '../../../http/json.ts'
 import { pathOf } from '../../../http/paths.ts'
@@ -16,6 +16,7 @@ import { decodePath, demandMethod } from './arcgis.ts'
 import { byIndex, mercator } from './describe.ts'
 import { Parameters } from './parameters.ts'
 import { sendImage } from './send.ts'
+import { readWmsTime, showWmsTime, stepAtInstant } from './time.ts'
 
 const sideMax = 4096
 
@@ -61,7 +62,9 @@ export async function answerWms(house: House, request: FastifyRequest, reply: Fa
     const refusal = refusalOf(error)
     const text = error instanceof WmsFault ? error.message : refusal?.text
     if (text === undefined || refusal?.kind === 'unavailable') throw error
-    sendFault(reply, version, { text, code: error instanceof WmsFault ? error.code : undefined })
+    const isTime = refusal?.field?.toLowerCase() === 'time'
+    const code = error instanceof WmsFault ? error.code : isTime ? 'InvalidDimensionValue' : undefined
+    sendFault(reply, version, { text, code })
   }
 }
 
@@ -136,6 +139,7 @@ async function sendMapImage(
   if (styles.length > 0) throw new WmsFault(`There is no style ${styles[0]}`, 'StyleNotDefined')
   const layers = layersOf(service, parameters, 'layers')
   const format = formatOf(parameters.text('format') ?? '')
+  const at = readWmsTime(parameters.text('time'))
   const order = {
     image: {
       // The last layer of a WMS request lies on top.
@@ -143,7 +147,7 @@ async function sendMapImage(
         path: house.kit.blobs.path(service.hash),
         layer,
         renderer: layer.renderer,
-        step: 0,
+        step: at === undefined ? 0 : stepAtInstant(house, layer, at),
       })),
       box: readBox(parameters, version),
       width: readSide(parameters, 'width'),
@@ -176,6 +180,7 @@ async function sendFeatureInfo(
   const j = parameters.number('j') ?? parameters.number('y')
   if (i === undefined || j === undefined || i < 0 || j < 0 || i >= width || j >= height)
     throw new WmsFault('I and J must be a pixel of the map', 'InvalidPoint')
+  const at = readWmsTime(parameters.text('time'))
   const found: Record<string, number | null> = {}
   for (const layer of layersOf(service, parameters, 'query_layers')) {
     const { values } = await house.painters.facts({
@@ -185,7 +190,7 @@ async function sendFeatureInfo(
       x: box.xmin + ((i + 0.5) * (box.xmax - box.xmin)) / width,
       y: box.ymax - ((j + 0.5) * (box.ymax - box.ymin)) / height,
       projection: box.projection,
-      step: 0,
+      step: at === undefined ? 0 : stepAtInstant(house, layer, at),
     })
     found[layer.name] = (values as (number | null)[])[0] ?? null
   }
@@ -232,6 +237,7 @@ async function sendCapabilities(
       ...(isNew ? [boxElement('CRS', 'CRS:84', degrees)] : []),
       boxElement(reference, 'EPSG:4326', isNew ? turned(degrees) : degrees),
       boxElement(reference, 'EPSG:3857', metres),
+      layer.time === null ? '' : timeElements(layer.time, isNew),
       '<Style><Name>default</Name><Title>default</Title></Style></Layer>',
     ].join('')
   })
@@ -253,6 +259,15 @@ async function sendCapabilities(
     `</Capability>${isNew ? '</WMS_Capabilities>' : '</WMT_MS_Capabilities>'}`,
   ].join('')
   sendXml(reply, body, isNew ? 'text/xml' : 'application/vnd.ogc.wms_xml')
+}
+
+/** In 1.1.1 what the dimension is, and what values it has, are two elements. */
+function timeElements(time: TimeFacts, isNew: boolean): string {
+  const { extent, usual } = showWmsTime(time)
+  const more = `default="${usual}" nearestValue="1"`
+  return isNew
+    ? `<Dimension name="time" units="ISO8601" ${more}>${extent}</Dimension>`
+    : `<Dimension name="time" units="ISO8601"/><Extent name="time" ${more}>${extent}</Extent>`
 }
 
 function boxElement(

@@ -42,6 +42,8 @@ export type Picture =
 const clear: Rgba = [255, 255, 255, 0]
 /** Windows of compressed files that are read at once: larger ones are refused. */
 const windowCellsMax = 67_108_864
+/** How much of a larger window is unpacked at a time. */
+const bandCells = 16_777_216
 
 export async function paint(order: ImageOrder): Promise<Picture> {
   const { width, height } = order
@@ -174,12 +176,43 @@ class RowSource {
     if (file.format === 'netcdf-3')
       return new RowSource(file, plane, { firstColumn, columnCount, window: undefined })
     const rowCount = lastRow - firstRow + 1
-    if (rowCount * columnCount > windowCellsMax)
-      throw new Error('this much of a compressed grid cannot be drawn at once')
-    const { start, count } = part(plane, { firstRow, rowCount, firstColumn, columnCount })
-    const raw = await file.read(plane.variable.name, start, count)
-    const cells = plane.yAxis < plane.xAxis ? raw : transpose(raw, columnCount, rowCount)
-    return new RowSource(file, plane, { firstColumn, columnCount, window: { firstRow, cells } })
+    const source = (window?: { firstRow: number; cells: Cells }) =>
+      new RowSource(file, plane, { firstColumn, columnCount, window })
+    if (rowCount * columnCount <= windowCellsMax) {
+      const cells = await readWindow(file, plane, { firstRow, rowCount, firstColumn, columnCount })
+      return source({ firstRow, cells })
+    }
+    const strided = source()
+    await strided.#take(new Set(mapping.rows), { firstRow, lastRow })
+    return strided
+  }
+
+  /** Unpacks a window that is too large band by band, and keeps only the rows that the image shows. */
+  async #take(
+    wanted: ReadonlySet<number>,
+    { firstRow, lastRow }: { firstRow: number; lastRow: number },
+  ): Promise<void> {
+    const columnCount = this.#columnCount
+    const bandRows = Math.max(1, Math.floor(bandCells / columnCount))
+    for (let from = firstRow; from <= lastRow; from += bandRows) {
+      const rowCount = Math.min(bandRows, lastRow - from + 1)
+      const rows = Array.from({ length: rowCount }, (_, index) => index).filter(index =>
+        wanted.has(from + index),
+      )
+      this.#heldCells += rows.length * columnCount
+      if (this.#heldCells > windowCellsMax)
+        throw new Error('this much of a compressed grid cannot be drawn at once')
+      if (rows.length === 0) continue
+      const { firstColumn } = this
+      const cells = await readWindow(this.#file, this.#plane, {
+        firstRow: from,
+        rowCount,
+        firstColumn,
+        columnCount,
+      })
+      for (const row of rows)
+        this.#rows.set(from + row, cells.slice(row * columnCount, (row + 1) * columnCount))
+    }
   }
 
   row(row: number): Cells {
@@ -213,6 +246,16 @@ class RowSource {
     this.#heldCells += cells.length
     return cells
   }
+}
+
+async function readWindow(
+  file: GridFile,
+  plane: Plane,
+  window: Record<'firstRow' | 'rowCount' | 'firstColumn' | 'columnCount', number>,
+): Promise<Cells> {
+  const { start, count } = part(plane, window)
+  const raw = await file.read(plane.variable.name, start, count)
+  return plane.yAxis < plane.xAxis ? raw : transpose(raw, window.columnCount, window.rowCount)
 }
 
 function part(
