@@ -36,6 +36,13 @@ export function errorCode({ state, reason, detail }: Pick<Job, 'state' | 'reason
       if (typeof told === 'number') return told
       return reason === 'memory' ? 4 : reason === 'timeout' ? 13 : codes.internal
     }
+    case 'blocked':
+    case 'ready':
+    case 'starting': {
+      // A job that was resubmitted tells its last error until it runs: contracts/orthanc.md §3.1.
+      const last = detail?.['lastErrorCode']
+      return typeof last === 'number' ? last : 0
+    }
     default:
       return 0
   }

@@ -9,7 +9,7 @@ import type { House } from '../house.ts'
 import { integer } from '../numbers.ts'
 import { progressOf, showJob } from '../shapes.ts'
 import { startingOver } from '../submitted-job.ts'
-import { jobTypes, makesArchive, stateWord } from '../words.ts'
+import { errorCode, jobTypes, makesArchive, stateWord } from '../words.ts'
 import type { Routes } from './route.ts'
 
 type Action = 'cancel' | 'pause' | 'resume' | 'resubmit'
@@ -63,7 +63,8 @@ async function resubmit(house: House, job: Job): Promise<Answer> {
   if (job.state !== 'failed' && job.state !== 'cancelled') throw refusedIn(job, 'resubmit')
   if (makesArchive(job)) fail(codes.badSequence, 'Cannot resubmit the creation of an archive')
   // A job that failed for its network goes on with what is still to be sent; a cancelled one begins anew.
-  const detail = job.state === 'cancelled' ? { ...startingOver, passage: null } : startingOver
+  const forgotten = job.state === 'cancelled' ? { ...startingOver, passage: null } : startingOver
+  const detail = { ...forgotten, lastErrorCode: errorCode(job) }
   const verdict = await house.kit.engine.resubmit(job.n, { detail })
   if (!verdict.ok) throw new ActionRefused(codes.badSequence, verdict.refusal.text)
   return nothingToSay
