@@ -22,6 +22,7 @@ export const codes = {
   unavailable: 36,
   badRange: 41,
   revision: 43,
+  badStatus: 2005,
   cannotStore: 2018,
   onlyTexts: 2019,
   inherited: 2020,

@@ -8,6 +8,7 @@ import type { ArchivePlans } from './archive-plans.ts'
 import type { Network } from './dicom/network.ts'
 import type { JobHistory } from './job-history.ts'
 import type { Meters } from './metrics.ts'
+import type { Peers } from './peers/peers.ts'
 import type { OrthancSettings } from './settings.ts'
 import type { SocketFolder } from './waited-archive.ts'
 
@@ -21,6 +22,7 @@ export interface House {
   readonly live: LiveOptions
   readonly sockets: SocketFolder
   readonly network: Network
+  readonly peers: Peers
   readonly plans: ArchivePlans
   readonly startedAt: number
 }

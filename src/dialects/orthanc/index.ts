@@ -20,6 +20,7 @@ import { type House, liveOptions } from './house.ts'
 import { JobHistory } from './job-history.ts'
 import { Meters } from './metrics.ts'
 import { serveMaking } from './modify/store-made.ts'
+import { Peers } from './peers/peers.ts'
 import { allowOf, type Match, type Method, Router, segmentsOf } from './router.ts'
 import { archiveRoutes } from './routes/archives.ts'
 import { attachmentRoutes } from './routes/attachments.ts'
@@ -30,6 +31,7 @@ import { ActionRefused, jobRoutes } from './routes/jobs.ts'
 import { metadataRoutes } from './routes/metadata.ts'
 import { modalityRoutes } from './routes/modalities.ts'
 import { modifyRoutes } from './routes/modify.ts'
+import { peerRoutes } from './routes/peers.ts'
 import { queryRoutes } from './routes/queries.ts'
 import { resourceRoutes } from './routes/resources.ts'
 import { splitMergeRoutes } from './routes/split-merge.ts'
@@ -42,7 +44,7 @@ import { SocketFolder } from './waited-archive.ts'
 const claims = [
   ...['/system', '/statistics', '/changes', '/exports', '/tools', '/plugins', '/jobs'],
   ...['/patients', '/studies', '/series', '/instances'],
-  ...['/modalities', '/queries', '/storage-commitment'],
+  ...['/modalities', '/queries', '/storage-commitment', '/peers'],
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
@@ -74,6 +76,7 @@ export const orthanc: Dialect = {
   async open(kit) {
     const house = makeHouse(kit)
     house.network.register(house)
+    house.peers.register(house)
     const router = makeRouter(house)
     for (const kind of ['dicom.archive', 'dicom.media'])
       kit.answer(kind, question => house.plans.answer(question))
@@ -85,6 +88,7 @@ export const orthanc: Dialect = {
       async ready() {
         await house.archive.open()
         await house.history.open({ forgetsAll: !house.settings.savesJobs })
+        await house.peers.book.open()
         await house.network.open(house)
       },
       async close() {
@@ -131,6 +135,7 @@ function makeHouse(kit: Kit): House {
     sockets: new SocketFolder(),
     plans: new ArchivePlans(),
     network: new Network(kit, settings.network),
+    peers: new Peers(kit, settings.peers),
     startedAt: kit.clock.now(),
   }
 }
@@ -140,7 +145,7 @@ function makeRouter(house: House): Router<Handler> {
   const groups = [
     ...[systemRoutes, toolRoutes, resourceRoutes, instanceRoutes, metadataRoutes],
     ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes, modifyRoutes, splitMergeRoutes],
-    ...[modalityRoutes, queryRoutes, commitmentRoutes],
+    ...[modalityRoutes, queryRoutes, commitmentRoutes, peerRoutes],
   ]
   for (const addGroup of groups)
     addGroup((method, pattern, handler) => router.add(method, pattern, handler), house)

@@ -9,6 +9,7 @@ import { tagFromHex } from '../../domains/dicom/tag.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
 import { type NetworkSettings, ownNetworkOptions, readNetworkSettings } from './dicom/network-settings.ts'
 import options from './options.json' with { type: 'json' }
+import { type PeerSettings, readPeerSettings } from './peers/peer-settings.ts'
 import { parseLenient } from './read-json.ts'
 
 export interface OrthancSettings {
@@ -42,6 +43,7 @@ export interface OrthancSettings {
   readonly findInstancesLimit: number
   readonly isCaseSensitive: boolean
   readonly network: NetworkSettings
+  readonly peers: PeerSettings
   readonly dictionary: readonly OwnEntry[]
   readonly hasVendorTags: boolean
   readonly userMetadata: ReadonlyMap<string, number>
@@ -116,6 +118,7 @@ export function readSettings(section: Json): OrthancSettings {
     findInstancesLimit: read.count('LimitFindInstances'),
     isCaseSensitive: read.flag('CaseSensitivePN'),
     network: readNetworkSettings(all, given),
+    peers: readPeerSettings(all),
     dictionary: readDictionary(all['Dictionary'], defaultCreator),
     hasVendorTags: read.flag('LoadPrivateDictionary'),
     userMetadata: read.map('UserMetadata', readUserNumber),

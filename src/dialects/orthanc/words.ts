@@ -63,6 +63,7 @@ export const jobTypes: Readonly<Record<string, string>> = {
   'dicom.merge': 'MergeStudy',
   'dicom.modality-store': 'DicomModalityStore',
   'dicom.move-scu': 'DicomMoveScu',
+  'dicom.peer-store': 'OrthancPeerStore',
 }
 
 /** Whether a job makes a file for download. */

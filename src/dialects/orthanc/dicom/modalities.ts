@@ -1,50 +1,39 @@
-// The modalities that are known: those of the configuration, and what clients changed about them, which is kept.
+// The modalities that are known, by name and by what they call themselves.
 
 import type { Json } from '../../../core/json.ts'
 import type { Kit } from '../../dialect.ts'
 import { codes, fail } from '../errors.ts'
+import { RemoteBook } from '../remote-book.ts'
 import { type Modality, readModality, showModality } from './modality.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
-const collection = 'orthanc.modality'
-
 export class Modalities {
-  readonly #kit: Kit
+  readonly #book: RemoteBook<Modality>
   readonly #settings: NetworkSettings
-  #known = new Map<string, Modality>()
 
   constructor(kit: Kit, settings: NetworkSettings) {
-    this.#kit = kit
     this.#settings = settings
+    this.#book = new RemoteBook(kit, {
+      collection: 'orthanc.modality',
+      configured: settings.modalities,
+      isInDatabase: settings.isModalitiesInDatabase,
+      read: readModality,
+      write: modality => showModality(modality) as Json,
+    })
   }
 
   /** Reads what clients changed. */
-  async open(): Promise<void> {
-    const known = new Map(this.#settings.isModalitiesInDatabase ? [] : this.#settings.modalities)
-    let after: string | undefined
-    do {
-      const page = await this.#kit.records.list({
-        collection,
-        limit: 1000,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const { id, body } of page.items) {
-        // A deleted one hides that of the configuration.
-        if (body === null) known.delete(id)
-        else known.set(id, readModality(body))
-      }
-      after = page.next
-    } while (after !== undefined)
-    this.#known = known
+  open(): Promise<void> {
+    return this.#book.open()
   }
 
   /** All of them, sorted by name. */
   all(): [name: string, modality: Modality][] {
-    return [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1))
+    return this.#book.all()
   }
 
   find(name: string): Modality | undefined {
-    return this.#known.get(name)
+    return this.#book.find(name)
   }
 
   need(name: string): Modality {
@@ -62,22 +51,12 @@ export class Modalities {
     return this.#settings.isStrict ? aet : aet.replace(/\s+/g, '').toUpperCase()
   }
 
-  async put(name: string, modality: Modality): Promise<void> {
-    await this.#kit.engine.write(tx =>
-      tx.record({ put: { collection, id: name, body: showModality(modality) as Json } }),
-    )
-    this.#known.set(name, modality)
+  put(name: string, modality: Modality): Promise<void> {
+    return this.#book.put(name, modality)
   }
 
   async drop(name: string): Promise<void> {
-    if (!this.#known.has(name))
-      fail(codes.inexistentItem, `Unknown DICOM modality with symbolic name: ${name}`)
-    const isConfigured = !this.#settings.isModalitiesInDatabase && this.#settings.modalities.has(name)
-    await this.#kit.engine.write(tx =>
-      tx.record(
-        isConfigured ? { put: { collection, id: name, body: null } } : { drop: { collection, id: name } },
-      ),
-    )
-    this.#known.delete(name)
+    if (await this.#book.drop(name)) return
+    fail(codes.inexistentItem, `Unknown DICOM modality with symbolic name: ${name}`)
   }
 }

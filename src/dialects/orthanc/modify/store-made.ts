@@ -211,10 +211,7 @@ function errorOfTrouble(trouble: Exclude<Trouble, { type: 'missing' }>): Orthanc
 function tellFailure(content: JsonObject, source: string, error: OrthancError): Json {
   const told = (content['FailedInstances'] ?? []) as Json[]
   if (told.length >= toldMax) return told
-  return [
-    ...told,
-    { ID: source, ErrorCode: error.code, ErrorDescription: error.details ?? messageOf(error.code) },
-  ]
+  return [...told, { ID: source, ErrorCode: error.code, Reason: error.details ?? messageOf(error.code) }]
 }
 
 /** The content tells what the first instance that was made belongs to. */

@@ -175,7 +175,7 @@ async function store(house: House, call: Call): Promise<Answer> {
 }
 
 /** One destination's jobs share its slots; a failed one is tried again where the modality's entry says so. */
-export function retryPolicy(name: string, modality: Modality) {
+export function retryPolicy(name: string, modality: Pick<Modality, 'retries' | 'retryDelay'>) {
   return {
     labels: { destination: name },
     ...(modality.retries > 0
