@@ -2,11 +2,11 @@
 // and preparers that complete them, may take a moment; everything else goes out at once, grouped by executor.
 
 import { attemptIdOf } from '../core/ids.ts'
-import type { Job } from '../core/job.ts'
+import type { Job, Outcome } from '../core/job.ts'
 import type { Json } from '../core/json.ts'
 import type { Executor, Report, StartOrder } from '../executors/executor.ts'
 import type { Batch } from './batch.ts'
-import type { Preparer } from './engine.ts'
+import { type Preparer, Unprepared } from './engine.ts'
 
 export interface DispatchParts {
   readonly executors: ReadonlyMap<string, Executor>
@@ -60,7 +60,7 @@ async function startPrepared(
     }
     start(parts, job.executor, [{ ...order, spec: ready }])
   } catch (error) {
-    failLaunch(parts, job.executor, [order], error instanceof Error ? error.message : String(error))
+    failLaunch(parts, job.executor, [order], error instanceof Error ? error.message : String(error), error)
   }
 }
 
@@ -75,8 +75,14 @@ function failLaunch(
   name: string,
   orders: readonly StartOrder[],
   message: string,
+  why?: unknown,
 ): void {
-  const outcome = { result: 'failed', reason: 'launch', message } as const
+  const outcome: Outcome = {
+    result: 'failed',
+    reason: why instanceof Unprepared ? why.reason : 'launch',
+    message,
+    ...(why instanceof Unprepared && why.exitCode !== undefined && { exitCode: why.exitCode }),
+  }
   parts.hear(
     executorOf(parts, name),
     orders.map(({ id }) => ({ id, type: 'ended', outcome })),

@@ -4,7 +4,7 @@ import { aJob, setup } from '../../test/support/yard.ts'
 import { isFinal } from '../core/job-state.ts'
 import type { Refused } from '../core/refusal.ts'
 import { MemoryDisk } from '../store/memory/disk.ts'
-import type { Completer } from './engine.ts'
+import { type Completer, Unprepared } from './engine.ts'
 
 describe('submitting', () => {
   test('a job is started after it was stored, and its end is durable before anybody hears of it', async () => {
@@ -442,6 +442,19 @@ describe('preparing', () => {
     await yard.settle()
     assert.equal((await yard.see(job!)).state, 'cancelled')
     assert.equal(yard.world.attempts.size, 0)
+  })
+
+  test('a preparer can say why an attempt cannot start, with a number for whoever reads the end', async () => {
+    const yard = await setup()
+    yard.engine.preparer('broken', () => {
+      throw new Unprepared('stage-in', 'a file is gone', 41)
+    })
+    const [job] = await yard.submit(aJob({ kind: 'broken' }))
+    const ended = await yard.see(job!)
+    assert.deepEqual(
+      [ended.state, ended.reason, ended.exitCode, ended.message],
+      ['failed', 'stage-in', 41, 'a file is gone'],
+    )
   })
 
   test('a spec that cannot be completed fails the attempt as a failed launch', async () => {

@@ -5,6 +5,7 @@ import type { Event } from '../core/event.ts'
 import type { DagPlan, Flow, FlowDraft, FlowNode } from '../core/flow.ts'
 import type { Random } from '../core/ids.ts'
 import type { Job, JobDraft, Outcome, Output, OutputDraft, Resources } from '../core/job.ts'
+import type { EndReason } from '../core/job-state.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
 import type { Refusal, Verdict } from '../core/refusal.ts'
@@ -124,6 +125,19 @@ export interface Engine {
   drafter(kind: string, drafter: Drafter): void
   preparer(kind: string, prepare: Preparer): void
   completer(kind: string, complete: Completer): void
+}
+
+/** What a preparer throws when it can say why the attempt cannot start; anything else it throws is a failed launch. */
+export class Unprepared extends Error {
+  readonly reason: EndReason
+  /** A number that means something to whoever reads the end; never a program's own. */
+  readonly exitCode: number | undefined
+  constructor(reason: EndReason, message: string, exitCode?: number) {
+    super(message)
+    this.name = 'Unprepared'
+    this.reason = reason
+    this.exitCode = exitCode
+  }
 }
 
 /** Completes a spec just before an attempt starts: secrets, tokens, addresses. What it adds is never stored. */

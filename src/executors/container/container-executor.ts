@@ -26,7 +26,7 @@ import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
 import { packTree } from './stage/pack-tree.ts'
 import { insideRoot, outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
-import { mountVolumes } from './volumes.ts'
+import { mountVolumes, refuseVolumes } from './volumes.ts'
 
 /** How the executor is set up. */
 export interface ContainerExecutorOptions {
@@ -124,6 +124,8 @@ export class ContainerExecutor implements Executor {
     const { fetch, collect } = read.spec.stage
     if (this.#stage === undefined && fetch.length + collect.length > 0)
       return 'stage: there is no store for files here'
+    const noVolume = refuseVolumes(read.spec.volumes, this.#options.volumes ?? {})
+    if (noVolume !== undefined) return `volumes: ${noVolume}`
     const driver = this.#driverFor(read.spec.driver ?? undefined)
     return typeof driver === 'string' ? driver : driver.check(read.spec)
   }

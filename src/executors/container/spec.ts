@@ -101,9 +101,21 @@ const specShape = z
       )
       .max(1000)
       .default([]),
-    /** Folders of this machine that the operator has declared for jobs. */
+    /** Folders of this machine that the operator has declared for jobs: by name, or by a path within one of them. */
     volumes: z
-      .array(z.strictObject({ name: text.min(1).max(256), to: absolute, below: inner.optional() }))
+      .array(
+        z
+          .strictObject({
+            name: text.min(1).max(256).optional(),
+            path: absolute.optional(),
+            to: absolute,
+            below: inner.optional(),
+            readOnly: z.boolean().default(false),
+          })
+          .refine(volume => (volume.name === undefined) !== (volume.path === undefined), {
+            message: 'needs either name or path',
+          }),
+      )
       .max(20)
       .default([]),
     /** What is brought in before the first task, and taken out after the last one. */
