@@ -314,6 +314,20 @@ describe('reprocessing', () => {
   })
 })
 
+test('a setting that nobody has set, and a file that is gone, fail a job once and by name', async () => {
+  const type = await jobType('needs-setting', { command: 'true', settings: [{ name: 'DB' }] })
+  const made = await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })
+  const unset = await untilJob((made.body as Body).id, body => body.status === 'FAILED')
+  expect([unset.error.name, unset.num_exes, unset.error_text]).toEqual([
+    'missing-setting',
+    1,
+    'the setting DB is not configured',
+  ])
+  const configuration = { settings: { DB: 'here' } }
+  const again = await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {}, configuration })
+  await untilJob((again.body as Body).id, body => body.status === 'COMPLETED')
+})
+
 describe('limits and files', () => {
   test('a type runs no more jobs at a time than it may, and all of them in the end', async () => {
     const type = await jobType('limited', { command: 'sleep 0.1' })
@@ -393,6 +407,49 @@ describe.skipIf(missingForContainers() !== undefined)('a container', () => {
     expect(product.job_output).toBe('COUNT')
   })
 
+  const mounted = { image: 'counter' }
+  const mount = (name: string, mode: string): object => ({ name, path: `/mnt/${name}`, mode })
+  const runMounted = async (
+    name: string,
+    command: string,
+    mounts: object[],
+    sources: object,
+  ): Promise<Body> => {
+    const outputs = { json: [{ name: 'OUT', type: 'string', required: false }] }
+    const type = await jobType(name, { command, mounts, outputs }, mounted)
+    const configuration = { mounts: sources }
+    const made = await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {}, configuration })
+    return untilJob((made.body as Body).id, body => ['COMPLETED', 'FAILED'].includes(body.status))
+  }
+
+  test('sees the folders of this machine that its type mounts, and may write where it may', async () => {
+    const host_path = join(server.data, 'shared')
+    const sources = {
+      in: { type: 'host', host_path },
+      out: { type: 'host', host_path },
+      named: { type: 'volume', driver: 'shared' },
+      own: { type: 'volume' },
+    }
+    const command =
+      'cat</mnt/in/known.txt>/mnt/out/copied.txt;echo>/mnt/own/x;cat</mnt/named/known.txt>/mnt/own/y;!(echo>/mnt/in/no)'
+    const mounts = [mount('in', 'ro'), mount('out', 'rw'), mount('named', 'ro'), mount('own', 'rw')]
+    const done = await runMounted('mounting', command, mounts, sources)
+    expect([done.status, done.error_text]).toEqual(['COMPLETED', null])
+    expect(await readFile(join(host_path, 'copied.txt'), 'utf8')).toBe('from the machine\n')
+  })
+
+  test('whose mount is not there, or not allowed here, fails once and says which', async () => {
+    for (const [name, sources, text] of [
+      ['mount-unsaid', {}, 'the mount in is not configured'],
+      ['mount-gone', { in: { type: 'host', host_path: join(server.data, 'gone') } }, 'gone is not there'],
+      ['mount-forbidden', { in: { type: 'host', host_path: '/etc' } }, '/etc lies in no volume'],
+    ] as const) {
+      const failed = await runMounted(name, 'true', [mount('in', 'ro')], sources)
+      expect([failed.error?.name, failed.num_exes]).toEqual(['missing-mount', 1])
+      expect(failed.error_text).toContain(text)
+    }
+  })
+
   test('whose image is not here fails with the error pull, after all its tries', async () => {
     const type = await jobType('nowhere', { command: 'x' }, { image: 'nowhere/to-be:found' })
     const made = (await ask(server, 'POST', '/v6/jobs/', { job_type_id: type.id, input: {} })).body as Body
@@ -424,7 +481,8 @@ test('a program reads of its inputs and its recipe’s, and what it says of an i
   const seen = join(server.data, 'seen.json')
   // No outputs: all it does is to describe what it was given.
   await jobType('describes', {
-    command: `cp $INPUT_METADATA ${seen}; cat ${seen}.feature > $OUTPUT_DIR/IN_FILE.metadata.json`,
+    // Two of them run at once: each puts a whole file there.
+    command: `cp $INPUT_METADATA ${seen}.$$; mv ${seen}.$$ ${seen}; cat ${seen}.feature > $OUTPUT_DIR/IN_FILE.metadata.json`,
     inputs: { files },
   })
   await writeFile(`${seen}.feature`, JSON.stringify(feature))

@@ -2,7 +2,7 @@
 // recordings' workspaces point to.
 
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -54,6 +54,10 @@ export async function startScale(
   const data = join(dir, 'files')
   await mkdir(join(data, 'raw', 'day1'), { recursive: true })
   await mkdir(join(data, 'products'), { recursive: true })
+  // Containers of a server that runs as root are another user.
+  await mkdir(join(data, 'shared'), { recursive: true })
+  await chmod(join(data, 'shared'), 0o777)
+  await writeFile(join(data, 'shared', 'known.txt'), 'from the machine\n')
   await writeFile(join(data, 'raw', 'day1', 'alpha.txt'), 'one\ntwo\nthree\n')
   await writeFile(join(data, 'raw', 'beta.txt'), 'four\n')
   const server = await startServer({
@@ -82,7 +86,9 @@ export async function startScale(
             threadsMax: 1,
           }),
           new ProcessExecutor({ folder: join(folders.executors, 'process') }),
-          ...(options.containers ? [await containers(dir, folders.executors, blobs)] : []),
+          ...(options.containers
+            ? [await containers(dir, folders.executors, blobs, join(data, 'shared'))]
+            : []),
         ],
       }
     },
@@ -112,7 +118,12 @@ export function missingForContainers(): string | undefined {
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(path => existsSync(path))
 
 // One image, `counter`, made of busybox: its entry point is a shell that counts lines.
-async function containers(dir: string, executors: string, blobs: BlobFiles): Promise<ContainerExecutor> {
+async function containers(
+  dir: string,
+  executors: string,
+  blobs: BlobFiles,
+  shared: string,
+): Promise<ContainerExecutor> {
   const images = await openImageStore({ dataDir: dir, now: () => 1 })
   const file = join(dir, 'counter.tar')
   const items: Item[] = [
@@ -131,6 +142,7 @@ async function containers(dir: string, executors: string, blobs: BlobFiles): Pro
     folder: join(executors, 'container'),
     images,
     drivers: ['rootfs'],
+    volumes: { shared },
     stage: { blobs, openUrl: () => Promise.reject(new Error('nothing is fetched from the web here')) },
   })
 }

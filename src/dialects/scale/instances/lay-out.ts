@@ -127,10 +127,12 @@ function jobSpec(
 /** What a program takes from the pool. The size of its input is taken from the recipe's, the best guess at this time. */
 export function needsOf(revision: JobTypeRevision, inputBytes: number): Resources {
   const amounts = resourcesFor(revision.manifest.resources, mebibytes(inputBytes))
+  // A limit on disk is only for programs that ask for some: what others write nobody has said.
+  const saysDisk = revision.manifest.resources.some(({ name }) => name === 'disk')
   return {
     cpus: amounts.get('cpus')!,
     memoryBytes: amounts.get('mem')! * 1_048_576,
-    diskBytes: amounts.get('disk')! * 1_048_576,
+    ...(saysDisk && { diskBytes: amounts.get('disk')! * 1_048_576 }),
   }
 }
 

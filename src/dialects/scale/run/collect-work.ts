@@ -8,7 +8,7 @@ import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Work } from '../../../core/work.ts'
-import { builtInErrors } from '../../../domains/recipe/seed/errors.ts'
+import { builtInNumber } from '../../../domains/recipe/seed/errors.ts'
 import type { FileOutput, JsonOutput } from '../../../domains/recipe/seed/manifest.ts'
 import { guessMediaType } from '../../../domains/recipe/seed/media-type.ts'
 import {
@@ -45,7 +45,7 @@ class CollectFailure extends Error {
   readonly exitCode: number
   constructor(error: string, text: string) {
     super(text)
-    this.exitCode = builtInErrors.findIndex(known => known.name === error) + 1
+    this.exitCode = builtInNumber(error)
   }
 }
 

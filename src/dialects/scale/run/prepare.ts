@@ -2,7 +2,7 @@
 // executor. Also hands the collecting job what it needs to know. Nothing of this is stored.
 
 import { createReadStream } from 'node:fs'
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { access, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Data } from '../../../domains/recipe/data.ts'
@@ -18,6 +18,7 @@ import { showFile } from '../shapes/files.ts'
 import type { World } from '../world.ts'
 import type { CollectInput } from './collect-work.ts'
 import { collectKind } from './drafter.ts'
+import { containerMounts, demandLocalMounts, demandSettings, refuse } from './mounts.ts'
 import { metadataName, type Run, type RunFolders } from './runs.ts'
 
 /** Where a container sees the directories of its run. */
@@ -35,6 +36,7 @@ export function prepareProgram(world: World): Preparer {
     const folder = world.runs.folderOf({ ...row, main: order.n }, order.attempt)
     const local = { input: join(folder, 'input'), output: join(folder, 'output') }
     const run = await describeGood(world, row, order.attempt, local)
+    demandLocalMounts(run.revision.manifest, run.configuration)
     await stage(world, run, local)
     return commandOf(run, local)
   }
@@ -47,9 +49,12 @@ export function prepareContainer(world: World): Preparer {
     const run = await describeGood(world, row, order.attempt, containerFolders)
     if (typeof run.image === 'string' || run.image.executor !== 'container')
       throw new Error('the image is none of a container')
+    const executor = world.kit.engine.executors.get('container')
+    const check = (spec: Json): string | undefined => executor?.check(spec)
+    const extra = await containerMounts(run.revision.manifest, run.configuration, check)
     const fetch: JsonObject[] = []
     for (const { file, path } of run.staged) {
-      const { hash } = await world.kit.blobs.write(createReadStream(sourceOf(world, file)))
+      const { hash } = await world.kit.blobs.write(createReadStream(await demandFile(world, file)))
       // Kept from being swept until the attempt had ample time to take it.
       const release = world.kit.blobs.keep(hash)
       world.kit.clock.alarm(world.now + keepMs, release)
@@ -67,6 +72,7 @@ export function prepareContainer(world: World): Preparer {
           mounts: [
             { from: 'input_data', to: containerFolders.input, readOnly: true },
             { from: 'output_data', to: containerFolders.output },
+            ...extra.mounts,
           ],
         },
       ],
@@ -74,7 +80,9 @@ export function prepareContainer(world: World): Preparer {
         { path: `input_data/${metadataName}`, content: metadata },
         // So that the directory is there, also for a program that writes nothing.
         { path: 'output_data/.scale', content: Buffer.from('outputs\n').toString('base64') },
+        ...extra.files,
       ],
+      volumes: [...extra.volumes],
       stage: {
         fetch,
         collect: isCollected(run.revision) ? [{ output: outputArchive, path: 'output_data', as: 'tgz' }] : [],
@@ -93,8 +101,10 @@ async function rowOf(world: World, spec: Json): Promise<JobRow> {
 
 async function describeGood(world: World, row: JobRow, attempt: number, folders: RunFolders): Promise<Run> {
   const run = await world.runs.describe(row, attempt, folders)
-  if (run.problems.length > 0) throw new Error(`Invalid job data: ${run.problems[0]}`)
-  if (typeof run.args === 'string') throw new Error(run.args)
+  // Neither becomes better by trying again.
+  if (run.problems.length > 0) refuse('algorithm-unknown', `Invalid job data: ${run.problems[0]}`)
+  if (typeof run.args === 'string') refuse('algorithm-unknown', run.args)
+  demandSettings(run.revision.manifest, run.configuration)
   world.runs.measured(row, [...run.files.values()])
   return run
 }
@@ -147,9 +157,21 @@ async function stage(world: World, run: Run, folders: RunFolders): Promise<void>
   for (const { file, path } of run.staged) {
     const target = join(folders.input, path)
     await mkdir(dirname(target), { recursive: true })
-    await symlink(sourceOf(world, file), target)
+    await symlink(await demandFile(world, file), target)
   }
   await writeFile(join(folders.input, metadataName), JSON.stringify(await inputMetadata(world, run)))
+}
+
+/** Where an input file lies, which has to be there. */
+async function demandFile(world: World, file: FileEntry): Promise<string> {
+  if (file.isDeleted) refuse('deleted-file', `the input file ${file.id} (${file.name}) has been deleted`)
+  const source = sourceOf(world, file)
+  const isThere = await access(source).then(
+    () => true,
+    () => false,
+  )
+  if (!isThere) refuse('missing-file', `the input file ${file.id} (${file.name}) is not in its workspace`)
+  return source
 }
 
 /** Where a file lies on this machine. */

@@ -15,8 +15,8 @@ export function errorOfRow(row: JobRow, catalog: Catalog): ErrorEntry | undefine
 
 /** The error that belongs to an end. */
 export function errorOfFacts(row: EndFacts, catalog: Catalog): ErrorEntry | undefined {
-  // Collecting tells its error by number: the catalogue's id.
-  if (row.reason === 'stage-out' && row.exitCode !== null)
+  // What we do around a program tells its error by number: the catalogue's id.
+  if ((row.reason === 'stage-in' || row.reason === 'stage-out') && row.exitCode !== null)
     return catalog.errorNamed(builtInErrors[row.exitCode - 1]?.name ?? 'unknown', null)
   const revision = catalog.jobTypeRevision(row.typeId, row.revision)
   const found = errorOfEnd(row.reason, row.exitCode, revision?.manifest.errors ?? [])

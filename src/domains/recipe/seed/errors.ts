@@ -86,6 +86,11 @@ export function errorOfEnd(
   return { builtIn: reason === null ? 'unknown' : builtInOf[reason] }
 }
 
+/** The number of a built-in error, by which an end can name it. */
+export function builtInNumber(name: string): number {
+  return builtInErrors.findIndex(known => known.name === name) + 1
+}
+
 /** The category of a manifest's error. */
 export function categoryOf(error: ManifestError): ErrorCategory {
   return error.category === 'data' ? 'DATA' : 'ALGORITHM'
