@@ -1,6 +1,6 @@
 // What the PROMINENCE dialect does that no recording shows: our additions, guards and bounds, with real containers.
 
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -343,6 +343,19 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
       ],
     })
     expect((await ask('frank', 'GET', `/api/v1/workflows/${workflow}`)).text).not.toContain('very secret')
+    await ended('frank', 'jobs', id)
+    await ended('frank', 'workflows', workflow)
+    const { body } = await ask('frank', 'PUT', `/api/v1/jobs/${id}/clone`)
+    expect(await ended('frank', 'jobs', (body as unknown as Shown).id)).toMatchObject({ status: 'completed' })
+    // Nor are they in the store: its key is elsewhere.
+    const data = join(server.dir, 'data')
+    for (const path of await readdir(data, { recursive: true, withFileTypes: true })) {
+      if (!path.isFile() || path.parentPath.includes('executors')) continue
+      expect(await readFile(join(path.parentPath, path.name), 'latin1'), path.name).not.toContain(
+        'very secret',
+      )
+    }
+    expect((await stat(join(data, 'secrets/prominence-seals'))).mode & 0o777).toBe(0o600)
   })
 
   test('a factory of 10 000 jobs is made at once, released twenty at a time, and deleted at once', async () => {

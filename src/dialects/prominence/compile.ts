@@ -23,6 +23,8 @@ export interface CompileFacts {
   readonly grant: Grant
   readonly url: string
   readonly token: string
+  /** Undoes the seal of a stored secret. */
+  readonly openSecret: (text: string) => string
   /** The bytes of objects by their names; absent ones were not found. */
   readonly objects: ReadonlyMap<string, FoundObject>
 }
@@ -93,7 +95,9 @@ function compileTask(
     image: task.image,
     ...(stored === undefined ? {} : { imageBlob: stored.hash }),
     ...(task.imageSha256 ? { imageSha256: plainSha256(task.imageSha256) } : {}),
-    ...(task.imagePullCredential === undefined ? {} : { credential: credentialOf(task.imagePullCredential) }),
+    ...(task.imagePullCredential === undefined
+      ? {}
+      : { credential: credentialOf(task.imagePullCredential, facts) }),
     ...(argv.length === 0 ? {} : { argv }),
     // Singularity runs what it is told, udocker hands it to the entry point: contracts/prominence.md §3.2.
     entrypoint: argv.length > 0 && task.runtime === 'singularity' ? 'none' : 'image',
@@ -118,8 +122,11 @@ function plainSha256(digest: string): string {
   return digest.replace(/^sha256:/, '').toLowerCase()
 }
 
-function credentialOf({ username, token }: NonNullable<TaskDocument['imagePullCredential']>): JsonObject {
-  return { username, token }
+function credentialOf(
+  { username, token }: NonNullable<TaskDocument['imagePullCredential']>,
+  { openSecret }: CompileFacts,
+): JsonObject {
+  return { username, token: openSecret(token) }
 }
 
 /** MPI tasks run under the image's mpirun; an app of a Singularity image is a script at a known place. */

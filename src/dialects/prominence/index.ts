@@ -16,6 +16,7 @@ import { Notifications, noticeKind } from './notifications.ts'
 import type { Parts } from './parts.ts'
 import { jobPreparer } from './prepare.ts'
 import { routesOf } from './routes.ts'
+import { openSeals } from './seals.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
 import { Sweeper } from './sweep.ts'
@@ -42,6 +43,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     settings,
     identity: openIdentity({ access: kit.access, clock: kit.clock, settings }),
     links: openLinks(await kit.secret('prominence-links')),
+    seals: openSeals(await kit.secret('prominence-seals'), bytes => kit.random(bytes)),
     specs: new Specs(kit),
     serial: new Serial(),
   }

@@ -48,10 +48,11 @@ export function jobRoutes(app: FastifyInstance, parts: Parts): void {
 async function submit(call: Call, parts: Parts): Promise<unknown> {
   const document = readJob(await readJsonBody(call, parts.settings.bodyBytesMax))
   await checkObjects(parts, call.who, objectsOfJob(document))
-  return send(call, { id: await startJob(parts, call.who, document) }, 201)
+  const sealed = parts.seals.seal(document, call.who.name)
+  return send(call, { id: await startJob(parts, call.who, sealed) }, 201)
 }
 
-/** Submits an accepted document and gives its id. */
+/** Submits an accepted document, its secrets sealed, and gives its id. */
 async function startJob(parts: Parts, who: Principal, document: JobDocument): Promise<number> {
   const { kit, settings } = parts
   checkQuota(parts, who.name, 1)

@@ -4,6 +4,7 @@ import type { Serial } from '../../core/serial.ts'
 import type { Kit } from '../dialect.ts'
 import type { Identity } from './identity.ts'
 import type { Links } from './links.ts'
+import type { Seals } from './seals.ts'
 import type { Settings } from './settings.ts'
 import type { Specs } from './spec.ts'
 
@@ -12,6 +13,7 @@ export interface Parts {
   readonly settings: Settings
   readonly identity: Identity
   readonly links: Links
+  readonly seals: Seals
   readonly specs: Specs
   /** For "look, then write" on stored things. */
   readonly serial: Serial

@@ -13,7 +13,7 @@ const dayMs = 86_400_000
 
 /** The preparer of our jobs. */
 export function jobPreparer(parts: Parts): Preparer {
-  const { kit, settings, specs } = parts
+  const { kit, settings, specs, seals } = parts
   return async ({ n, owner, job: uuid }): Promise<Json> => {
     const job = await kit.engine.job({ n })
     const told = job && (await specs.job(job))
@@ -40,6 +40,7 @@ export function jobPreparer(parts: Parts): Preparer {
       grant: grantOf(job.needs, nodesOf(told.document.resources, job)),
       url: kit.publicUrl() + basePaths[0],
       token,
+      openSecret: text => seals.open(text, owner),
       objects,
     })
   }

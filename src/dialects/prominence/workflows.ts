@@ -42,7 +42,8 @@ async function submit(call: Call, parts: Parts): Promise<unknown> {
   const { bodyBytesMax, workflowJobsMax } = parts.settings
   const document = readWorkflow(await readJsonBody(call, bodyBytesMax), { instancesMax: workflowJobsMax })
   await checkObjects(parts, call.who, objectsOfWorkflow(document))
-  const spec = { document: { ...document, jobs: document.jobs.map(keptNamed) }, by: actsFor(call.who) }
+  const jobs = document.jobs.map(job => parts.seals.seal(keptNamed(job), call.who.name))
+  const spec = { document: { ...document, jobs }, by: actsFor(call.who) }
   return send(call, { id: await startWorkflow(parts, call.who.name, spec) }, 201)
 }
 
