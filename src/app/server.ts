@@ -58,6 +58,8 @@ export interface ServerParts {
   readonly dialects: readonly Dialect[]
   /** Makes the store, which has taken the data directory, and the executors, which the engine opens. */
   readonly adapters: (facts: AdapterFacts) => Promise<{ store: Store; executors: readonly Executor[] }>
+  /** A client that may asks for the server's end; the server closes by itself when nobody else sees to it. */
+  readonly stop?: (why: string) => void
   /** Sentences for the person who starts the server, on stderr. */
   readonly tell: (sentence: string) => void
 }
@@ -159,6 +161,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
           refuse('unavailable', 'The server is still starting')
         }
       },
+      ...straysTo(dialects),
       observe: facts => {
         metrics.answered(facts)
         if (log.isLevelEnabled('debug')) log.debug(facts, 'answered')
@@ -185,6 +188,13 @@ export async function startServer(parts: ServerParts): Promise<Server> {
       }),
     )
 
+    let closed: Promise<void> | undefined
+    const close = (): Promise<void> => {
+      state = 'stopping'
+      closed ??= removeServerFile(dir).then(() => closing.run())
+      return closed
+    }
+
     let url = ''
     const open: OpenDialect[] = []
     for (const dialect of dialects) {
@@ -196,6 +206,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
         metrics,
         access: accessFor(dialect.name, dialect.access),
         url: () => url,
+        stop: parts.stop ?? (() => void close()),
         talks,
         answerers,
       })
@@ -223,18 +234,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
     state = 'ready'
     log.info({ url, dataDir: dir.path, dialects: dialects.map(dialect => dialect.name), version }, 'ready')
 
-    let closed: Promise<void> | undefined
-    return {
-      url,
-      host,
-      engine,
-      dir,
-      close() {
-        state = 'stopping'
-        closed ??= removeServerFile(dir).then(() => closing.run())
-        return closed
-      },
-    }
+    return { url, host, engine, dir, close }
   } catch (error) {
     await closing.run().catch(failure => log.error({ err: failure }, 'closing after a failed start'))
     throw error
@@ -303,6 +303,12 @@ function makeEngine(
   })
 }
 
+/** A server with one dialect beside our own is a stand-in for that original: paths unknown to both are answered its way. */
+function straysTo(dialects: readonly Dialect[]): { strays?: string } {
+  const [only, ...others] = dialects.filter(dialect => dialect.name !== 'native')
+  return only === undefined || others.length > 0 ? {} : { strays: only.name }
+}
+
 interface KitParts {
   readonly parts: ServerParts
   readonly dir: DataDir
@@ -311,13 +317,14 @@ interface KitParts {
   readonly metrics: Metrics
   readonly access: Kit['access']
   readonly url: () => string
+  readonly stop: (why: string) => void
   readonly talks: Talks
   readonly answerers: Map<string, Answerer>
 }
 
 async function makeKit(
   dialect: Dialect,
-  { parts, dir, engine, store, metrics, access, url, talks, answerers }: KitParts,
+  { parts, dir, engine, store, metrics, access, url, stop, talks, answerers }: KitParts,
 ): Promise<Kit> {
   const folder = join(dir.dialects, dialect.name)
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -336,6 +343,7 @@ async function makeKit(
     publicUrl: (request?: FastifyRequest) =>
       publicUrl ?? (request?.host ? `${request.protocol}://${request.host}` : url()),
     secret: name => readSecret(dir.path, name),
+    stop,
     draft: (kind, drafter) => engine.drafter(kind, drafter),
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),

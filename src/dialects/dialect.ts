@@ -63,6 +63,8 @@ export interface Kit {
   publicUrl(request?: FastifyRequest): string
   /** Reads a secret that is kept in the data directory (mode 0600), making it at the first time. */
   secret(name: string): Promise<Uint8Array>
+  /** Ends the server as a signal would: what is in progress is finished. The caller has checked who asks. */
+  stop(why: string): void
   /** For flows of this kind. */
   draft(kind: string, drafter: Drafter): void
   /** Completes a spec just before each attempt starts (secrets, tokens, addresses): never stored. */

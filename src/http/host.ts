@@ -32,6 +32,8 @@ export interface HostParts {
   readonly guard?: (request: FastifyRequest) => void
   /** Told about each answer, for metrics. */
   readonly observe?: (facts: AnswerFacts) => void
+  /** Who answers for paths that nobody claims; the host itself, in plain words, unless said. */
+  readonly strays?: string
 }
 
 export interface AnswerFacts {
@@ -87,6 +89,7 @@ interface Mounted {
 export async function makeHost(parts: HostParts): Promise<Host> {
   const { limits, log } = parts
   const claims = new Map<string, Mounted>()
+  const all = new Map<string, Mounted>()
   const stop = new AbortController()
   const tls = parts.tls === undefined ? undefined : await readTls(parts.tls)
 
@@ -145,7 +148,7 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     }
     // Here, because the handler of Fastify's own 404 comes only after the body was read and found to be good. Paths
     // that are claimed come this far with methods outside Fastify's own set (PROPFIND, say).
-    const owner = claimFor(claims, pathOf(request.url))
+    const owner = claimFor(claims, pathOf(request.url)) ?? all.get(parts.strays ?? '')
     answerWith(owner?.notFound ?? plainNotFound, request, reply).catch(done)
   })
   if (parts.observe !== undefined) {
@@ -165,6 +168,7 @@ export async function makeHost(parts: HostParts): Promise<Host> {
 
   function mount(name: string, paths: readonly string[], routes: FastifyPluginAsync): void {
     const mounted: Mounted = { name, notFound: plainNotFound, onError: undefined }
+    all.set(name, mounted)
     for (const path of paths) {
       const other = claims.get(path)
       if (other !== undefined) throw new Error(`Both ${other.name} and ${name} claim the path ${path}`)

@@ -76,6 +76,7 @@ async function run(settings: Settings, dataPath: string, options: ServeOptions):
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
 
+  const asked = Promise.withResolvers<string>()
   const starting = startServer({
     settings,
     dataPath,
@@ -85,9 +86,10 @@ async function run(settings: Settings, dataPath: string, options: ServeOptions):
     clock: systemClock(),
     dialects,
     adapters: makeAdapters,
+    stop: why => asked.resolve(why),
     tell: sentence => process.stderr.write(`${sentence}\n`),
   })
-  const stopped = whenToldToStop()
+  const stopped = Promise.race([whenToldToStop(), asked.promise])
   const server = await starting.catch(error => {
     throw new CommandFailed(error instanceof Error ? error.message : String(error))
   })

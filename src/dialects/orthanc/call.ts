@@ -104,7 +104,7 @@ export function text(value: string): Answer {
 
 /** `1`, `0`, `true` and `false`, as the original reads switches. */
 export function readSwitch(body: string): boolean {
-  const value = body.trim().toLowerCase()
+  const value = body.trim()
   if (value === '1' || value === 'true') return true
   if (value === '0' || value === 'false') return false
   return fail(codes.badFormat, 'Boolean value expected')

@@ -25,6 +25,8 @@ export interface House {
   readonly peers: Peers
   readonly plans: ArchivePlans
   readonly startedAt: number
+  /** The level of the log before clients changed it. */
+  readonly usualLogLevel: string
 }
 
 /** Options that clients change until the next start. */

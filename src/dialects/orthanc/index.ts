@@ -137,6 +137,7 @@ function makeHouse(kit: Kit): House {
     network: new Network(kit, settings.network),
     peers: new Peers(kit, settings.peers),
     startedAt: kit.clock.now(),
+    usualLogLevel: kit.log.level,
   }
 }
 
@@ -158,8 +159,12 @@ function addRoutes(scope: FastifyInstance, house: House, router: Router<Handler>
   scope.register(fastifyMultipart, { limits: { fileSize: Number.POSITIVE_INFINITY } })
   scope.setErrorHandler((error, request, reply) => answerError(house, error, request, reply))
   scope.setNotFoundHandler(async (request, reply) => {
-    // Only methods that nothing here has come this far.
-    if (await recognise(house, request, reply)) sendEmpty(reply, 400)
+    // Paths that nothing has, and methods outside of Fastify's own set.
+    if (!(await recognise(house, request, reply))) return reply
+    const { method } = request
+    if (method === 'HEAD' || method === 'OPTIONS') sendEmpty(reply, 404)
+    else if (!['GET', 'POST', 'PUT', 'DELETE'].includes(method)) sendEmpty(reply, 400)
+    else await answerError(house, new OrthancError(codes.unknownResource), request, reply)
     return reply
   })
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -205,6 +210,7 @@ async function answer(
       rest: match.rest,
       query: url.searchParams,
     })
+    house.kit.log.debug({ method, path: pathOf(request.url), user: principal.name }, 'a request')
     const result = await handler(call)
     await sendAnswer(request, reply, result, options)
   } catch (error) {
@@ -224,7 +230,11 @@ async function sendUnhandled(
     sendEmpty(reply, 405)
     return
   }
-  if (options.method !== 'GET') throw new OrthancError(codes.unknownResource)
+  if (options.method !== 'GET') {
+    reply.header('allow', 'GET')
+    sendEmpty(reply, 405)
+    return
+  }
   await sendAnswer(request, reply, { json: match.children }, options)
 }
 

@@ -15,7 +15,8 @@ function inner(value: unknown, depth: number): string {
     return value.map(item => `${indent}<item>${inner(item, depth + 1)}</item>`).join('') + end
   }
   if (typeof value === 'object') {
-    const members = Object.entries(value)
+    // As the original orders the members of every answer.
+    const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
     if (members.length === 0) return ''
     return members.map(([name, item]) => `${indent}${element(name, inner(item, depth + 1))}`).join('') + end
   }

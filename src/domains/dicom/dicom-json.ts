@@ -1,14 +1,15 @@
-// Data sets in the DICOM JSON model (PS3.18 annex F): tags as eight digits, VR, and lists of values. Bytes of pixel
-// data and other bulk values are left out.
+// Data sets in the DICOM JSON model (PS3.18 annex F): tags as eight digits, VR, and lists of values. Compressed
+// pixels and very long values are left out.
 
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { DataSet, Element } from './reading/data-set.ts'
-import { readBytes, showValue, type Values, valuesOf } from './reading/value.ts'
+import { readLittleEndian, showValue, type Values, valuesOf } from './reading/value.ts'
 import { groupOf } from './tag.ts'
 
 const numberVrs = new Set(['DS', 'FD', 'FL', 'IS', 'SL', 'SS', 'UL', 'US'])
 const singleVrs = new Set(['LT', 'ST', 'UR', 'UT'])
-const inlineBytesMax = 4096
+/** Longer values are left out: a text has to hold all of it. */
+const inlineBytesMax = 16 * 1024 * 1024
 
 export function showDicomJson(set: DataSet, defaultTerm: string): JsonObject {
   return showElements(set.elements, valuesOf(set, defaultTerm).values)
@@ -19,6 +20,7 @@ function showElements(elements: readonly Element[], values: Values): JsonObject 
   for (const element of elements) {
     // Group lengths are about the bytes of a file, which this is not.
     if (element.tag % 0x10000 === 0 && groupOf(element.tag) !== 0) continue
+    if (element.fragments) continue
     shown[element.tag.toString(16).toUpperCase().padStart(8, '0')] = showElement(element, values)
   }
   return shown
@@ -29,11 +31,10 @@ function showElement(element: Element, values: Values): JsonObject {
   if (element.items) {
     return { Value: element.items.map(item => showElements(item.elements, values)), vr: 'SQ' }
   }
-  if (element.fragments) return { vr }
   const text = showValue(element, values)
   if (text === null) {
     if (element.length === 0 || element.length > inlineBytesMax) return { vr }
-    return { InlineBinary: Buffer.from(readBytes(element, values)).toString('base64'), vr }
+    return { InlineBinary: Buffer.from(readLittleEndian(element, values)).toString('base64'), vr }
   }
   if (text === '') return { vr }
   const parts = singleVrs.has(vr) ? [text] : text.split('\\')

@@ -1,12 +1,11 @@
 // Frames of pixel data as they are stored: slices of native data, joined fragments of encapsulated ones.
 
 import { type DataSet, type Element, find } from './reading/data-set.ts'
-import { numberOf, type Values, valuesOf } from './reading/value.ts'
+import { numberOf, readLittleEndian, type Values, valuesOf } from './reading/value.ts'
 import { tags } from './tag.ts'
 
-/** How many frames there are; 0 without pixel data. */
+/** How many frames there are, as far as the instance says: one unless it tells a number, pixels or not. */
 export function frameCount(set: DataSet, defaultTerm: string): number {
-  if (!find(set.elements, tags.PixelData)) return 0
   const { values } = valuesOf(set, defaultTerm)
   return declaredCount(set, values)
 }
@@ -33,7 +32,7 @@ function nativeFrame(set: DataSet, pixels: Element, index: number, values: Value
   const bytes = Math.ceil((read(tags.Rows, 0) * read(tags.Columns, 0) * samples * bits) / 8)
   const at = index * bytes
   if (bytes <= 0 || at + bytes > pixels.length) return undefined
-  return set.source.read(pixels.valueAt + at, bytes)
+  return readLittleEndian({ ...pixels, valueAt: pixels.valueAt + at, length: bytes }, values)
 }
 
 /** One fragment is one frame where the numbers agree; otherwise the offset table tells where frames begin. */

@@ -6,6 +6,7 @@ import { type Attachment, dicomFile, type Resource } from '../../../domains/dico
 import { type Answer, type Call, emptyText, json, nothingToSay, text } from '../call.ts'
 import { codes, fail } from '../errors.ts'
 import type { House } from '../house.ts'
+import { openPlain, packFile, unpackFile } from '../packed-files.ts'
 import { levelPaths } from '../shapes.ts'
 import { receiveBlob } from '../upload.ts'
 import { checkRevision, etagOf, userNumberMin } from './metadata.ts'
@@ -41,7 +42,6 @@ export const attachmentRoutes: Routes = (add, house) => {
     const get = (name: string, show: (found: Found, call: Call) => Answer | Promise<Answer>): void => {
       add('GET', `${base}/{name}${name}`, async call => {
         const found = await findFile(house, level, call)
-        if (!found) return undefined
         const answer = await show(found, call)
         if (typeof answer !== 'object' || !('headers' in answer || 'text' in answer || 'json' in answer))
           return answer
@@ -51,28 +51,35 @@ export const attachmentRoutes: Routes = (add, house) => {
     }
     get('', () => json(operations))
     get('/data', ({ file, number }) => sendFile(house, file, number))
-    // Bytes are stored as they are: compressed and uncompressed data are the same.
-    get('/compressed-data', ({ file, number }) => sendFile(house, file, number))
+    get('/compressed-data', ({ file }) => {
+      const { hash, sizeBytes } = file.packed ?? file
+      return { stream: house.kit.blobs.open(hash), type: 'application/octet-stream', sizeBytes, headers: {} }
+    })
     get('/size', ({ file }) => text(String(file.sizeBytes)))
-    get('/compressed-size', ({ file }) => text(String(file.sizeBytes)))
+    get('/compressed-size', ({ file }) => text(String((file.packed ?? file).sizeBytes)))
     get('/md5', ({ file }) => text(file.md5))
-    get('/compressed-md5', ({ file }) => text(file.md5))
-    get('/is-compressed', () => text('0'))
+    get('/compressed-md5', ({ file }) => text((file.packed ?? file).md5))
+    get('/is-compressed', ({ file }) => text(file.packed ? '1' : '0'))
     get('/uuid', ({ file }) => text(file.uuid))
     get('/info', ({ file, number }) =>
       json({
-        CompressedMD5: file.md5,
-        CompressedSize: file.sizeBytes,
+        CompressedMD5: (file.packed ?? file).md5,
+        CompressedSize: (file.packed ?? file).sizeBytes,
         ContentType: Number(number),
         UncompressedMD5: file.md5,
         UncompressedSize: file.sizeBytes,
         Uuid: file.uuid,
       }),
     )
-    for (const name of ['compress', 'uncompress']) {
-      add('POST', `${base}/{name}/${name}`, async call =>
-        (await findFile(house, level, call)) ? nothingToSay : undefined,
-      )
+    for (const [name, change] of [
+      ['compress', packFile],
+      ['uncompress', unpackFile],
+    ] as const) {
+      add('POST', `${base}/{name}/${name}`, async call => {
+        const { resource, number, file } = await findFile(house, level, call)
+        await change(house, { level, id: resource.id, number, file })
+        return nothingToSay
+      })
     }
     add('POST', `${base}/{name}/verify-md5`, call => verify(house, level, call))
     add('PUT', `${base}/{name}`, call => putFile(house, level, call))
@@ -80,7 +87,6 @@ export const attachmentRoutes: Routes = (add, house) => {
       const number = readNumber(house, call.param('name'))
       if (Number(number) < userNumberMin) return { status: 403 }
       const found = await findFile(house, level, call)
-      if (!found) fail(codes.unknownResource)
       checkRevision(house, call, etagOf(found.file.revision, found.file))
       await house.archive.detach(level, found.resource.id, number)
       return emptyText
@@ -92,18 +98,19 @@ async function need(house: House, level: Level, call: Call): Promise<Resource> {
   return (await house.archive.browse.get(level, call.param('id'))) ?? fail(codes.unknownResource)
 }
 
-async function findFile(house: House, level: Level, call: Call): Promise<Found | undefined> {
+async function findFile(house: House, level: Level, call: Call): Promise<Found> {
   const number = readNumber(house, call.param('name'))
   const resource = await need(house, level, call)
   const file = resource.body.files?.[number]
-  return file && { resource, number, file }
+  if (!file) fail(codes.unknownResource)
+  return { resource, number, file }
 }
 
 function sendFile(house: House, file: Attachment, number: string): Answer {
   const user = [...house.settings.userContent.values()].find(content => String(content.number) === number)
   const isDicom = number === dicomFile
   return {
-    stream: house.kit.blobs.open(file.hash),
+    stream: openPlain(house, file),
     type: isDicom ? 'application/dicom' : (user?.mediaType ?? 'application/octet-stream'),
     sizeBytes: file.sizeBytes,
     headers: { 'content-disposition': `filename="${file.uuid}${isDicom ? '.dcm' : ''}"` },
@@ -113,9 +120,8 @@ function sendFile(house: House, file: Attachment, number: string): Answer {
 /** Reads the bytes again: they must be those that were stored. */
 async function verify(house: House, level: Level, call: Call): Promise<Answer> {
   const found = await findFile(house, level, call)
-  if (!found) return undefined
   const md5 = createHash('md5')
-  for await (const chunk of house.kit.blobs.open(found.file.hash)) md5.update(chunk)
+  for await (const chunk of openPlain(house, found.file)) md5.update(chunk)
   if (md5.digest('hex') !== found.file.md5) fail(11, 'The file is not what was stored')
   return nothingToSay
 }
@@ -138,8 +144,16 @@ async function putFile(house: House, level: Level, call: Call): Promise<Answer> 
   }
 }
 
+/** Names of the original's own files; it no longer makes the last two. */
+const ownNumbers: Readonly<Record<string, string>> = {
+  dicom: dicomFile,
+  'dicom-as-json': '2',
+  'dicom-until-pixel-data': '3',
+}
+
 function readNumber(house: House, name: string): string {
-  if (name === 'dicom') return dicomFile
+  const own = ownNumbers[name]
+  if (own !== undefined) return own
   const known = house.settings.userContent.get(name)
   if (known) return String(known.number)
   if (/^\d{1,5}$/.test(name) && Number(name) <= 65_535) return String(Number(name))

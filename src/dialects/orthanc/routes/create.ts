@@ -32,7 +32,8 @@ async function create(house: House, call: Call): Promise<Answer> {
     ...(privateCreator === undefined ? {} : { privateCreator }),
   }
   if (content !== undefined && typeof content !== 'string' && !Array.isArray(content)) fail(codes.contentForm)
-  const parentId = optionalText(body, 'Parent')
+  const parentId = body['Parent']
+  if (parentId !== undefined && typeof parentId !== 'string') fail(codes.noParent)
   return withParent(house, parentId, async parent => {
     const whole: Draft = parent ? { ...draft, parent } : draft
     if (Array.isArray(content) && content.length > 0) return createSeries(house, call, whole, content)

@@ -4,10 +4,11 @@ import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { showDicomJson } from '../../../domains/dicom/dicom-json.ts'
+import { showDicomXml } from '../../../domains/dicom/dicom-xml.ts'
 import { frameBytes, frameCount } from '../../../domains/dicom/frames.ts'
 import { type DataSet, type Element, find } from '../../../domains/dicom/reading/data-set.ts'
 import { frameMediaType } from '../../../domains/dicom/reading/syntax.ts'
-import { readBytes, textOf, valuesOf } from '../../../domains/dicom/reading/value.ts'
+import { readBytes, readLittleEndian, textOf, valuesOf } from '../../../domains/dicom/reading/value.ts'
 import { showHeader } from '../../../domains/dicom/show-tags.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { tags, tagText } from '../../../domains/dicom/tag.ts'
@@ -26,9 +27,11 @@ export const instanceRoutes: Routes = (add, house) => {
   add('GET', '/instances/{id}/file', async call => {
     const instance = await needInstance(house, call.param('id'))
     const accept = call.request.headers.accept ?? ''
-    if (/application\/dicom\+json/.test(accept)) {
+    const form = /application\/dicom\+(json|xml)/.exec(accept)?.[1]
+    if (form !== undefined) {
       const value = await withDataSet(house, instance, set => showDicomJson(set, defaultTerm(house)))
-      return { json: value, type: 'application/dicom+json' }
+      if (form === 'json') return { json: value, type: 'application/dicom+json' }
+      return { text: showDicomXml(value, house.dictionary), type: 'application/dicom+xml' }
     }
     const { hash, sizeBytes, uuid } = fileOf(instance)
     return {
@@ -64,6 +67,7 @@ export const instanceRoutes: Routes = (add, house) => {
     return json(Array.from({ length: count }, (_, index) => index))
   })
   add('GET', '/instances/{id}/frames/{frame}/raw', async call => {
+    if (!/^\d+$/.test(call.param('frame'))) return undefined
     const { bytes, type } = await readFrame(house, call)
     return { stream: Readable.from([bytes]), type, sizeBytes: bytes.length }
   })
@@ -123,10 +127,12 @@ async function showContent(house: House, call: Call): Promise<Answer> {
       }
       const parts = contentParts(element)
       if (!parts)
-        return path.length === 0 && index === undefined ? { bytes: readBytes(element, values) } : undefined
+        return path.length === 0 && index === undefined
+          ? { bytes: readLittleEndian(element, values) }
+          : undefined
       if (index === undefined) return { list: parts.map((_, at) => String(at)) }
       const part = parts[integer(index)]
-      return part && { bytes: values.source.read(part.valueAt, part.length) }
+      return part && { bytes: readLittleEndian({ ...element, ...part }, values) }
     }
   })
   if (!answer) return undefined

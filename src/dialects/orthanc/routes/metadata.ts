@@ -18,7 +18,9 @@ export const metadataRoutes: Routes = (add, house) => {
     const base = `/${levelPaths[level]}/{id}/metadata`
     add('GET', base, call => listMetadata(house, call, level))
     add('GET', `${base}/{name}`, async call => {
-      const number = readNumber(house, call.param('name'))
+      // A number that no metadata can have is merely absent.
+      const isBeyond = Number(call.param('name')) > 65_535
+      const number = isBeyond ? -1 : readNumber(house, call.param('name'))
       const resource = await need(house, level, call)
       const found = metadataOf(house, resource)[number]
       if (!found) return undefined

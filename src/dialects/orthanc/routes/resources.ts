@@ -1,6 +1,6 @@
 // The four levels of the archive: lists, details, children, ancestors, statistics, modules, deletion.
 
-import type { JsonObject } from '../../../core/json.ts'
+import { isObject, type JsonObject } from '../../../core/json.ts'
 import { type Level, levels, moduleTags } from '../../../domains/dicom/levels.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { summarise } from '../../../domains/dicom/summary.ts'
@@ -53,17 +53,17 @@ function addLevel(add: Parameters<Routes>[0], house: House, level: Level): void 
   })
   add('GET', `${base}/{id}/statistics`, async call => {
     const resource = await need(own(call))
-    const { counts, bytes, dicomBytes } = await archive.measure(resource)
+    const { counts, ...sizes } = await archive.measure(resource)
     const shown: JsonObject = {}
     if (level === 'patient') shown['CountStudies'] = counts.study
     if (level === 'patient' || level === 'study') shown['CountSeries'] = counts.series
     if (level !== 'instance') shown['CountInstances'] = counts.instance
     return json({
       ...shown,
-      ...showSize('DicomDiskSize', dicomBytes),
-      ...showSize('DicomUncompressedSize', dicomBytes),
-      ...showSize('DiskSize', bytes),
-      ...showSize('UncompressedSize', bytes),
+      ...showSize('DicomDiskSize', sizes.dicomDiskBytes),
+      ...showSize('DicomUncompressedSize', sizes.dicomBytes),
+      ...showSize('DiskSize', sizes.diskBytes),
+      ...showSize('UncompressedSize', sizes.bytes),
     })
   })
   add('GET', `${base}/{id}/module`, call => showModule(house, call, level, level))
@@ -146,10 +146,16 @@ async function showSharedTags(house: House, call: Call, level: Level) {
     const shown = await showInstanceTags(house, instance, call, { form })
     shared ??= shown
     for (const name of Object.keys(shared)) {
-      if (JSON.stringify(shared[name]) !== JSON.stringify(shown[name])) delete shared[name]
+      if (isNull(shared[name]) || JSON.stringify(shared[name]) !== JSON.stringify(shown[name]))
+        delete shared[name]
     }
   }
   return json(shared ?? {})
+}
+
+/** What is not shown cannot be said to be the same. */
+function isNull(shown: unknown): boolean {
+  return shown === null || (isObject(shown) && shown['Type'] === 'Null')
 }
 
 /** Reads the files again, and takes the main tags from there. */

@@ -1,14 +1,16 @@
 // /system, /statistics, /plugins and the tools that tell or change how the server runs.
 
+import { may } from '../../../core/principal.ts'
+import { refuse } from '../../../core/refusal.ts'
 import { dicomTime } from '../../../domains/dicom/store/time.ts'
 import { encodingTerms } from '../../../domains/dicom/text/decode.ts'
 import { makeUid, makeUuid } from '../../../domains/dicom/uid.ts'
-import { emptyText, json, nothingToSay, readSwitch, text } from '../call.ts'
+import { type Call, emptyText, json, nothingToSay, readSwitch, text } from '../call.ts'
 import { codes, fail } from '../errors.ts'
-import { type House, logCategories } from '../house.ts'
+import { type House, liveOptions, logCategories } from '../house.ts'
 import { showMetrics } from '../metrics.ts'
 import { parseLenient } from '../read-json.ts'
-import { expandSyntaxes } from '../settings.ts'
+import { expandSyntaxes, readSettings } from '../settings.ts'
 import { showSize } from '../shapes.ts'
 import type { Routes } from './route.ts'
 
@@ -100,23 +102,32 @@ export const systemRoutes: Routes = (add, house) => {
     type: 'text/plain; version=0.0.4',
   }))
 
-  // The settings are those of the process: a reset takes back what clients changed since the start.
-  add('POST', '/tools/reset', async call => {
-    await kit.access.demand(call.request, 'administer')
-    Object.assign(live, {
-      logLevels: new Map(logCategories.map(category => [category, 'default'])),
-      defaultEncoding: settings.defaultEncoding,
-      acceptedSyntaxes: settings.acceptedSyntaxes,
-      acceptsUnknownClasses: settings.acceptsUnknownClasses,
-      hasMetrics: settings.hasMetrics,
-    })
+  // Jobs and connections go on: nothing is gained by dropping them. What clients may change at run time is read anew.
+  add('POST', '/tools/reset', call => {
+    demandAdministrator(call)
+    const anew = readSettings(kit.settings)
+    Object.assign(live, liveOptions(anew))
+    archive.parts.options.defaultTerm = encodingTerms[anew.defaultEncoding]!
+    applyLogLevels(house)
+    return nothingToSay
+  })
+  add('POST', '/tools/shutdown', call => {
+    demandAdministrator(call)
+    call.reply.raw.once('close', () => kit.stop('a client asked for it'))
     return nothingToSay
   })
 }
 
+function demandAdministrator({ principal }: Call): void {
+  if (!may(principal, 'administer')) {
+    refuse('not-allowed', `${principal.name} may not stop or reset this server`)
+  }
+}
+
 const levels: readonly string[] = ['default', 'verbose', 'trace']
 
-function addLogRoutes(add: Parameters<Routes>[0], { live }: House): void {
+function addLogRoutes(add: Parameters<Routes>[0], house: House): void {
+  const { live } = house
   const readLevel = (body: string): string => {
     const level = body.trim()
     if (!levels.includes(level))
@@ -127,15 +138,26 @@ function addLogRoutes(add: Parameters<Routes>[0], { live }: House): void {
   add('PUT', '/tools/log-level', async call => {
     const level = readLevel(await call.text())
     for (const category of logCategories) live.logLevels.set(category, level)
+    applyLogLevels(house)
     return emptyText
   })
   for (const category of logCategories) {
     add('GET', `/tools/log-level-${category}`, () => text(live.logLevels.get(category) ?? 'default'))
     add('PUT', `/tools/log-level-${category}`, async call => {
       live.logLevels.set(category, readLevel(await call.text()))
+      applyLogLevels(house)
       return emptyText
     })
   }
+}
+
+const pinoLevels: Readonly<Record<string, string>> = { trace: 'trace', verbose: 'debug' }
+
+/** One log tells of everything here, so it is as talkative as the most talkative category. */
+function applyLogLevels({ live, kit, usualLogLevel }: House): void {
+  const asked = [...live.logLevels.values()]
+  const most = asked.includes('trace') ? 'trace' : asked.includes('verbose') ? 'verbose' : 'default'
+  kit.log.level = pinoLevels[most] ?? usualLogLevel
 }
 
 function portOf(host: string | undefined): number | undefined {

@@ -14,7 +14,6 @@ import { clearExports, listExports } from '../dicom/exports.ts'
 import { codes, fail } from '../errors.ts'
 import { readTexts } from '../files.ts'
 import type { House } from '../house.ts'
-import { integer } from '../numbers.ts'
 import { flag, parseLenient, texts } from '../read-json.ts'
 import { showChange, showReference, showResource } from '../shapes.ts'
 import { showMetadata } from './metadata.ts'
@@ -97,9 +96,10 @@ function switchOf(body: Readonly<Record<string, unknown>>, name: string): boolea
 function count(body: Readonly<Record<string, unknown>>, name: string): number | undefined {
   const value = body[name]
   if (value === undefined) return undefined
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) {
-    fail(codes.badRequest, `Field "${name}" should be a non-negative integer`)
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    fail(codes.badRequest, `Field "${name}" should be an integer`)
   }
+  if (value < 0) fail(codes.outOfRange, `Field "${name}" should be a positive integer`)
   return value
 }
 
@@ -126,8 +126,14 @@ async function lookUp(house: House, call: Call): Promise<Answer> {
   return json(found)
 }
 
+async function readJsonBody(call: Call): Promise<Record<string, unknown>> {
+  const body = parseLenient(await call.text())
+  if (!isObject(body)) fail(codes.badRequest, 'The body must contain a JSON object')
+  return body
+}
+
 async function bulkDelete(house: House, call: Call): Promise<Answer> {
-  const ids = texts(await call.object(), 'Resources')
+  const ids = texts(await readJsonBody(call), 'Resources')
   for (const id of ids) {
     // What went with a parent that was deleted before is not missed.
     const resource = await house.archive.browse.any(id)
@@ -137,11 +143,11 @@ async function bulkDelete(house: House, call: Call): Promise<Answer> {
 }
 
 async function bulkContent(house: House, call: Call): Promise<Answer> {
-  const body = await call.object()
+  const body = await readJsonBody(call)
   const ids = texts(body, 'Resources')
   const level = body['Level'] === undefined ? undefined : levelOf.get(body['Level'])
   if (body['Level'] !== undefined && level === undefined) fail(codes.outOfRange)
-  const withMetadata = flag(body, 'Metadata') ?? false
+  const withMetadata = flag(body, 'Metadata') ?? true
   const form = formOf(body)
   const shown = new Map<string, JsonObject>()
   for (const id of ids) {
@@ -178,8 +184,11 @@ async function showChanges(house: House, call: Call): Promise<Answer> {
     const seq = last?.seq ?? (await newestSeq(records))
     return json({ Changes: last ? [showChange(last)] : [], Done: true, Last: seq })
   }
-  const since = Math.max(0, integer(call.query.get('since') ?? '0'))
-  const limit = integer(call.query.get('limit') ?? '100') || 100
+  // When one of them is no number, both are passed over, as the original does.
+  const given = [call.query.get('since') ?? '0', call.query.get('limit') ?? '100']
+  const [since, limit] = given.every(text => /^-?\d{1,15}$/.test(text))
+    ? [Math.max(0, Number(given[0])), Number(given[1]) || 100]
+    : [0, 100]
   const { changes, isDone } = await listChanges(records, {
     since,
     limit: Math.min(Math.max(1, limit), 10_000),

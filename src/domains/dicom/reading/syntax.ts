@@ -28,6 +28,5 @@ export function frameMediaType(uid: string): string {
   if (/^1\.2\.840\.10008\.1\.2\.4\.8[01]$/.test(uid)) return 'image/jls'
   if (/^1\.2\.840\.10008\.1\.2\.4\.9[01]$/.test(uid)) return 'image/jp2'
   if (/^1\.2\.840\.10008\.1\.2\.4\.9[23]$/.test(uid)) return 'image/jpx'
-  if (uid === '1.2.840.10008.1.2.5') return 'image/dicom-rle'
   return 'application/octet-stream'
 }

@@ -2,6 +2,7 @@
 
 import { type Tag, tags } from '../tag.ts'
 import { type Decoder, makeDecoder } from '../text/decode.ts'
+import { swapped, wordBytes } from './byte-order.ts'
 import { type DataSet, type Element, find } from './data-set.ts'
 import type { ByteSource } from './source.ts'
 
@@ -40,6 +41,13 @@ export function valuesOf(set: DataSet, defaultTerm: string): { values: Values; m
 /** The bytes of a value, padding included. */
 export function readBytes(element: Element, values: Values): Uint8Array {
   return values.source.read(element.valueAt, element.length)
+}
+
+/** The same with numbers in little endian, whatever the data set is in; what is unknown always is. */
+export function readLittleEndian(element: Element, values: Values): Uint8Array {
+  const bytes = readBytes(element, values)
+  const size = values.isLittleEndian || element.isUnknown ? undefined : wordBytes[element.vr]
+  return size === undefined ? bytes : swapped(bytes, size)
 }
 
 /** A text value without the blanks and NULs at its end. For VRs of text. */

@@ -8,8 +8,10 @@ import type { Summary } from '../summary.ts'
 import { makeUuid } from '../uid.ts'
 import {
   type Attachment,
+  blobsOf,
   dicomFile,
   dropResource,
+  keptBytes,
   type Metadata,
   metadataNumbers,
   putResource,
@@ -356,8 +358,8 @@ export class Archive {
     this.stability.drop(batch, id)
     let bytes = 0
     for (const file of Object.values(body.files ?? {})) {
-      batch.blob({ hash: file.hash, sizeBytes: file.sizeBytes, delta: -1 })
-      bytes += file.sizeBytes
+      countBlobs(batch, file, -1)
+      bytes += keptBytes(file)
     }
     this.totals.add(batch, { [level]: -1, bytes: -bytes })
   }
@@ -417,9 +419,9 @@ export class Archive {
         revision: before ? before.revision + 1 : 0,
       }
       batch.blob({ hash: attachment.hash, sizeBytes: attachment.sizeBytes, delta: 1 })
-      if (before) batch.blob({ hash: before.hash, sizeBytes: before.sizeBytes, delta: -1 })
+      if (before) countBlobs(batch, before, -1)
       body.files = { ...body.files, [number]: attachment }
-      this.totals.add(batch, { bytes: attachment.sizeBytes - (before?.sizeBytes ?? 0) })
+      this.totals.add(batch, { bytes: attachment.sizeBytes - (before ? keptBytes(before) : 0) })
       logChange(batch, 'UpdatedAttachment', level, id)
       return attachment
     })
@@ -431,9 +433,32 @@ export class Archive {
       const before = body.files?.[number]
       if (!before) return false
       delete body.files![number]
-      batch.blob({ hash: before.hash, sizeBytes: before.sizeBytes, delta: -1 })
-      this.totals.add(batch, { bytes: -before.sizeBytes })
+      countBlobs(batch, before, -1)
+      this.totals.add(batch, { bytes: -keptBytes(before) })
       logChange(batch, 'UpdatedAttachment', level, id)
+      return true
+    })
+    return done ?? false
+  }
+
+  /**
+   * Changes which forms of a file are kept: `packed` beside or instead of the plain bytes, or the plain ones alone.
+   * Nothing happens when the file is another one by now; whether it did.
+   */
+  async repack(
+    level: Level,
+    id: string,
+    { number, file, packed }: { number: string; file: Attachment; packed: Attachment['packed'] },
+  ): Promise<boolean> {
+    const done = await this.update(level, id, (body, batch) => {
+      const before = body.files?.[number]
+      if (before?.uuid !== file.uuid) return false
+      const { packed: _, ...plain } = before
+      const after: Attachment = packed ? { ...plain, packed } : plain
+      countBlobs(batch, after, 1)
+      countBlobs(batch, before, -1)
+      body.files = { ...body.files, [number]: after }
+      this.totals.add(batch, { bytes: keptBytes(after) - keptBytes(before) })
       return true
     })
     return done ?? false
@@ -476,19 +501,30 @@ export class Archive {
     }
   }
 
-  /** Bytes and counts of everything below a resource. */
-  async measure(
-    resource: Resource,
-  ): Promise<{ counts: Record<Level, number>; bytes: number; dicomBytes: number }> {
+  /** Counts and bytes of everything below a resource, as the files are and as they are kept. */
+  async measure(resource: Resource): Promise<{
+    counts: Record<Level, number>
+    bytes: number
+    dicomBytes: number
+    diskBytes: number
+    dicomDiskBytes: number
+  }> {
     const counts = { patient: 0, study: 0, series: 0, instance: 0 }
     let bytes = 0
     let dicomBytes = 0
+    let diskBytes = 0
+    let dicomDiskBytes = 0
     for (const each of await this.#doomed(resource)) {
       counts[each.level]++
-      for (const file of Object.values(each.body.files ?? {})) bytes += file.sizeBytes
-      if (each.level === 'instance') dicomBytes += fileOf(each).sizeBytes
+      for (const file of Object.values(each.body.files ?? {})) {
+        bytes += file.sizeBytes
+        diskBytes += keptBytes(file)
+      }
+      if (each.level !== 'instance') continue
+      dicomBytes += fileOf(each).sizeBytes
+      dicomDiskBytes += keptBytes(fileOf(each))
     }
-    return { counts, bytes, dicomBytes }
+    return { counts, bytes, dicomBytes, diskBytes, dicomDiskBytes }
   }
 
   async #write<T>(change: (batch: WriteBatch) => T): Promise<T> {
@@ -501,6 +537,10 @@ export class Archive {
       throw error
     }
   }
+}
+
+function countBlobs(batch: WriteBatch, file: Attachment, delta: 1 | -1): void {
+  for (const { hash, sizeBytes } of blobsOf(file)) batch.blob({ hash, sizeBytes, delta })
 }
 
 function readCount(series: Resource): number | undefined {

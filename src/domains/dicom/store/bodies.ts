@@ -1,6 +1,7 @@
 // The records that the archive of instances is kept in: one collection per level, children naming their parent.
 
 import type { Json } from '../../../core/json.ts'
+import type { BlobRef } from '../../../store/blobs.ts'
 import type { Rec, RecordChange } from '../../../store/store.ts'
 import { type Level, levels } from '../levels.ts'
 import type { MainTags } from '../summary.ts'
@@ -16,6 +17,19 @@ export type Attachment = {
   sizeBytes: number
   md5: string
   revision: number
+  /** The compressed form, if somebody asked for it. */
+  packed?: { hash: string; sizeBytes: number; md5: string; isOnly?: true }
+}
+
+/** The blobs that are kept for a file: its bytes, unless only their compressed form is, and that. */
+export function blobsOf({ hash, sizeBytes, packed }: Attachment): BlobRef[] {
+  const plain = packed?.isOnly ? [] : [{ hash, sizeBytes }]
+  return packed ? [...plain, { hash: packed.hash, sizeBytes: packed.sizeBytes }] : plain
+}
+
+/** How many bytes are kept for a file. */
+export function keptBytes(file: Attachment): number {
+  return blobsOf(file).reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
 export type ResourceBody = {

@@ -3,10 +3,10 @@
 
 import { refuse } from '../../../core/refusal.ts'
 import { longVrs } from '../dictionary/dictionary.ts'
+import { swapped, wordBytes } from '../reading/byte-order.ts'
 import type { DataSet, Element, Item } from '../reading/data-set.ts'
 import { layoutOf, syntaxes } from '../reading/syntax.ts'
 import type { Piece } from './piece.ts'
-import { swapped, wordBytes } from './transfer.ts'
 import { writeDataSet } from './writer.ts'
 
 /** Syntaxes whose pixels stand as they are. */
