@@ -7,12 +7,12 @@
 # Ends with 0, with the exit code of the last task that failed, or with 120 when an image could not be had.
 cd "$1" || exit 121
 tasks=$2 sidecars=$3 retries=$4 ignore=$5 grace=$6
-current='' stopping='' asked='' killer='' copying='' ending='' copies='' beside=''
+current='' stopping='' asked='' killer='' copying='' ending='' copies='' beside='' woken=''
 
 # The gentle stop goes to the program itself. Inside the sandbox that is three steps down: the outer sandbox, its
 # process 1, the inner sandbox; the outer one would take a signal as the order to kill everything.
 ask_to_stop() {
-  stopping=yes
+  stopping=yes woken=yes
   { [ -n "$current" ] && [ -z "$asked" ]; } || return 0
   asked=yes
   target=$current
@@ -35,6 +35,21 @@ ask_to_stop() {
   kill -TERM "$current" 2>/dev/null
 }
 
+# Waits until process $1 has ended; its exit code is then in $ended. A signal ends a wait early, with the signal's own
+# code, also when the process ended in the same moment: so after each signal it is waited for once more, which gives
+# the code that counts, or 127 when the shell had told it already.
+wait_for() {
+  woken=''
+  wait "$1"
+  ended=$?
+  while [ -n "$woken" ]; do
+    woken=''
+    wait "$1" 2>/dev/null
+    again=$?
+    [ "$again" -eq 127 ] || ended=$again
+  done
+}
+
 # Runs the task in $where until it ends well or may not be tried again; its last exit code is then in $code.
 run_task() {
   try=0
@@ -55,13 +70,8 @@ run_task() {
     current=$! asked=''
     # A stop that came in between found nobody to ask.
     [ -z "$stopping" ] || { ask_to_stop; kill_later; }
-    # A signal ends the wait early: wait again until the task is really gone.
-    wait "$current"
-    code=$?
-    while kill -0 "$current" 2>/dev/null; do
-      wait "$current"
-      code=$?
-    done
+    wait_for "$current"
+    code=$ended
     [ -z "$copier" ] || wait "$copier"
     current=''
     echo "$code" >"$where/code.$try"
@@ -98,7 +108,7 @@ kill_later() {
 }
 
 end_copies() {
-  ending=yes
+  ending=yes woken=yes
   for each in $copies; do kill -TERM "$each" 2>/dev/null; done
 }
 
@@ -119,13 +129,8 @@ run_copies() {
   [ -z "$ending" ] || end_copies
   code=0
   for each in $copies; do
-    wait "$each"
-    status=$?
-    while kill -0 "$each" 2>/dev/null; do
-      wait "$each"
-      status=$?
-    done
-    [ "$status" -eq 0 ] || code=$status
+    wait_for "$each"
+    [ "$ended" -eq 0 ] || code=$ended
   done
   copies=''
   # Stopped before all were there: not everything was done.
