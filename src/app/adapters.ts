@@ -77,7 +77,7 @@ async function makeContainerExecutor(
   { settings, dir, clock }: AdapterFacts,
   store: Store,
 ): Promise<Executor> {
-  const { drivers, pull, fetchAllow, volumes, streamLimit } = settings.executors.container
+  const { drivers, pull, fetchAllow, volumes, network, streamLimit } = settings.executors.container
   const [{ ContainerExecutor }, { openImageStore }, { openUrl }, { addressRules }] = await Promise.all([
     import('../executors/container/container-executor.ts'),
     import('../executors/container/images/index.ts'),
@@ -91,6 +91,7 @@ async function makeContainerExecutor(
     drivers,
     pull,
     volumes,
+    network,
     stage: { blobs: store.blobs, openUrl: url => openUrl(url, { rules }) },
     ...streamBound(streamLimit),
   })

@@ -142,6 +142,12 @@ const executors = z.strictObject({
         .record(z.string().min(1), z.string().startsWith('/'))
         .default({})
         .describe('Folders of this machine that jobs may mount, by the name that jobs use'),
+      network: z
+        .enum(['open', 'none'])
+        .default('open')
+        .describe(
+          "Whether jobs reach the network; `open` over unpacked images is the machine's own, loopback included",
+        ),
       streamLimit,
     })
     .prefault({}),

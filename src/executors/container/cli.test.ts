@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
@@ -48,7 +49,7 @@ describe.skipIf(missing !== undefined)(`the podman driver${missing ? ` (skipped:
       join(storage, 'box.tar'),
       IMAGE,
     ])
-    yard = await openYard({ drivers: ['podman'], pull: 'never' })
+    yard = await openYard({ drivers: ['podman'], pull: 'never', diskBeatMs: 50 })
     assert.equal(yard.executor.probes[0]?.driver?.name, 'podman', yard.executor.probes[0]?.text)
   }, 120_000)
   afterAll(async () => {
@@ -118,6 +119,64 @@ describe.skipIf(missing !== undefined)(`the podman driver${missing ? ` (skipped:
     assert.equal(outcome.message, 'the image of task 2 could not be had')
     assert.deepEqual(tasks[1], { imagePullStatus: 'failed' })
     assert.match(err, /nowhere:1 is not there/)
+  })
+
+  test('a task that fills the disk past its limit is stopped, and leaves no container behind', async () => {
+    const id = nextId()
+    const grow = 'trap "" TERM; while :; do head -c 1000000 /dev/zero >>big; sleep 0.05; done'
+    yard.start(
+      id,
+      { tasks: [sh(grow), sh('echo never')] },
+      { memoryBytes: 100_000_000, diskBytes: 5_000_000 },
+    )
+    const outcome = await yard.end(id)
+    assert.deepEqual(
+      [outcome.result, outcome.reason, outcome.detail?.['fault'], await yard.text(id, 'out')],
+      ['failed', 'exit', 'disk', ''],
+    )
+    assert.equal(outcome.message, 'it used more disk space than its limit of 5000000 bytes')
+    assert.equal(execFileSync('podman', ['ps', '-a', '-q'], { encoding: 'utf8' }), '')
+  })
+
+  test('copies on several nodes run at once, with streams of their own, and end together', async () => {
+    const meet = 'echo on $NODE; touch n$NODE; until [ -e n0 -a -e n1 ]; do sleep 0.05; done'
+    const nodes = { nodes: 2, nodeVariable: 'NODE' }
+    const needs = { cpus: 2, memoryBytes: 256 * 1024 ** 2 }
+    const id = nextId()
+    const fails = '[ $NODE = 1 ] && exit 3; sleep 300'
+    const each = (script: string) => sh(script, { onNodes: 'each' })
+    yard.start(id, { ...nodes, tasks: [each(meet), each(fails), each('echo never')], graceMs: 200 }, needs)
+    const outcome = await yard.end(id)
+    const tasks = outcome.detail?.['tasks'] as unknown as TaskRecord[]
+    assert.deepEqual([outcome.exitCode, tasks[0]?.exitCodes, tasks[1]?.exitCodes?.[1]], [3, [0, 0], 3])
+    assert.ok((tasks[0]?.maxRssBytes ?? 0) > 100_000)
+    assert.deepEqual([await yard.text(id, 'out'), await yard.text(id, 'out.1')], ['on 0\n', 'on 1\n'])
+    assert.equal(execFileSync('podman', ['ps', '-a', '-q'], { encoding: 'utf8' }), '')
+  })
+
+  test('an image must have the digest that a task demands', async () => {
+    const { tasks } = await run({ tasks: [sh('true')] })
+    const imageSha256 = /[0-9a-f]{64}/.exec(tasks[0]?.imageDigest ?? '')?.[0]
+    assert.equal((await run({ tasks: [sh('true', { imageSha256 })] })).outcome.result, 'succeeded')
+    const other = await run({ tasks: [sh('echo ran', { imageSha256: 'a'.repeat(64) })] })
+    assert.deepEqual(
+      [other.outcome.reason, other.out, other.tasks[0]?.imagePullStatus],
+      ['image', '', 'failed'],
+    )
+  })
+
+  test('a container does not reach what listens on the loopback of the machine', async () => {
+    const server = createServer((_, response) => response.end('reached'))
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    try {
+      const { port } = server.address() as { port: number }
+      const { out } = await run({
+        tasks: [sh(`wget -T 2 -q -O - http://127.0.0.1:${port}/ 2>&1 || echo shut`)],
+      })
+      assert.match(out, /shut\n$/)
+    } finally {
+      server.close()
+    }
   })
 
   test('a gentle stop reaches the program', async () => {

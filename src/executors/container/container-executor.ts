@@ -47,6 +47,8 @@ export interface ContainerExecutorOptions {
   readonly perl?: string
   /** How often the disk space of live attempts is measured; every 2 s unless given, less often where it takes long. */
   readonly diskBeatMs?: number
+  /** `none`: no job reaches any network, whatever it says; as each of them says unless given. */
+  readonly network?: 'open' | 'none'
   /** Folders of this machine that jobs may name. */
   readonly volumes?: Readonly<Record<string, string>>
   /** For jobs that bring files in or take them out; without it those are refused. */
@@ -280,9 +282,10 @@ export class ContainerExecutor implements Executor {
     if (!isFileKey(id)) throw new Error(`${JSON.stringify(id)} cannot name an attempt`)
     const folder = attemptFolder(this.#folder, id)
     const volumes = await mountVolumes(read.spec.volumes, this.#options.volumes ?? {})
+    const told = this.#options.network === 'none' ? { ...read.spec, network: false } : read.spec
     await prepareAttempt({
       order,
-      spec: (await this.#stage?.bringImages(read.spec, { images: this.#store, volumes })) ?? read.spec,
+      spec: (await this.#stage?.bringImages(told, { images: this.#store, volumes })) ?? told,
       driver,
       folder,
       images: this.#store,

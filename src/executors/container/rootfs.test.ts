@@ -259,6 +259,18 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
     )
   })
 
+  test('an executor without network gives none to any job', async () => {
+    const shut = await openYard({ network: 'none' })
+    try {
+      await addBox(shut)
+      shut.start('shut.1', { tasks: [sh('cut -d: -f1 /proc/net/dev | tail -n +3')], network: true })
+      await shut.end('shut.1')
+      assert.equal((await shut.text('shut.1', 'out')).trim(), 'lo')
+    } finally {
+      await shut.close()
+    }
+  })
+
   test('the user is that of the task, of the image, or a plain one', async () => {
     await addBox(yard, 'rooted', [], { user: 'root' })
     assert.equal((await run({ tasks: [sh('id -u; id -g', { user: { uid: 77, gid: 88 } })] })).out, '77\n88\n')
