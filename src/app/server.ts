@@ -347,6 +347,7 @@ async function makeKit(
     draft: (kind, drafter) => engine.drafter(kind, drafter),
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),
+    explain: (kind, explainer) => engine.explainer(kind, explainer),
     talk: (name, talk) => void talks.set(name, talk),
     answer: (kind, answerer) => void answerers.set(kind, answerer),
   }

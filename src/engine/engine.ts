@@ -125,6 +125,34 @@ export interface Engine {
   drafter(kind: string, drafter: Drafter): void
   preparer(kind: string, prepare: Preparer): void
   completer(kind: string, complete: Completer): void
+  /** For things that a dialect keeps and the engine has no model of. */
+  explainer(kind: string, explain: Explainer): void
+  /** Why such a thing is not running; undefined when there is none of that kind and name. */
+  explain(kind: string, name: string): Promise<Explanation | undefined>
+}
+
+/** Says why a thing of one kind is not running; undefined when there is no thing of that name. */
+export type Explainer = (name: string) => Promise<Explanation | undefined>
+
+export interface Explanation {
+  /** In the words of its dialect. */
+  readonly state: string
+  /** False when it runs or has ended. */
+  readonly waits: boolean
+  /** Everything that keeps it, the outermost first; empty when nothing does. */
+  readonly holders: readonly HeldBy[]
+}
+
+/** One thing that keeps another from running. */
+export interface HeldBy {
+  /** What it is on, by the name that its kind has. */
+  readonly on: string
+  readonly waitsFor: string
+  readonly text: string
+  /** Since when, as far as that is known. */
+  readonly sinceAt?: number
+  /** When it ends by itself, as far as that is known. */
+  readonly untilAt?: number
 }
 
 /** What a preparer throws when it can say why the attempt cannot start; anything else it throws is a failed launch. */

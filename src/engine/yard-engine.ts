@@ -16,7 +16,18 @@ import type { Batch } from './batch.ts'
 import { claimAll } from './claim.ts'
 import { committedHistory, committedRecords, type ReadParts } from './committed-reads.ts'
 import { type DispatchParts, dispatch } from './dispatch.ts'
-import type { Completer, Engine, EngineParts, PoolSettings, PoolState, Preparer, Tx, Why } from './engine.ts'
+import type {
+  Completer,
+  Engine,
+  EngineParts,
+  Explainer,
+  Explanation,
+  PoolSettings,
+  PoolState,
+  Preparer,
+  Tx,
+  Why,
+} from './engine.ts'
 import { Ledger } from './ledger.ts'
 import { Model, refKey } from './model.ts'
 import { applyMove } from './move.ts'
@@ -55,6 +66,7 @@ export class YardEngine implements Engine {
   readonly #watchers = new Set<(events: readonly Event[]) => void>()
   readonly #preparers = new Map<string, Preparer>()
   readonly #completers = new Map<string, Completer>()
+  readonly #explainers = new Map<string, Explainer>()
   readonly #newId: () => string
   #model: Model
   /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
@@ -408,6 +420,14 @@ export class YardEngine implements Engine {
 
   completer(kind: string, complete: Completer): void {
     this.#completers.set(kind, complete)
+  }
+
+  explainer(kind: string, explain: Explainer): void {
+    this.#explainers.set(kind, explain)
+  }
+
+  async explain(kind: string, name: string): Promise<Explanation | undefined> {
+    return this.#explainers.get(kind)?.(name)
   }
 
   // ---- what happens by itself ----

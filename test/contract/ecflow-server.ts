@@ -13,6 +13,7 @@ import { systemClock } from '../../src/app/clocks.ts'
 import { type Server, startServer } from '../../src/app/server.ts'
 import { settingsSchema } from '../../src/app/settings/schema.ts'
 import { ecflow } from '../../src/dialects/ecflow/index.ts'
+import { native } from '../../src/dialects/native/index.ts'
 import { ProcessExecutor } from '../../src/executors/process/process-executor.ts'
 import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
@@ -95,7 +96,7 @@ export async function startEcflow(
     noAuth: false,
     log: pino({ level: process.env['SWITCHYARD_TEST_LOG'] ?? 'silent' }),
     clock: systemClock(),
-    dialects: [ecflow],
+    dialects: [ecflow, native],
     tell: () => {},
     adapters: async ({ dir: data }) => ({
       store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),

@@ -11,12 +11,19 @@ interface SteerOptions extends ClientOptions {
   readonly kill?: boolean
 }
 
+interface HeldBy {
+  readonly text: string
+  readonly sinceAt?: number
+  readonly untilAt?: number
+}
+
 interface Why {
   readonly waiting: boolean
   readonly text: string
   readonly sinceAt?: number
   readonly place?: number
   readonly upstream?: readonly { readonly node: string; readonly state: string }[]
+  readonly holders?: readonly HeldBy[]
 }
 
 export function add(program: Command): void {
@@ -52,9 +59,14 @@ export function add(program: Command): void {
   withClientOptions(
     program
       .command('why')
-      .description('Say why a job does not run: what it waits for, since when, its place in the queue')
-      .argument('<id>', 'a job, or a flow when a node is named')
-      .argument('[node]', "a node of the flow, by its key, such as work/3 or a suite's path")
+      .description(
+        'Say why a job, or a node of a suite, does not run: what it waits for, since when, its place in the queue',
+      )
+      .argument(
+        '<id>',
+        'a job, a flow when a node is named, or the path of a node of a suite (/suite/family/task)',
+      )
+      .argument('[node]', 'a node of the flow, by its key, such as work/3')
       .option('--json', 'for scripts'),
   ).action(why)
 }
@@ -90,15 +102,27 @@ async function each(
 
 async function why(id: string, node: string | undefined, options: SteerOptions): Promise<void> {
   const client = await makeClient(options)
-  const path =
-    node === undefined
-      ? `${jobPath(id)}/why`
-      : `${flowPath(id)}/nodes/${node.split('/').map(encodeURIComponent).join('/')}/why`
-  const reason = await client.json<Why>('GET', path)
+  const reason = await client.json<Why>('GET', `${whyPath(id, node)}/why`)
   if (options.json === true) return printJson(reason)
+  const { holders = [] } = reason
+  if (holders.length > 0) return holders.forEach(printHolder)
   process.stdout.write(`${harmless(reason.text)}\n`)
   if (reason.sinceAt !== undefined) process.stdout.write(`since ${new Date(reason.sinceAt).toISOString()}\n`)
   if (reason.place !== undefined) process.stdout.write(`place ${reason.place} in its pool's queue\n`)
   for (const upstream of reason.upstream ?? [])
     process.stdout.write(`  ${harmless(upstream.node)}: ${upstream.state}\n`)
+}
+
+/** What begins with a slash is the path of a suite's node: ids never do. */
+function whyPath(id: string, node: string | undefined): string {
+  const encode = (path: string) => path.split('/').map(encodeURIComponent).join('/')
+  if (node !== undefined) return `${flowPath(id)}/nodes/${encode(node)}`
+  return id.startsWith('/') ? `/yard/v1/nodes/suite/${encode(id.replace(/^\/+|\/+$/g, ''))}` : jobPath(id)
+}
+
+/** One thing that holds a node, with its times. */
+function printHolder({ text, sinceAt, untilAt }: HeldBy): void {
+  process.stdout.write(`${harmless(text)}\n`)
+  if (sinceAt !== undefined) process.stdout.write(`  since ${new Date(sinceAt).toISOString()}\n`)
+  if (untilAt !== undefined) process.stdout.write(`  until ${new Date(untilAt).toISOString()}\n`)
 }

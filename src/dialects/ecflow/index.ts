@@ -17,6 +17,7 @@ import { readSettings, serverVariables } from './settings.ts'
 import { startTicker } from './ticker.ts'
 import { Tokens } from './tokens.ts'
 import { whiteListFile } from './white-list.ts'
+import { nodeKind, suiteExplainer } from './why.ts'
 
 /** The dialect as app/ opens it. */
 export const ecflow: Dialect = {
@@ -98,6 +99,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
         localMinute: localMinute(clock.now()),
       })
   }
+  kit.explain(nodeKind, suiteExplainer(parts))
   let stopTicker = () => {}
   return {
     routes: routesOf(parts, log),

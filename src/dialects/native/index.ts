@@ -11,6 +11,7 @@ import { addRoute, base, type NativeRoute } from './route.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { nodeRoutes } from './routes/nodes.ts'
 import { serverRoutes } from './routes/server.ts'
 import { streamRoutes } from './routes/streams.ts'
 
@@ -31,6 +32,7 @@ export const native: Dialect = {
       ...streamRoutes(kit),
       ...flowRoutes(kit, keys),
       ...eventRoutes(kit),
+      ...nodeRoutes(kit),
       ...serverRoutes(kit, describe),
     ]
     // Made when somebody asks for it: most servers are never asked, and it is memory.

@@ -146,6 +146,23 @@ export const whyOut = z
   })
   .meta({ id: 'Why' })
 
+/** Why something that a dialect keeps does not run: all that holds it. */
+export const whyHeldOut = whyOut
+  .extend({
+    holders: z
+      .array(
+        z.object({
+          on: z.string().describe('What holds it, by its name: itself, or something above or below it'),
+          waitsFor: z.string(),
+          text: z.string(),
+          sinceAt: z.number().optional(),
+          untilAt: z.number().optional(),
+        }),
+      )
+      .describe('Everything that keeps it from running, the outermost first'),
+  })
+  .meta({ id: 'WhyHeld' })
+
 const stepKey = text
   .min(1)
   .max(200)

@@ -3,7 +3,7 @@
 import type { Event } from '../../core/event.ts'
 import type { Flow, FlowNode } from '../../core/flow.ts'
 import type { Attempt, Job, Output } from '../../core/job.ts'
-import type { Why } from '../../engine/engine.ts'
+import type { Explanation, Why } from '../../engine/engine.ts'
 
 export function showJob(job: Job, fraction: number | null | undefined) {
   return {
@@ -104,6 +104,26 @@ export function showOutput(job: Job, output: Output) {
 
 export function showEvent({ seq, at, subject, n, type, body }: Event) {
   return { seq, at, subject, n, type, body }
+}
+
+export function showExplanation({ state, waits, holders }: Explanation) {
+  const [first] = holders
+  if (first === undefined) {
+    const text = waits
+      ? 'nothing holds it: it is about to be started'
+      : `it waits for nothing: it is ${state}`
+    return { waiting: waits, state, text, holders: [] }
+  }
+  const { waitsFor, text, sinceAt, untilAt } = first
+  return {
+    waiting: waits,
+    state,
+    waitsFor,
+    text,
+    ...(sinceAt === undefined ? {} : { sinceAt }),
+    ...(untilAt === undefined ? {} : { untilAt }),
+    holders,
+  }
 }
 
 export function showWhy(state: string, why: Why | undefined) {

@@ -11,6 +11,7 @@ import { printExpression } from './print-expression.ts'
 export interface FalsePart {
   readonly text: string
   readonly shown: string
+  readonly tree: Expression
 }
 
 /** The smallest parts that keep the expression from holding; empty when it holds. */
@@ -34,7 +35,7 @@ export function explain(tree: Expression, on: Node): FalsePart[] {
       return parts
     }
     default:
-      return [{ text: printExpression(tree), shown: showFacts(tree, on) }]
+      return [{ text: printExpression(tree), shown: showFacts(tree, on), tree }]
   }
 }
 

@@ -134,7 +134,8 @@ export function triesOf(node: Node): number {
   return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) : 2
 }
 
-const finalFlags = ['force_aborted', 'killed', 'edit_failed', 'no_script', 'ecfcmd_failed'] as const
+/** An aborted task with one of these is not tried again by itself. */
+export const finalFlags = ['force_aborted', 'killed', 'edit_failed', 'no_script', 'ecfcmd_failed'] as const
 
 function canStart(node: Node): boolean {
   if (node.kind !== 'task') return false
