@@ -8,6 +8,7 @@ import type { Modification } from '../../../domains/dicom/modify/modification.ts
 import { makeModifier } from '../../../domains/dicom/modify/modify.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { tags } from '../../../domains/dicom/tag.ts'
+import { transcodeBytes } from '../../../domains/dicom/transcoding/transcode.ts'
 import { writeFile } from '../../../domains/dicom/writing/writer.ts'
 import type { Answer, Call } from '../call.ts'
 import { codes, fail } from '../errors.ts'
@@ -122,6 +123,8 @@ async function makeOne(house: House, call: Call, kind: 'modify' | 'anonymize'): 
   const level = wishes.isAnonymization ? 'patient' : levelOfInstance(wishes)
   checkLevel(wishes, level)
   const modifier = makeModifier(complete(house, wishes, level), { dictionary: house.dictionary })
-  const bytes = await withDataSet(house, instance, set => writeFile(modifier(set)))
+  const made = await withDataSet(house, instance, set => writeFile(modifier(set)))
+  const { dictionary } = house
+  const bytes = transcodeBytes(made, transcode, { dictionary, defaultTerm: defaultTerm(house) })
   return { stream: Readable.from([bytes]), type: 'application/dicom', sizeBytes: bytes.length }
 }

@@ -1,7 +1,7 @@
 // The work of archive and media jobs: reads stored files and writes a ZIP, on a worker thread of the function executor.
 
 import { createHash, randomFillSync } from 'node:crypto'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { readDataSet } from '../reading/reader.ts'
 import { memorySource, openSource } from '../reading/source.ts'
 import { showValue, valuesOf } from '../reading/value.ts'
 import type { Tag } from '../tag.ts'
+import { isTarget, transcode } from '../transcoding/transcode.ts'
 import { makeUid } from '../uid.ts'
 import { makeZipWriter, type Sink } from '../zip/zip-writer.ts'
 import { type DirectoryEntry, directoryTags, writeDicomDir } from './dicomdir.ts'
@@ -29,6 +30,8 @@ import {
 const aheadMax = 4
 /** And how many bytes of them. */
 const aheadBytesMax = 32 * 1024 * 1024
+/** Larger files are not turned into another syntax: they would have to be held in memory. */
+const turnedBytesMax = 256 * 1024 * 1024
 
 /** Makes an archive. The outcome's detail tells its size; its output `archive` is the file, unless it was streamed. */
 export async function makeArchive(input: Json, tools: WorkTools): Promise<WorkResult> {
@@ -55,6 +58,7 @@ async function writeArchive(
   const blobs = await tools.blobs()
   const directory = plan.kind === 'media' ? new Directory(plan) : undefined
   const flights = makeFlights()
+  const transcoder = new Transcoder(plan.defaultTerm)
   const total = plan.count + 1
   let done = 0
   const finishOne = (): void => {
@@ -71,14 +75,15 @@ async function writeArchive(
         tools.log(`a file of ${series.folder} is gone: ${file.hash}`)
         continue
       }
-      const name = directory ? directory.add(found) : plannedName(series, index)
-      const member = { name, ...(file.isPacked ? { isStored: true } : {}) }
-      if ('bytes' in found) {
-        const waiting = zip.addNow(member, found.bytes)
-        if (waiting) await flights.add(file.sizeBytes, waiting)
+      const given = plan.transcode === undefined ? found : transcoder.turn(found, file, plan.transcode)
+      const name = directory ? directory.add(given) : plannedName(series, index)
+      const member = { name, ...(file.isPacked && given === found ? { isStored: true } : {}) }
+      if ('bytes' in given) {
+        const waiting = zip.addNow(member, given.bytes)
+        if (waiting) await flights.add(given.bytes.length, waiting)
         finishOne()
       } else {
-        const adding = zip.addFile(member, { fd: found.fd, sizeBytes: file.sizeBytes })
+        const adding = zip.addFile(member, { fd: given.fd, sizeBytes: file.sizeBytes })
         await flights.add(file.sizeBytes, adding.then(finishOne))
       }
     }
@@ -119,6 +124,31 @@ function openBlob(blobs: WorkBlobs, { hash }: PlannedFile): OpenBlob | undefined
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Turns files into another syntax; those that cannot be turned stay as they are, as the original does it. */
+class Transcoder {
+  readonly #dictionary = lazily(makeDictionary)
+  readonly #defaultTerm: string
+
+  constructor(defaultTerm: string) {
+    this.#defaultTerm = defaultTerm
+  }
+
+  turn(found: OpenBlob, { sizeBytes }: PlannedFile, target: string): OpenBlob {
+    if (!isTarget(target) || sizeBytes > turnedBytesMax) return found
+    const source = 'bytes' in found ? memorySource(found.bytes) : openSource(found.fd)
+    const set = readDataSet(source, { dictionary: this.#dictionary() })
+    const bytes = transcode(set, target, this.#defaultTerm)
+    if (!bytes) return found
+    if ('fd' in found) closeSync(found.fd)
+    return { bytes }
+  }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
 }
 
 /** What the directory of a medium tells of its files. */

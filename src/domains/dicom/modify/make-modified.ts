@@ -12,6 +12,7 @@ import type { DataSet } from '../reading/data-set.ts'
 import { readDataSet } from '../reading/reader.ts'
 import { type ByteSource, fileSource, memorySource } from '../reading/source.ts'
 import { type Summary, summarise } from '../summary.ts'
+import { transcodeBytes } from '../transcoding/transcode.ts'
 import { writeFile, writeFileChunks } from '../writing/writer.ts'
 import type { Modification } from './modification.ts'
 import { type Modifier, makeModifier } from './modify.ts'
@@ -125,7 +126,9 @@ async function makeOne(source: ModifySource, making: Making): Promise<NonNullabl
 
 function modifyBytes(file: Uint8Array, { modifier, plan, parent, dictionary }: Making) {
   const set = readDataSet(memorySource(file), { dictionary, keep: keepOf(plan.change) })
-  return { set, made: writeFile(modifier(set, parent)) }
+  const { defaultTerm } = plan.change
+  const made = transcodeBytes(writeFile(modifier(set, parent)), plan.transcode, { dictionary, defaultTerm })
+  return { set, made }
 }
 
 function summariesOf(

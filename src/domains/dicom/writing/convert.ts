@@ -21,10 +21,11 @@ export function convertDataSet(set: DataSet, transferSyntax: string): Uint8Array
     })
   }
   const turns = set.isLittleEndian !== layout.isLittleEndian
-  return writeDataSet(piecesOf(set, set.elements, turns), layout)
+  return writeDataSet(layoutPieces(set, set.elements, turns), layout)
 }
 
-function piecesOf(set: DataSet, elements: readonly Element[], turns: boolean): Piece[] {
+/** Elements with their values, in the other byte order if `turns`; for a data set whose pixels are not compressed. */
+export function layoutPieces(set: DataSet, elements: readonly Element[], turns: boolean): Piece[] {
   return elements.map(element => {
     if (element.items) return sequenceOf(set, element, element.items, turns)
     // Lengths over 64 KiB have no place behind a short VR; such values are written as unknown ones.
@@ -42,6 +43,6 @@ function sequenceOf(set: DataSet, element: Element, items: readonly Item[], turn
   return {
     tag: element.tag,
     isOpen: element.isOpen,
-    items: items.map(item => ({ isOpen: item.isOpen, pieces: piecesOf(set, item.elements, turns) })),
+    items: items.map(item => ({ isOpen: item.isOpen, pieces: layoutPieces(set, item.elements, turns) })),
   }
 }
