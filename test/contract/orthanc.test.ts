@@ -9,7 +9,6 @@ const elsewhere = 'paths outside the claims belong to other dialects'
 /** Unknown names of tags are the caller's mistake: contracts/orthanc.md §6. */
 const unknownTag: Ours = { status: 400, ignore: ['HttpError', 'HttpStatus'] }
 
-/** What we answer otherwise, by recording and step, with the reason where it is left out. */
 /** The names of a recording's steps; none where the recordings are not at hand. */
 function readRecordedNames(name: string): string[] {
   return hasShared('recordings', 'orthanc') ? readRecording(name).map(step => step.name) : []
@@ -26,6 +25,7 @@ function madeMetadata(name: string): (readonly [string, Ours])[] {
   ])
 }
 
+/** What we answer otherwise, by recording and step, with the reason where it is left out. */
 const differences: Readonly<Record<string, Readonly<Record<string, Ours | string>>>> = {
   '001-system': {
     'root redirects to the web UI': elsewhere,
@@ -50,6 +50,8 @@ const differences: Readonly<Record<string, Readonly<Record<string, Ours | string
     'synchronous archives leave a job in the history': {
       ignore: ['Content.InstancesCount', 'Content.UncompressedSize', 'Content.ArchiveSize', 'Priority'],
     },
+    // The header of a file that was made anew names another maker.
+    'create-archive: transcode': { ignore: ['$zip[0].size', '$zip[1].size', '$zip[2].size'] },
     'create-archive: an instance twice is stored twice': 'here it is stored once: contracts/orthanc.md §3.4',
   },
   '008-modify': Object.fromEntries([
@@ -58,7 +60,6 @@ const differences: Readonly<Record<string, Readonly<Record<string, Ours | string
       .filter(step => /^instance: /.test(step))
       .filter(step => step !== 'instance: unknown tag')
       .map(step => [step, { ignore: ['$length', '$dicom.meta.0002,0000'] }] as const),
-    ['instance: Transcode', 'results keep their syntax for now'],
     ...madeMetadata('008-modify'),
   ]),
   '009-anonymize': Object.fromEntries([
