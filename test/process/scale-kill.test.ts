@@ -2,7 +2,7 @@
 // although the server is killed again and again, no program runs twice, and values and files pass from node to node.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'vitest'
@@ -61,6 +61,96 @@ test(`a server killed ${kills} times under recipes completes them all, runs no j
     rmSync(`${dataDir}.toml`, { force: true })
   }
 }, 120_000)
+
+test(`a scan that moves files, killed ${kills} times, registers each of them once, and queues its recipe`, async () => {
+  const dice = diceOf(seed)
+  const dataDir = freshDataDir('scale-scan-kill')
+  const [raw, kept] = [join(dataDir, 'raw'), join(dataDir, 'kept')]
+  mkdirSync(join(raw, 'deep'), { recursive: true })
+  mkdirSync(kept)
+  const names = Array.from({ length: 400 }, (_, n) => `file-${n}.txt`)
+  for (const [n, name] of names.entries()) writeFileSync(join(raw, n % 2 ? 'deep' : '.', name), `${name}\n`)
+  // Of two files that are to go to one place the second stays where it is.
+  writeFileSync(join(raw, 'deep', 'file-0.txt'), 'another\n')
+  const config = '[pools.default]\ncpus = 8\nmemory = "64GB"\n'
+  let server = await startServer({ dataDir, config })
+  try {
+    for (const [title, host_path] of [
+      ['Raw', raw],
+      ['Kept', kept],
+      ['Products', kept],
+    ])
+      await server.ask('/v6/workspaces/', {
+        body: { title, configuration: { broker: { type: 'host', host_path } } },
+      })
+    const only = await scanRecipe(server)
+    const configuration = {
+      workspace: 'raw',
+      scanner: { type: 'dir' },
+      files_to_ingest: [{ filename_regex: 'file-.*', new_workspace: 'kept', new_file_path: 'in' }],
+      recipe: { name: only, revision_num: 1 },
+    }
+    const made = await server.ask('/v6/scans/', { body: { title: 'All', configuration } })
+    assert.equal(made.status, 201, made.text)
+    const begun = await server.ask('/v6/scans/1/process/', { body: { ingest: true } })
+    assert.equal(begun.status, 201, begun.text)
+    for (let kill = 1; kill <= kills; kill++) {
+      await sleep(dice.below(300))
+      await server.kill()
+      server = await startServer({ dataDir, config })
+    }
+    for (let turn = 0; ; turn++) {
+      const scan = (await server.ask('/v6/scans/1/')).json
+      const { count } = (await server.ask('/v6/recipes/?is_completed=true&page_size=1')).json
+      if (scan.file_count === 401 && count === 400) break
+      if (turn === 600) {
+        const { text } = await server.ask('/v6/recipes/?is_completed=false')
+        assert.fail(`the scan does not end: ${JSON.stringify(scan)}, ${count} recipes, and ${text}`)
+      }
+      await sleep(100)
+    }
+    assert.equal((await server.ask('/v6/recipes/?page_size=1')).json.count, 400)
+    const files = (await server.ask('/v6/files/?page_size=1000')).json.results
+    const paths = files.map(({ file_path }: { file_path: string }) => file_path)
+    assert.deepEqual(paths.toSorted(), names.map(name => `in/${name}`).toSorted())
+    const duplicates = (await server.ask('/v6/ingests/?status=DUPLICATE')).json.results
+    assert.equal(duplicates.length, 1)
+    assert.deepEqual(readdirSync(join(kept, 'in')).toSorted(), names.toSorted())
+    assert.deepEqual(readdirSync(join(raw, 'deep')), [duplicates[0].file_name])
+  } finally {
+    await server.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+    rmSync(`${dataDir}.toml`, { force: true })
+  }
+}, 180_000)
+
+/** A recipe that takes one file and does nothing with it; answers its name. */
+async function scanRecipe(server: RealServer): Promise<string> {
+  const manifest = {
+    seedVersion: '1.0.0',
+    job: {
+      name: 'takes',
+      jobVersion: '1.0.0',
+      packageVersion: '1.0.0',
+      title: 'Takes',
+      description: 'Takes a file',
+      maintainer: { name: 'A', email: 'a' },
+      timeout: 60,
+      interface: { command: '', inputs: { files: [{ name: 'IN' }] } },
+    },
+  }
+  const body = { docker_image: 'local/noop:1.0', manifest, configuration: {} }
+  assert.equal((await server.ask('/v6/job-types/', { body })).status, 201)
+  const node = {
+    dependencies: [],
+    input: { IN: { type: 'recipe', input: 'src' } },
+    node_type: { node_type: 'job', job_type_name: 'takes', job_type_version: '1.0.0', job_type_revision: 1 },
+  }
+  const definition = { input: { files: [{ name: 'src' }] }, nodes: { only: node } }
+  const answer = await server.ask('/v6/recipe-types/', { body: { title: 'Takes One', definition } })
+  assert.equal(answer.status, 201, answer.text)
+  return answer.json.name
+}
 
 /** Three programs in a row; the answer is the recipe type's id. */
 async function createTypes(server: RealServer, ran: string, products: string): Promise<number> {

@@ -20,6 +20,7 @@ import type { JobRow } from './instances/rows.ts'
 import { Runs } from './run/runs.ts'
 import type { ScaleSettings } from './settings.ts'
 import { errorOfRow } from './shapes/job-error.ts'
+import { AnswerError } from './web/answer-error.ts'
 
 export class World {
   readonly kit: Kit
@@ -71,7 +72,8 @@ export class World {
     try {
       return await this.kit.engine.write(fn)
     } catch (error) {
-      this.#isStale = true
+      // Whoever turns a request down does so before anything is changed.
+      if (!(error instanceof AnswerError)) this.#isStale = true
       throw error
     }
   }

@@ -1,10 +1,13 @@
 // Scans of workspaces and what they ingest: how files come into this dialect (contracts/scale.md §4.6). The walking is a
 // job of its own; when it has ended, what it found is registered here, in steps that may be repeated.
 
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import { Serial } from '../../../core/serial.ts'
 import { emptyConfiguration } from '../../../domains/recipe/seed/configuration.ts'
 import { guessMediaType } from '../../../domains/recipe/seed/media-type.ts'
+import type { Tx } from '../../../engine/engine.ts'
 import type { RecordChange } from '../../../store/store.ts'
 import { systemJobTypeName } from '../catalog/system-types.ts'
 import { workspaceFolder } from '../catalog/things.ts'
@@ -13,6 +16,7 @@ import { jobRow } from '../instances/load.ts'
 import { queueRecipe } from '../instances/queue.ts'
 import type { JobRow } from '../instances/rows.ts'
 import type { FoundFile, ScanInput } from '../run/scan-work.ts'
+import { AnswerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
 import { type FileEntry, fileCollection, putFile } from './file-entry.ts'
 
@@ -59,6 +63,8 @@ export interface Ingest {
   readonly sizeBytes: number
   readonly dataTypes: readonly string[]
   readonly fileId: number | null
+  /** Its recipe was queued, or refused. */
+  readonly hasRecipe?: boolean
   readonly startedAt: number
   readonly endedAt: number
 }
@@ -91,7 +97,7 @@ export class Scans {
     const workspace = catalog.workspaceNamed(String(scan.configuration['workspace']))
     const folder = workspace && workspaceFolder(workspace)
     if (folder === undefined) throw new Error('the workspace of the scan is not on this machine')
-    const input: ScanInput = {
+    const inputFor = (job: number): ScanInput => ({
       folder,
       recursive: scan.configuration['recursive'] !== false,
       rules: rulesOf(scan).map(rule => {
@@ -111,8 +117,8 @@ export class Scans {
         }
       }),
       filesMax: settings.filesMax,
-      moves: options.ingest,
-    }
+      ...(options.ingest && { planPath: this.#planOf(job) }),
+    })
     return this.#world.commit(tx => {
       const { now } = tx
       const id = tx.next('scale.job')
@@ -135,7 +141,7 @@ export class Scans {
         dialect: 'scale',
         executor: 'function',
         kind: scanKind,
-        spec: { function: scanKind, input: input as unknown as Json },
+        spec: { function: scanKind, input: inputFor(id) as unknown as Json },
         name: type.name,
         ref: String(id),
         pool: settings.pool,
@@ -167,14 +173,21 @@ export class Scans {
         seen: number
         files: FoundFile[]
       }
-      const told = await this.#toldPaths(scan)
+      const told = new Set((await this.#ingestsOf(scan)).map(ingest => ingest.filePath))
       const left = found.files.filter(file => !told.has(file.path))
       for (let at = 0; at < left.length; at += chunkSize)
         await this.#registerSome(scan, row, left.slice(at, at + chunkSize))
+      await this.#queueRecipes(scan, row)
       await this.#world.commit(tx =>
         tx.record(putScan({ ...scan, fileCount: found.seen, isRegistered: true, modifiedAt: tx.now })),
       )
+      await rm(this.#planOf(row.id), { force: true })
     })
+  }
+
+  /** Where a walking job writes down what it is about to move. */
+  #planOf(job: number): string {
+    return join(this.#world.kit.dir, 'scans', `${job}.json`)
   }
 
   async #registerSome(scan: Scan, row: JobRow, files: readonly FoundFile[]): Promise<void> {
@@ -189,11 +202,11 @@ export class Scans {
       return { file, rule, workspace, path, place: `${workspace.id} ${path}` }
     })
     const known = await this.#knownPlaces(placed.map(({ place }) => place))
-    const fresh: FileEntry[] = await this.#world.commit(tx => {
+    await this.#world.commit(tx => {
       const { now } = tx
-      const made: FileEntry[] = []
       for (const { file, rule, workspace, path, place } of placed) {
-        const isDuplicate = known.has(place)
+        const isDuplicate = file.isCrowdedOut === true || known.has(place)
+        if (!isDuplicate) known.add(place)
         const mediaType = guessMediaType(file.name)
         const dataTypes = rule.data_types ?? []
         const entry = isDuplicate
@@ -207,10 +220,7 @@ export class Scans {
               dataTypes,
               now,
             })
-        if (entry) {
-          tx.record(putFile(entry))
-          made.push(entry)
-        }
+        if (entry) tx.record(putFile(entry))
         const ingest: Ingest = {
           id: tx.next('scale.ingest'),
           scanId: scan.id,
@@ -219,7 +229,7 @@ export class Scans {
           filePath: file.path,
           workspaceId: source.id,
           newWorkspaceId: rule.new_workspace === undefined ? null : workspace.id,
-          newFilePath: file.movedTo ?? '',
+          newFilePath: file.isCrowdedOut ? '' : (file.movedTo ?? ''),
           status: isDuplicate ? 'DUPLICATE' : 'INGESTED',
           mediaType,
           sizeBytes: file.sizeBytes,
@@ -230,27 +240,24 @@ export class Scans {
         }
         tx.record(putIngest(ingest))
       }
-      return made
     })
-    await this.#queueRecipes(scan, fresh, row)
   }
 
-  /** What an earlier registration, cut short, had told already. */
-  async #toldPaths(scan: Scan): Promise<Set<string>> {
-    const told = new Set<string>()
+  /** Everything that a scan has registered so far. */
+  async #ingestsOf(scan: Scan): Promise<Ingest[]> {
+    const ingests: Ingest[] = []
     let after: string | undefined
     do {
-      const query = {
+      const page = await this.#world.kit.records.list({
         collection: ingestCollection,
         parent: String(scan.id),
         limit: 1000,
         ...(after && { after }),
-      }
-      const page = await this.#world.kit.records.list(query)
-      for (const record of page.items) told.add((record.body as unknown as Ingest).filePath)
+      })
+      ingests.push(...page.items.map(record => record.body as unknown as Ingest))
       after = page.next
     } while (after)
-    return told
+    return ingests
   }
 
   async #knownPlaces(places: readonly string[]): Promise<Set<string>> {
@@ -273,24 +280,29 @@ export class Scans {
     return found
   }
 
-  async #queueRecipes(scan: Scan, files: readonly FileEntry[], row: JobRow): Promise<void> {
+  // Each recipe comes in one commit with the note that it has come: cut short, this goes on where it was.
+  async #queueRecipes(scan: Scan, row: JobRow): Promise<void> {
     const wish = scan.configuration['recipe'] as JsonObject | undefined
     const type = wish && this.#world.catalog.recipeTypeNamed(String(wish['name']))
-    const revision = type && this.#world.catalog.currentRevision(type)
+    const number = typeof wish?.['revision_num'] === 'number' ? wish['revision_num'] : undefined
+    const revision = type && this.#world.catalog.recipeTypeRevision(type.name, number ?? type.revision)
     const input =
       revision && [...revision.definition.input.values()].find(parameter => parameter.kind === 'file')
-    if (!type || !input) return
-    for (const file of files) {
-      const cause = { user: '', batch: null, ingestEvent: { id: row.eventId, occurredAt: row.eventAt } }
-      const data = { files: { [input.name]: [file.id] } }
-      await queueRecipe(this.#world, { type, input: data, configuration: emptyConfiguration, cause }).catch(
-        error => {
-          this.#world.kit.log.warn(
-            { err: error, file: file.id },
-            'no recipe could be queued for an ingested file',
-          )
-        },
-      )
+    if (!type || !revision || !input) return
+    const cause = { user: '', batch: null, ingestEvent: { id: row.eventId, occurredAt: row.eventAt } }
+    for (const ingest of await this.#ingestsOf(scan)) {
+      if (ingest.fileId === null || ingest.hasRecipe) continue
+      const note = (tx: Tx): void => tx.record(putIngest({ ...ingest, hasRecipe: true }))
+      const data = { files: { [input.name]: [ingest.fileId] } }
+      const order = { type, revision, input: data, configuration: emptyConfiguration, cause, also: note }
+      try {
+        await queueRecipe(this.#world, order)
+      } catch (error) {
+        if (!(error instanceof AnswerError)) throw error
+        const facts = { err: error, file: ingest.fileId }
+        this.#world.kit.log.warn(facts, 'no recipe could be queued for an ingested file')
+        await this.#world.commit(note)
+      }
     }
   }
 }

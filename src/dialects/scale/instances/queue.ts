@@ -34,6 +34,8 @@ import { type Cause, prepareRecipe, programOf, type Reuse, startJob, startRecipe
 /** A recipe to be queued. */
 export interface QueueOrder {
   readonly type: RecipeType
+  /** The current one unless said. */
+  readonly revision?: RecipeTypeRevision
   readonly input: JsonObject
   readonly configuration: Configuration
   readonly cause: Cause
@@ -43,7 +45,7 @@ export interface QueueOrder {
 
 /** Queues the current revision of a recipe type. */
 export async function queueRecipe(world: World, order: QueueOrder): Promise<RecipeRow> {
-  const revision = world.catalog.currentRevision(order.type)
+  const revision = order.revision ?? world.catalog.currentRevision(order.type)
   const { data, files } = await demandInput(world, order.input, revision.definition.input, 'recipe')
   if (!order.type.isActive)
     throw bareError(`Inactive recipe type: Recipe Type ${order.type.name} is inactive`)

@@ -1,8 +1,8 @@
 // Collects what a program left in its output directory: matches files to outputs, reads values and side-cars, and puts
 // the files into their workspaces, synced, before anybody hears of them. Runs on a worker thread.
 
-import { constants, createReadStream } from 'node:fs'
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, normalize } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
@@ -19,6 +19,7 @@ import {
 } from '../../../domains/recipe/seed/outputs.ts'
 import { readSideCar, type SourceFacts, wellKnownText } from '../../../domains/recipe/seed/side-car.ts'
 import type { CapturedFile, Description } from '../files/files.ts'
+import { copyDurably } from './move-file.ts'
 
 /** What collecting needs to know. */
 export interface CollectInput {
@@ -100,7 +101,7 @@ async function keep(
   const sideCar = sideCarText === undefined ? undefined : readSideCar(sideCarText)
   const target = join(input.targetPath, path)
   const { size } = await stat(source)
-  await moveDurably(source, join(output.workspace.folder, target))
+  await copyDurably(source, join(output.workspace.folder, target))
   const { mediaType } = output
   return {
     name: basename(path),
@@ -112,20 +113,6 @@ async function keep(
     geometry: sideCar?.geometry ? (wellKnownText(sideCar.geometry) ?? null) : null,
     metaData: sideCar?.metaData ?? input.metaData,
   }
-}
-
-// Copied beside its place, synced, then renamed: a product is there whole or not at all, and repeating is harmless.
-async function moveDurably(source: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
-  const part = `${target}.part`
-  await copyFile(source, part, constants.COPYFILE_FICLONE)
-  const file = await open(part, 'r+')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(part, target)
 }
 
 // Only plain files: what a container could do with links to lead us astray is not unpacked at all.
