@@ -52,7 +52,7 @@ export interface Ours {
 const dictionary = makeDictionary()
 
 export class Replay {
-  readonly #base: string
+  #base: string
   /** Recorded value to ours. */
   readonly #learnt = new Map<string, string>()
 
@@ -75,6 +75,11 @@ export class Replay {
       if (differences.length === 0 || Date.now() >= until) return differences
       await sleep(100)
     }
+  }
+
+  /** Goes on with a server that was started anew elsewhere. */
+  moveTo(base: string): void {
+    this.#base = base
   }
 
   /** Tells what stands for a recorded value. */

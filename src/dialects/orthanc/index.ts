@@ -162,7 +162,11 @@ function addRoutes(scope: FastifyInstance, house: House, router: Router<Handler>
     // Paths that nothing has, and methods outside of Fastify's own set.
     if (!(await recognise(house, request, reply))) return reply
     const { method } = request
-    if (method === 'HEAD' || method === 'OPTIONS') sendEmpty(reply, 404)
+    // Slashes that do not count may have led here.
+    const isReading = method === 'GET' || method === 'DELETE'
+    if (isReading && router.match(segmentsOf(pathOf(request.url))))
+      await answer(house, router, request, reply)
+    else if (method === 'HEAD' || method === 'OPTIONS') sendEmpty(reply, 404)
     else if (!['GET', 'POST', 'PUT', 'DELETE'].includes(method)) sendEmpty(reply, 400)
     else await answerError(house, new OrthancError(codes.unknownResource), request, reply)
     return reply
