@@ -3,6 +3,7 @@
 import type { Suite } from '../suite.ts'
 import { archiveBench } from './archive.ts'
 import { ingestBench } from './ingest.ts'
+import { networkBench } from './network.ts'
 import { uploadsBench } from './uploads.ts'
 
-export const orthancSuites: readonly Suite[] = [ingestBench, archiveBench, uploadsBench]
+export const orthancSuites: readonly Suite[] = [ingestBench, archiveBench, uploadsBench, networkBench]

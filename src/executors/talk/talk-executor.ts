@@ -139,6 +139,7 @@ class Run implements TalkTools {
   #graceTimer: NodeJS.Timeout | undefined
   #progressAt = 0
   #progressTimer: NodeJS.Timeout | undefined
+  #unsaid: (() => void) | undefined
   #log: number | undefined
   #isOver = false
 
@@ -202,11 +203,15 @@ class Run implements TalkTools {
     clearTimeout(this.#progressTimer)
     const send = (): void => {
       this.#progressAt = Date.now()
+      this.#unsaid = undefined
       this.#events.progress(fraction, detail)
     }
     const waitMs = this.#progressAt + this.#options.progressMs - Date.now()
     if (waitMs <= 0) send()
-    else this.#progressTimer = setTimeout(send, waitMs).unref()
+    else {
+      this.#unsaid = send
+      this.#progressTimer = setTimeout(send, waitMs).unref()
+    }
   }
 
   log(line: string): void {
@@ -222,6 +227,8 @@ class Run implements TalkTools {
 
   #end(outcome: Outcome): void {
     if (this.#isOver) return
+    // Paused or failed, it is where it was last, not where it was last told to be.
+    this.#unsaid?.()
     this.#isOver = true
     clearTimeout(this.#graceTimer)
     clearTimeout(this.#progressTimer)

@@ -116,7 +116,8 @@ export class DicomServer {
     }
     const entry = {
       socket,
-      callOff: after(this.#artimMs(), () => {
+      // Longer than one that says nothing keeps its place.
+      callOff: after(2 * this.#artimMs(), () => {
         this.#forget(socket)
         void this.#turnAway(socket)
       }),
