@@ -22,7 +22,7 @@ export function clientOf(url: string, token: string) {
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, text, body: readBody(text) as never }
+    return { status: response.status, headers: response.headers, text, body: readBody(text) as never }
   }
 
   async function submit(kind: 'jobs' | 'workflows', document: unknown): Promise<number> {

@@ -208,6 +208,12 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
       refused = await ask('carol', 'POST', '/api/v1/jobs', job)
     expect(refused).toMatchObject({ status: 429, text: expect.stringContaining('quota of 30 waiting jobs') })
     expect((await ask('bob', 'POST', '/api/v1/jobs', job)).status).toBe(201)
+    // A workflow counts with the jobs that it would release at once.
+    const more = (number: number) => ({
+      jobs: [{ name: 'a', ...job }],
+      factories: [{ name: 'f', type: 'repeat', number, jobs: ['a'] }],
+    })
+    expect((await ask('carol', 'POST', '/api/v1/workflows', more(2))).status).toBe(429)
     const active = (await ask('carol', 'GET', '/api/v1/jobs')).body as unknown as Shown[]
     await ask('carol', 'DELETE', `/api/v1/jobs?id=${active.map(({ id }) => id).join(',')}`)
     server.gate.open()

@@ -11,14 +11,14 @@ import { draftJob } from './draft.ts'
 import { printEnvironment } from './environment.ts'
 import { freeIn } from './free.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
-import { anyJob, listJobs, ownJob } from './listing.ts'
+import { anyJob, listJobs, ownJob, someJobs } from './listing.ts'
 import { checkObjects } from './objects-check.ts'
 import { objectsOfJob } from './objects-needed.ts'
 import { substitute } from './parameters.ts'
 import type { Parts } from './parts.ts'
-import { readIds, readListQuery } from './query.ts'
+import { readIds, readListQuery, readStretch } from './query.ts'
 import { checkQuota } from './quota.ts'
-import { sendList } from './send-list.ts'
+import { linkNext, sendList } from './send-list.ts'
 import { showJobs } from './show-many.ts'
 import type { ToldJob } from './spec.ts'
 import { readJob } from './validate/job.ts'
@@ -64,10 +64,15 @@ async function startJob(parts: Parts, who: Principal, document: JobDocument): Pr
   })
 }
 
-function list(call: Call, parts: Parts): Promise<unknown> {
+async function list(call: Call, parts: Parts): Promise<unknown> {
   const query = readListQuery(call.query)
-  const jobs = listJobs(parts, call.who.name, query)
-  return sendList(call, showJobs(parts, jobs, { detail: query.detail, request: call.request }))
+  const form = { detail: query.detail, request: call.request }
+  const stretch = readStretch(call.query, query)
+  if (stretch === undefined)
+    return sendList(call, showJobs(parts, listJobs(parts, call.who.name, query), form))
+  const { items, next } = await someJobs(parts, call.who.name, { query, stretch })
+  linkNext(call, next)
+  return sendList(call, showJobs(parts, items, form))
 }
 
 async function describe(call: Call, parts: Parts): Promise<unknown> {

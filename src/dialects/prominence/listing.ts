@@ -5,7 +5,7 @@ import type { Job } from '../../core/job.ts'
 import type { Page } from '../../store/store.ts'
 import { leftInQueue } from './left-in-queue.ts'
 import type { Parts } from './parts.ts'
-import type { ListQuery } from './query.ts'
+import type { ListQuery, StretchQuery } from './query.ts'
 import { dialectName, jobKind, workflowKind } from './spec.ts'
 import { isEnded, jobStatus } from './words.ts'
 
@@ -39,104 +39,168 @@ export async function anyFlow({ kit }: Parts, id: number | undefined): Promise<F
   return flow?.dialect === dialectName && flow.kind === workflowKind ? flow : undefined
 }
 
+/** What a list is made of: ended ones, a page of history at a time, and active ones by id. */
+interface Source<T> {
+  readonly ended:
+    | { fetch(after: string | undefined, limit: number): Promise<Page<T>>; wanted(item: T): boolean }
+    | undefined
+  active(): Promise<T[]>
+}
+
 /** The jobs of a list. */
 export async function* listJobs(parts: Parts, owner: string, query: ListQuery): AsyncGenerator<Job> {
-  if (query.workflow !== undefined && (await ownFlow(parts, owner, query.workflow)) === undefined) return
-  const wanted = (job: Job) =>
-    matches(job, query) &&
-    (query.workflow === undefined || job.flow === query.workflow) &&
-    (!query.exitNonzero || endedNonzero(job))
-  if (query.ids !== undefined) {
-    const found = await Promise.all(query.ids.map(id => ownJob(parts, owner, id)))
-    yield* inOrder(found.filter(job => job !== undefined && wanted(job)) as Job[])
+  if (query.ids === undefined) {
+    yield* everyOne(await jobSource(parts, owner, query), query)
     return
   }
-  const { engine } = parts.kit
-  const left = await leftInQueue(parts, owner, 'job')
-  if (query.ended !== undefined) {
-    const fetch = (after: string | undefined) =>
-      engine.history.jobs({
-        dialect: dialectName,
-        owner,
-        kind: jobKind,
-        ...historyFilter(query),
-        ...(query.workflow === undefined ? {} : { flow: query.workflow }),
-        order: 'ended',
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
-    yield* endedOnes(fetch, job => wanted(job) && !left.has(job.n), query.ended.num)
-  }
-  if (!query.active) return
-  const active: Job[] = []
-  const live = {
-    dialect: dialectName,
-    owner,
-    ...(query.workflow === undefined ? {} : { flow: query.workflow }),
-  }
-  for (const job of engine.liveJobs(live))
-    if (job.kind === jobKind && wanted(job) && !isEnded(job) && hasStatus(job, query.status)) active.push(job)
-  if (query.status === undefined && query.workflow === undefined)
-    for (const id of left) {
-      const job = await ownJob(parts, owner, id)
-      if (job !== undefined && isEnded(job) && wanted(job)) active.push(job)
-    }
-  yield* active.sort((a, b) => a.n - b.n)
+  const found = await Promise.all(query.ids.map(id => ownJob(parts, owner, id)))
+  yield* inOrder(found.filter(job => job !== undefined && isWantedJob(job, query)) as Job[])
 }
 
 /** The workflows of a list. */
 export async function* listFlows(parts: Parts, owner: string, query: ListQuery): AsyncGenerator<Flow> {
-  const wanted = (flow: Flow) => matches(flow, query)
-  if (query.ids !== undefined) {
-    const found = await Promise.all(query.ids.map(id => ownFlow(parts, owner, id)))
-    yield* inOrder(found.filter(flow => flow !== undefined && wanted(flow)) as Flow[])
+  if (query.ids === undefined) {
+    yield* everyOne(await flowSource(parts, owner, query), query)
     return
   }
-  const { engine } = parts.kit
-  const left = await leftInQueue(parts, owner, 'workflow')
-  if (query.ended !== undefined) {
-    const fetch = (after: string | undefined) =>
-      engine.history.flows({
-        dialect: dialectName,
-        owner,
-        kind: workflowKind,
-        ...historyFilter(query),
-        order: 'ended',
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
-    yield* endedOnes(fetch, flow => wanted(flow) && !left.has(flow.n), query.ended.num)
-  }
-  if (!query.active) return
-  const active: Flow[] = []
-  for (const flow of engine.liveFlows({ dialect: dialectName, owner }))
-    if (wanted(flow) && flow.stop === 'none' && hasFlowStatus(flow, query.status)) active.push(flow)
-  if (query.status === undefined)
-    for (const id of left) {
-      const flow = await ownFlow(parts, owner, id)
-      if (flow !== undefined && flow.state !== 'running' && wanted(flow)) active.push(flow)
-    }
-  yield* active.sort((a, b) => a.n - b.n)
+  const found = await Promise.all(query.ids.map(id => ownFlow(parts, owner, id)))
+  yield* inOrder(found.filter(flow => flow !== undefined && matches(flow, query)) as Flow[])
 }
 
-async function* endedOnes<T>(
-  fetch: (after: string | undefined) => Promise<Page<T>>,
-  wanted: (item: T) => boolean,
-  num: number | undefined,
-): AsyncGenerator<T> {
-  let room = num ?? Number.POSITIVE_INFINITY
+/** A stretch of a list, and where the next one begins; undefined after the last. */
+export interface Stretch<T> {
+  readonly items: readonly T[]
+  readonly next: string | undefined
+}
+
+/** Some jobs of a list, from a place in it. */
+export async function someJobs(
+  parts: Parts,
+  owner: string,
+  { query, stretch }: { query: ListQuery; stretch: StretchQuery },
+): Promise<Stretch<Job>> {
+  return stretchOf(await jobSource(parts, owner, query), stretch)
+}
+
+/** Some workflows of a list, from a place in it. */
+export async function someFlows(
+  parts: Parts,
+  owner: string,
+  { query, stretch }: { query: ListQuery; stretch: StretchQuery },
+): Promise<Stretch<Flow>> {
+  return stretchOf(await flowSource(parts, owner, query), stretch)
+}
+
+async function jobSource(parts: Parts, owner: string, query: ListQuery): Promise<Source<Job>> {
+  if (query.workflow !== undefined && (await ownFlow(parts, owner, query.workflow)) === undefined)
+    return { ended: undefined, active: async () => [] }
+  const { engine } = parts.kit
+  const ofWorkflow = query.workflow === undefined ? {} : { flow: query.workflow }
+  const left = await leftInQueue(parts, owner, 'job')
+  return {
+    ended: query.ended && {
+      fetch: (after, limit) =>
+        engine.history.jobs({
+          ...{ dialect: dialectName, owner, kind: jobKind },
+          ...historyFilter(query),
+          ...ofWorkflow,
+          ...{ order: 'ended', limit },
+          ...(after === undefined ? {} : { after }),
+        }),
+      wanted: job => isWantedJob(job, query) && !left.has(job.n),
+    },
+    async active() {
+      if (!query.active) return []
+      const active: Job[] = []
+      for (const job of engine.liveJobs({ dialect: dialectName, owner, ...ofWorkflow }))
+        if (job.kind === jobKind && isWantedJob(job, query) && !isEnded(job) && hasStatus(job, query.status))
+          active.push(job)
+      if (query.status === undefined && query.workflow === undefined)
+        for (const id of left) {
+          const job = await ownJob(parts, owner, id)
+          if (job !== undefined && isEnded(job) && isWantedJob(job, query)) active.push(job)
+        }
+      return active.sort((a, b) => a.n - b.n)
+    },
+  }
+}
+
+async function flowSource(parts: Parts, owner: string, query: ListQuery): Promise<Source<Flow>> {
+  const { engine } = parts.kit
+  const left = await leftInQueue(parts, owner, 'workflow')
+  return {
+    ended: query.ended && {
+      fetch: (after, limit) =>
+        engine.history.flows({
+          ...{ dialect: dialectName, owner, kind: workflowKind },
+          ...historyFilter(query),
+          ...{ order: 'ended', limit },
+          ...(after === undefined ? {} : { after }),
+        }),
+      wanted: flow => matches(flow, query) && !left.has(flow.n),
+    },
+    async active() {
+      if (!query.active) return []
+      const active: Flow[] = []
+      for (const flow of engine.liveFlows({ dialect: dialectName, owner }))
+        if (matches(flow, query) && flow.stop === 'none' && hasFlowStatus(flow, query.status))
+          active.push(flow)
+      if (query.status === undefined)
+        for (const id of left) {
+          const flow = await ownFlow(parts, owner, id)
+          if (flow !== undefined && flow.state !== 'running' && matches(flow, query)) active.push(flow)
+        }
+      return active.sort((a, b) => a.n - b.n)
+    },
+  }
+}
+
+async function* everyOne<T>({ ended, active }: Source<T>, query: ListQuery): AsyncGenerator<T> {
+  let room = query.ended?.num ?? Number.POSITIVE_INFINITY
   let after: string | undefined
-  while (room > 0) {
-    const page = await fetch(after)
+  while (ended !== undefined && room > 0) {
+    const page = await ended.fetch(after, pageSize)
     for (const item of page.items) {
-      if (room === 0) return
-      if (!wanted(item)) continue
+      if (room === 0) break
+      if (!ended.wanted(item)) continue
       room--
       yield item
     }
     after = page.next
-    if (after === undefined) return
+    if (after === undefined) break
   }
+  yield* await active()
+}
+
+/** Places are `e` and the store's own word for one among the ended, or `a` and the last active id that was told. */
+async function stretchOf<T extends { readonly n: number }>(
+  { ended, active }: Source<T>,
+  { limit, after }: StretchQuery,
+): Promise<Stretch<T>> {
+  const items: T[] = []
+  let told = 0
+  if (after?.startsWith('a')) told = Number(after.slice(1))
+  else if (ended !== undefined) {
+    let place = after?.slice(1)
+    do {
+      const page = await ended.fetch(place, limit - items.length)
+      items.push(...page.items.filter(ended.wanted))
+      place = page.next
+      if (place !== undefined && items.length === limit) return { items, next: `e${place}` }
+    } while (place !== undefined)
+  }
+  const rest = (await active()).filter(({ n }) => n > told)
+  const taken = rest.slice(0, limit - items.length)
+  items.push(...taken)
+  return { items, next: rest.length > taken.length ? `a${taken.at(-1)?.n ?? told}` : undefined }
+}
+
+function isWantedJob(job: Job, query: ListQuery): boolean {
+  return (
+    matches(job, query) &&
+    (query.workflow === undefined || job.flow === query.workflow) &&
+    (!query.exitNonzero || endedNonzero(job))
+  )
 }
 
 function matches(thing: Job | Flow, { labels, name }: ListQuery): boolean {

@@ -42,6 +42,27 @@ export function readListQuery(query: URLSearchParams): ListQuery {
   return { ...shared, ended: { num: ofWorkflow || num < 0 ? undefined : num }, active: false }
 }
 
+/** Ours: which stretch of a list. */
+export interface StretchQuery {
+  readonly limit: number
+  /** Where the one before ended, as its answer said. */
+  readonly after: string | undefined
+}
+
+const limitMax = 1_000
+
+/** Reads which stretch is asked for; undefined for the list as a whole, or some ids. It takes the place of `num`. */
+export function readStretch(query: URLSearchParams, { ids }: ListQuery): StretchQuery | undefined {
+  const [limit, after] = [query.get('limit'), query.get('after') ?? undefined]
+  if (ids !== undefined || (limit === null && after === undefined)) return undefined
+  const count = limit === null ? 100 : readInteger(limit, 'limit')
+  if (count < 1 || count > limitMax)
+    refuse('bad-field', `limit must be between 1 and ${limitMax}`, { field: 'limit' })
+  if (after !== undefined && !/^(a\d{1,15}|e.{1,500})$/.test(after))
+    refuse('bad-field', 'after is not what an answer gave', { field: 'after' })
+  return { limit: count, after }
+}
+
 function readStatus(text: string | null): ListQuery['status'] {
   if (text === null || text === 'idle' || text === 'running') return text ?? undefined
   refuse('bad-field', 'invalid status specified', { field: 'status' })

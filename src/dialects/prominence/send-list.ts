@@ -31,6 +31,15 @@ export async function sendList({ reply }: Call, items: AsyncIterable<JsonObject>
   )
 }
 
+/** Says in the header `Link` where the next stretch of a list is. */
+export function linkNext({ request, reply }: Call, next: string | undefined): void {
+  if (next === undefined) return
+  const [path = '', query] = request.url.split('?')
+  const words = new URLSearchParams(query)
+  words.set('after', next)
+  reply.header('link', `<${path}?${words}>; rel="next"`)
+}
+
 async function* piecesOf(items: AsyncIterable<JsonObject>): AsyncGenerator<string> {
   let before = '['
   for await (const item of items) {

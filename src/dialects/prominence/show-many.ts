@@ -14,7 +14,7 @@ const crowd = 100
 /** Jobs as shown. Those of which nothing is known any more are left out. */
 export async function* showJobs(
   parts: Parts,
-  jobs: AsyncIterable<Job>,
+  jobs: AsyncIterable<Job> | Iterable<Job>,
   { detail, request }: { detail: boolean; request: FastifyRequest },
 ): AsyncGenerator<JsonObject> {
   for await (const some of crowdsOf(jobs)) {
@@ -34,7 +34,7 @@ export async function* showJobs(
 /** Workflows as shown. */
 export async function* showWorkflows(
   parts: Parts,
-  flows: AsyncIterable<Flow>,
+  flows: AsyncIterable<Flow> | Iterable<Flow>,
   { detail }: { detail: boolean },
 ): AsyncGenerator<JsonObject> {
   for await (const some of crowdsOf(flows)) {
@@ -46,7 +46,7 @@ export async function* showWorkflows(
   }
 }
 
-async function* crowdsOf<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
+async function* crowdsOf<T>(items: AsyncIterable<T> | Iterable<T>): AsyncGenerator<T[]> {
   let some: T[] = []
   for await (const item of items) {
     some.push(item)

@@ -1,18 +1,18 @@
 // The workflow endpoints: submit, list, describe, delete, remove, clone, rerun.
 
 import type { FastifyInstance } from 'fastify'
-import type { Flow } from '../../core/flow.ts'
+import type { Flow, FlowDraft } from '../../core/flow.ts'
 import { refuse } from '../../core/refusal.ts'
 import { type Call, idIn, readJsonBody, send, serve } from './call.ts'
 import { actsFor, draftWorkflow, kept } from './draft.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
-import { anyFlow, listFlows, ownFlow } from './listing.ts'
+import { anyFlow, listFlows, ownFlow, someFlows } from './listing.ts'
 import { checkObjects } from './objects-check.ts'
 import { objectsOfWorkflow } from './objects-needed.ts'
 import type { Parts } from './parts.ts'
-import { readIds, readListQuery } from './query.ts'
+import { readIds, readListQuery, readStretch } from './query.ts'
 import { checkQuota } from './quota.ts'
-import { sendList } from './send-list.ts'
+import { linkNext, sendList } from './send-list.ts'
 import { showWorkflows } from './show-many.ts'
 import type { WorkflowSpec } from './spec.ts'
 import { readWorkflow } from './validate/workflow.ts'
@@ -58,8 +58,8 @@ async function startWorkflow(
   spec: WorkflowSpec,
   done: readonly string[] = [],
 ): Promise<number> {
-  checkQuota(parts, owner, 1)
   const draft = draftWorkflow(spec, owner, parts.settings, done)
+  checkQuota(parts, owner, soonWaiting(draft, parts))
   return parts.kit.engine.write(tx => {
     const { n } = tx.startFlow(draft)
     if (spec.document.policies?.leaveInQueue) tx.record(leaveChange('workflow', n, owner, tx.now))
@@ -67,9 +67,21 @@ async function startWorkflow(
   })
 }
 
-function list(call: Call, parts: Parts): Promise<unknown> {
+/** How many jobs of a workflow wait at once: no more than are released at a time. */
+function soonWaiting({ plan }: FlowDraft, { settings }: Parts): number {
+  const total = plan.steps.reduce((sum, { count = 1 }) => sum + count, 0)
+  return settings.workflowPendingMax === 0 ? total : Math.min(total, settings.workflowPendingMax)
+}
+
+async function list(call: Call, parts: Parts): Promise<unknown> {
   const query = readListQuery(call.query)
-  return sendList(call, showWorkflows(parts, listFlows(parts, call.who.name, query), query))
+  const form = { detail: query.detail }
+  const stretch = readStretch(call.query, query)
+  if (stretch === undefined)
+    return sendList(call, showWorkflows(parts, listFlows(parts, call.who.name, query), form))
+  const { items, next } = await someFlows(parts, call.who.name, { query, stretch })
+  linkNext(call, next)
+  return sendList(call, showWorkflows(parts, items, form))
 }
 
 async function describe(call: Call, parts: Parts): Promise<unknown> {
