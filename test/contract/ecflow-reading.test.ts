@@ -1,6 +1,6 @@
 // What readers have beyond the original (contract ecflow §8, "ours"): histories, validators, parts of outputs, roles.
 
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
@@ -198,6 +198,22 @@ describe('one server', () => {
     expect(
       (await server.ask('GET', '/v1/suites/s/f/b/output', undefined, { accept: 'text/plain' })).status,
     ).toBe(404)
+  })
+
+  test('readers see the script that a command prints; it runs once however many ask, and its failure is told', async () => {
+    const count = join(server.home, 'count')
+    const text = `suite c\n task t\n  edit ECF_SCRIPT_CMD 'echo run >> ${count}; echo "# %%TASK%%"; sleep 0.2'\n task u\n  edit ECF_FETCH 'echo fetched'\n task v\n  edit ECF_FETCH 'exit 3;'\n`
+    await server.ask('POST', '/v1/suites', { definition: text }, token)
+    const read = (task: string) => server.ask('GET', `/v1/suites/c/${task}/script`)
+    const answers = await Promise.all(Array.from({ length: 5 }, () => read('t')))
+    expect(answers.map(answer => answer.json.script)).toEqual(Array.from({ length: 5 }, () => '# %TASK%\n'))
+    expect(await readFile(count, 'utf8')).toBe('run\n')
+    expect((await read('u')).json.script).toBe('fetched -s u.ecf\n')
+    const failed = await read('v')
+    expect([failed.status, failed.json.message]).toEqual([404, expect.stringContaining('exit code 3')])
+    const update = await put(server, '/v1/suites/c/u/script', { script: 'x' })
+    expect([update.status, update.json.message]).toEqual([404, expect.stringContaining('no script of /c/u')])
+    await server.ask('DELETE', '/v1/suites/c', undefined, token)
   })
 
   test('a token whose role is to look may not change anything, and one with an unknown role is none', async () => {

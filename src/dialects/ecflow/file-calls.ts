@@ -35,9 +35,7 @@ export async function showScript(parts: Parts, path: string): Promise<Answer> {
 }
 
 async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string; source: string }> {
-  const files = parts.folders.forJobs(async () =>
-    refuse('not-supported', 'ECF_SCRIPT_CMD is not carried out for readers'),
-  )
+  const files = parts.folders.forJobs(command => parts.printed(node, command))
   try {
     return await findScript(node, files)
   } catch (error) {

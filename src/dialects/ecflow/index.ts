@@ -82,6 +82,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     },
     loginPasswords: new Passwords(settings.passwdFile, server),
     folders,
+    printed: (node, command) => starter.printForReaders(node, command),
     clock,
     counters,
     count: name => {

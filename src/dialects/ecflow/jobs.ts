@@ -53,6 +53,7 @@ type Start = Extract<Ask, { type: 'start' }>
 export class JobStarter {
   readonly #parts: JobParts
   readonly #queue: Ask[] = []
+  readonly #printing = new Map<string, Promise<string>>()
   #ready: ReadyRun[] = []
   #stopGathering: (() => void) | undefined
   #makers = 0
@@ -186,7 +187,7 @@ export class JobStarter {
   async #makeCommand(node: Node): Promise<string> {
     const { folders } = this.#parts
     if (findUserVariable(node, 'ECF_NO_SCRIPT') === undefined) {
-      const files = folders.forJobs(command => this.#output(node, command))
+      const files = folders.forJobs(command => this.print(node, command))
       const text = await makeJob(node, files)
       const path = jobVariable(node, 'ECF_JOB') ?? ''
       await folders.writeJob(path, text).catch(error => {
@@ -199,8 +200,18 @@ export class JobStarter {
     return substitute(node, jobVariable(node, 'ECF_JOB_CMD') ?? '', { where: 'ECF_JOB_CMD' })
   }
 
-  /** What a command prints, for scripts that come from one (ECF_SCRIPT_CMD). */
-  async #output(node: Node, command: string): Promise<string> {
+  /** The same for readers: however many ask at once, the command runs once. */
+  printForReaders(node: Node, command: string): Promise<string> {
+    let printed = this.#printing.get(command)
+    if (!printed) {
+      printed = this.print(node, command).finally(() => this.#printing.delete(command))
+      this.#printing.set(command, printed)
+    }
+    return printed
+  }
+
+  /** What a command prints, for scripts that come from one (ECF_FETCH, ECF_SCRIPT_CMD). */
+  async print(node: Node, command: string): Promise<string> {
     const { engine } = this.#parts
     const job = await this.#submitCommand({ kind: scriptKind, command, name: node.path })
     const ended = await engine.settled(job.n, { timeoutMs: scriptMsMax })
@@ -208,7 +219,8 @@ export class JobStarter {
       const why = ended
         ? (ended.message ?? `exit code ${ended.exitCode}`)
         : `no end after ${scriptMsMax / 1000} s`
-      throw new JobFault('no_script', `ECF_SCRIPT_CMD failed (${why}): ${command.slice(0, 200)}`)
+      if (!ended) await engine.write(tx => tx.cancel(job.n, { kill: true }))
+      throw new JobFault('no_script', `The script's command failed (${why}): ${command.slice(0, 200)}`)
     }
     const executor = engine.executors.get(this.#parts.executor)
     const chunk = await executor?.read(attemptIdOf(ended.id, ended.attempts), 'out', 0, scriptBytesMax)

@@ -1,6 +1,7 @@
 // What the handlers of this dialect share.
 
 import type { Clock } from '../../core/clock.ts'
+import type { Node } from '../../domains/suite/tree/node.ts'
 import type { GateParts } from './gate.ts'
 import type { Keeper } from './keeper.ts'
 import type { Passwords } from './passwords.ts'
@@ -15,6 +16,8 @@ export interface Parts {
   /** The passwords of people who come under their login name; over HTTP nobody does, but the file can be checked. */
   readonly loginPasswords: Passwords
   readonly folders: OpenFolders
+  /** What a command prints, for scripts that come from one. */
+  readonly printed: (node: Node, command: string) => Promise<string>
   readonly clock: Clock
   readonly counters: Counters
   /** Counts one request of a kind, as the server's status shows it. */

@@ -159,7 +159,7 @@ export class OpenFolders {
     await mkdir(folder, { recursive: true })
   }
 
-  /** As the domain asks for it. Scripts that a command would print are refused here. */
+  /** As the domain asks for it; `output` runs the commands that print scripts. */
   forJobs(output: (command: string) => Promise<string>): ScriptFiles {
     return {
       read: path => this.readText(path),

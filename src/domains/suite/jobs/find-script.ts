@@ -25,6 +25,12 @@ export async function findScript(node: Node, files: ScriptFiles): Promise<FoundS
   const text = await files.read(direct)
   if (text !== undefined) return { text, source: direct }
   tried.push(`ECF_SCRIPT(${direct}) does not exist`)
+  const fetcher = jobVariable(node, 'ECF_FETCH')
+  if (fetcher !== undefined) {
+    const line = `${substitute(node, fetcher, { where: 'ECF_FETCH' })} -s ${node.name}${extensionOf(node)}`
+    return { text: await files.output(line), source: line }
+  }
+  tried.push('variable ECF_FETCH is not defined')
   const command = jobVariable(node, 'ECF_SCRIPT_CMD')
   if (command !== undefined) {
     const line = substitute(node, command, { where: 'ECF_SCRIPT_CMD' })
@@ -49,7 +55,6 @@ export async function findScript(node: Node, files: ScriptFiles): Promise<FoundS
 
 /** /s/f/t: the whole path first, then without its first levels (or, by option, without its last ones). */
 function candidates(node: Node, folder: string): string[] {
-  const extension = jobVariable(node, 'ECF_EXTN') ?? '.ecf'
   const names = node.path.split('/').slice(1)
   const leaf = names.at(-1)!
   const paths: string[] = []
@@ -57,5 +62,10 @@ function candidates(node: Node, folder: string): string[] {
     for (let count = names.length - 1; count >= 0; count--)
       paths.push([...names.slice(0, count), leaf].join('/'))
   } else for (let from = 0; from < names.length; from++) paths.push(names.slice(from).join('/'))
+  const extension = extensionOf(node)
   return paths.map(path => `${folder}/${path}${extension}`)
+}
+
+function extensionOf(node: Node): string {
+  return jobVariable(node, 'ECF_EXTN') ?? '.ecf'
 }

@@ -48,6 +48,16 @@ test('includes are found in ECF_INCLUDE, relative to the script, and once only w
   expect(job).toBe('head deep\nraw %WHAT% %%\n100%')
 })
 
+test.each([
+  ["edit ECF_FETCH 'fetch %TASK%'\n   edit ECF_EXTN .job", 'printed by fetch t -s t.job'],
+  ["edit ECF_SCRIPT_CMD 'cat %ECF_NAME%'", 'printed by cat /s/f/t'],
+  ["edit ECF_FETCH 'fetch'\n   edit ECF_SCRIPT_CMD 'cat'", 'printed by fetch -s t.ecf'],
+])('a script may come from a command: %s', async (lines, job) => {
+  expect(await makeJob(task(`   ${lines}\n`), files({}))).toBe(job)
+  // A file that ECF_SCRIPT names comes first.
+  expect(await makeJob(task(`   ${lines}\n`), files({ '/home/s/f/t.ecf': 'own' }))).toBe('own')
+})
+
 test('a nopp block is kept as it is, and another micro character holds from the next line on', async () => {
   const script = '%nopp\n%include <x>\n%A%\n%end\n%ecfmicro $\n$A$ %A%\n'
   expect(await makeJob(task('   edit A 1\n'), files({ '/home/s/f/t.ecf': script }))).toBe(
