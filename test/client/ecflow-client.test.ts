@@ -111,6 +111,18 @@ describe('ecflow_client of ours', () => {
     const { json } = await server.ask('GET', '/v1/suites/c/bad/attributes?filter=variables[0]')
     expect(json).toEqual({ name: 'V', value: 'some value', const: false })
     await client('--alter=delete', 'variable', 'V', '/c/bad')
+    const edits = (await client('--edit_history=/c/bad')).trimEnd().split('\n').slice(-4)
+    const when = /^MSG:\[\d\d:\d\d:\d\d \d\d\.\d\d\.\d{4}\] /
+    for (const line of edits) expect(line).toMatch(when)
+    expect(edits.map(line => line.replace(when, ''))).toEqual([
+      '--suspend /c/bad :everyday',
+      '--resume /c/bad :everyday',
+      '--alter add variable V some value /c/bad :everyday',
+      '--alter delete variable V /c/bad :everyday',
+    ])
+    const log = (await client('--log=get')).trimEnd().split('\n')
+    for (const line of log) expect(line).toMatch(/^LOG:\[\d\d:\d\d:\d\d \d\d\.\d\d\.\d{4}\] .+: \/c/)
+    expect(log.some(line => line.endsWith('] complete: /c/good'))).toBe(true)
     await client('--order=/c/bad', 'top')
     expect(Object.keys((await server.ask('GET', '/v1/suites/c/tree')).json.c)).toEqual([
       'bad',

@@ -1,6 +1,8 @@
 // What this dialect promises beyond the recordings: durability, secrets, refusals, its own document.
 
-import { writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { methodsOf } from '../../src/dialects/ecflow/url-path.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
@@ -310,6 +312,72 @@ describe('jobs', () => {
       `${path} did not become ${state}: ${(await server.ask('GET', `/v1/suites${path}/status`)).text}`,
     )
   }
+
+  async function begun(name: string, lines: string, remoteId: string): Promise<void> {
+    const definition = `suite ${name}\n edit ECF_NO_SCRIPT 1\n edit ECF_JOB_CMD true\n task t\n${lines}`
+    const loaded = await server.ask('POST', '/v1/suites', { definition }, token)
+    expect(loaded.status, loaded.text).toBe(201)
+    await server.ask('PUT', `/v1/suites/${name}/status`, { action: 'begin' }, token)
+    const path = `/${name}/t`
+    const identity = {
+      ECF_NAME: path,
+      ECF_PASS: await server.password(path),
+      ECF_RID: remoteId,
+      ECF_TRYNO: 1,
+    }
+    await server.ask('PUT', `/v1/suites${path}/status`, { ...identity, action: 'init' })
+  }
+  const flagsOf = async (path: string) =>
+    (await server.ask('GET', `/v1/suites${path}/attributes?filter=flag.value`)).json as string
+  const act = (path: string, action: string) =>
+    server.ask('PUT', `/v1/suites${path}/status`, { action }, token)
+
+  async function eventually(holds: () => Promise<boolean>): Promise<void> {
+    for (let left = 400; left > 0; left--) {
+      if (await holds()) return
+      await new Promise(resolve => setTimeout(resolve, 25))
+    }
+    throw new Error('it did not come true')
+  }
+
+  test('the status command of a running task is run, and what it printed is shown; when it fails, a flag says so', async () => {
+    const mark = join(server.home, 'st.job')
+    await begun(
+      'st',
+      `  edit ECF_JOB '${mark}'\n  edit ECF_STATUS_CMD 'echo pid %ECF_RID% > %ECF_JOB%.stat'\n`,
+      '4711',
+    )
+    await writeFile(join(server.home, 'st/t.1'), '').catch(async () => {
+      await mkdir(join(server.home, 'st'), { recursive: true })
+      await writeFile(join(server.home, 'st/t.1'), '')
+    })
+    expect((await act('/st', 'status')).status).toBe(200)
+    await eventually(
+      async () => (await server.ask('GET', '/v1/suites/st/t/output')).json.status_output === 'pid 4711\n',
+    )
+    const edit = { type: 'variable', name: 'ECF_STATUS_CMD', value: 'exit 1' }
+    await server.ask('PUT', '/v1/suites/st/t/attributes', edit, token)
+    await act('/st/t', 'status')
+    await eventually(async () => (await flagsOf('/st/t')).includes('statuscmd_failed'))
+    await act('/st/t', 'complete')
+    expect((await act('/st/t', 'status')).status).toBe(400)
+  })
+
+  test.each(['1; touch HOME/injected', '-1', '0', '$(touch HOME/injected)', '1\ntouch HOME/injected'])(
+    'a job that calls itself %s is not put into a kill command',
+    async text => {
+      const name = `k${Buffer.from(text).toString('hex').slice(0, 20)}`
+      await begun(
+        name,
+        `  edit ECF_KILL_CMD 'touch ${server.home}/killed %ECF_RID%'\n`,
+        text.replace('HOME', server.home),
+      )
+      expect((await act(`/${name}/t`, 'kill')).status).toBe(200)
+      await eventually(async () => (await flagsOf(`/${name}/t`)).includes('killcmd_failed'))
+      expect(existsSync(join(server.home, 'injected'))).toBe(false)
+      expect(existsSync(join(server.home, 'killed'))).toBe(false)
+    },
+  )
 
   test('a script may come from a command, and a job command that fails aborts the task for good', async () => {
     const definition = `suite j\n edit ECF_TRIES 3\n task made\n  edit ECF_SCRIPT_CMD 'echo "echo made for %%ECF_NAME%%"'\n task broken\n  edit ECF_NO_SCRIPT 1\n  edit ECF_JOB_CMD 'exit 7'\n`

@@ -100,7 +100,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
         localMinute: localMinute(clock.now()),
       })
   }
-  kit.explain(nodeKind, suiteExplainer(parts))
+  kit.explain(nodeKind, suiteExplainer(parts, engine))
   let stopTicker = () => {}
   return {
     routes: routesOf(parts, log),

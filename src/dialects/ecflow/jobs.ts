@@ -23,6 +23,11 @@ import type { OpenFolders } from './script-files.ts'
 export const jobKind = 'ecflow.job'
 export const killKind = 'ecflow.kill'
 const scriptKind = 'ecflow.script'
+/** The commands about a running job: the variable that holds it, the kind of engine job, the flag when it fails. */
+const commandsOf = {
+  kill: { variable: 'ECF_KILL_CMD', kind: killKind, flag: 'killcmd_failed' },
+  status: { variable: 'ECF_STATUS_CMD', kind: 'ecflow.status', flag: 'statuscmd_failed' },
+} as const
 const scriptMsMax = 60_000
 const scriptBytesMax = 16 * 1024 * 1024
 export const poolName = 'ecflow'
@@ -116,7 +121,7 @@ export class JobStarter {
   }
 
   async #carryOut(ask: Ask): Promise<void> {
-    if (ask.type === 'kill') return this.#kill(ask)
+    if (ask.type !== 'start') return this.#command(ask)
     const node = nodeOfRun(this.#parts.keeper().living, ask)
     if (!node) return
     try {
@@ -280,13 +285,37 @@ export class JobStarter {
     })
   }
 
-  async #kill(ask: Extract<Ask, { type: 'kill' }>): Promise<void> {
-    const { living } = this.#parts.keeper()
-    const node = findNode(living.root, ask.path)
+  /** Runs the kill or status command of a task; that it failed is shown on the task. */
+  async #command(ask: Extract<Ask, { type: 'kill' | 'status' }>): Promise<void> {
+    const keeper = this.#parts.keeper()
+    const node = findNode(keeper.living.root, ask.path)
+    // Without its id nothing is known of the job yet.
     if (!node || ask.remoteId === '') return
-    const text = jobVariable(node, 'ECF_KILL_CMD') ?? ''
-    const command = substitute(node, text.replaceAll('%ECF_RID%', ask.remoteId), { where: 'ECF_KILL_CMD' })
-    await this.#submitCommand({ kind: killKind, command, name: ask.path })
+    const { variable, kind, flag } = commandsOf[ask.type]
+    let why: string | undefined
+    try {
+      if (!/^(?!0+$)[\w.:@+=,/][\w.:@+=,/-]{0,200}$/.test(ask.remoteId)) {
+        // The job wrote it, or somebody who says that he is one: it goes into a shell's line, next to `kill`.
+        throw new JobFault(
+          'edit_failed',
+          `ECF_RID is nothing that a command may be given: ${ask.remoteId.slice(0, 100)}`,
+        )
+      }
+      const text = (jobVariable(node, variable) ?? '').replaceAll('%ECF_RID%', ask.remoteId)
+      const command = substitute(node, text, { where: variable })
+      const job = await this.#submitCommand({ kind, command, name: ask.path })
+      const ended = await this.#parts.engine.settled(job.n, { timeoutMs: scriptMsMax })
+      if (ended && ended.state !== 'succeeded') why = ended.message ?? `exit code ${ended.exitCode ?? 'none'}`
+    } catch (error) {
+      if (!(error instanceof JobFault)) throw error
+      why = error.message
+    }
+    if (why === undefined || this.#isClosed) return
+    this.#parts.log.info({ path: ask.path, variable, why }, 'a command about a job failed')
+    await keeper.change(living => {
+      const task = findNode(living.root, ask.path)
+      if (task) living.setFlag(task, flag, true)
+    })
   }
 }
 

@@ -13,6 +13,7 @@ import { deleteNode, loadSuites, orderNode, orders, putChild } from '../../domai
 import type { Living } from '../../domains/suite/planner/living.ts'
 import {
   archiveNode,
+  askStatus,
   beginSuite,
   demandNode,
   executeNode,
@@ -210,6 +211,8 @@ function readCommand(
     }
     case 'kill':
       return living => killNode(living, path)
+    case 'status':
+      return living => askStatus(living, path)
     case 'free_dep':
       return living => freeDependencies(living, path, { trigger: true, times: true })
   }
@@ -217,7 +220,7 @@ function readCommand(
   if (state === undefined) {
     refuse(
       'bad-field',
-      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, free_dep`,
+      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, status, free_dep`,
       { field: 'action' },
     )
   }
@@ -254,6 +257,7 @@ function counterOf(action: string): string {
     restore: 'node_restore',
     defstatus: 'alter_cmd',
     kill: 'node_kill',
+    status: 'node_status',
     free_dep: 'free_dep',
     order: 'order_node',
   }
@@ -300,7 +304,7 @@ async function alter(
   fn: (living: Living, node: Node, edit: AttributeEdit) => void,
 ): Promise<void> {
   const { path, edit } = at
-  const facts = [edit.type, edit.name, edit.oldValue, edit.value].filter(it => it !== undefined)
+  const facts = [edit.type, edit.name, edit.oldValue, edit.value].filter(it => it)
   const text = `alter ${at.verb} ${facts.join(' ')} ${path}`
   await changeBy(parts, call, { path, text }, living => fn(living, demandNode(living, path), edit))
 }

@@ -4,36 +4,46 @@
 import { type Holder, holdersAbove, holdersBelow } from '../../domains/suite/planner/why.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { Node } from '../../domains/suite/tree/node.ts'
-import type { Explainer, HeldBy } from '../../engine/engine.ts'
+import type { Engine, Explainer, HeldBy } from '../../engine/engine.ts'
 import type { Parts } from './parts.ts'
 
 /** What nodes of suites are called where things of several dialects are explained. */
 export const nodeKind = 'suite'
 
 /** Explains nodes by their paths. */
-export function suiteExplainer(parts: Parts): Explainer {
+export function suiteExplainer(parts: Parts, engine: Engine): Explainer {
   return async path => {
     await parts.keeper.settled()
     const { living } = parts.keeper
     const node = findNode(living.root, path)
     if (!node || node.kind === 'root') return undefined
-    const holders = holdersFor(parts, node)
+    const holders = await holdersFor(parts, engine, node)
     const waits = holders.length > 0 || node.state === 'queued' || node.state === 'unknown'
     return { state: node.displayState, waits, holders }
   }
 }
 
-function holdersFor(parts: Parts, node: Node): HeldBy[] {
+async function holdersFor(parts: Parts, engine: Engine, node: Node): Promise<HeldBy[]> {
   if (node.state === 'complete' || (node.state === 'active' && !node.isContainer)) return []
-  if (node.state === 'submitted' && !node.isContainer) {
-    const text = `${node.path} is submitted: its job was started and has not called init yet`
-    return [{ on: node.path, waitsFor: 'starting', text, ...since(lastChangeAt(parts, node)) }]
-  }
+  if (node.state === 'submitted' && !node.isContainer) return explainSubmitted(parts, engine, node)
   const above = holdersAbove(parts.keeper.living, node)
   // A container is in the state of its children: that is no reason of its own.
   const own = node.isContainer ? above.filter(it => it.kind !== 'state' || it.node !== node) : above
   const holders = own.length === 0 ? holdersBelow(node) : own
   return holders.map(holder => showHolder(parts, holder))
+}
+
+/** The job command may wait for room like any job of the yard; else the job itself has not reported. */
+async function explainSubmitted(parts: Parts, engine: Engine, node: Node): Promise<HeldBy[]> {
+  const job = node.run?.job
+  const waiting = job ? await engine.why(job) : undefined
+  const at = since(lastChangeAt(parts, node))
+  if (waiting) {
+    const { waitsFor, text, sinceAt } = waiting
+    return [{ on: node.path, waitsFor, text: `${node.path} is submitted: ${text}`, sinceAt }]
+  }
+  const text = `${node.path} is submitted: its job was started and has not called init yet`
+  return [{ on: node.path, waitsFor: 'starting', text, ...at }]
 }
 
 function showHolder(parts: Parts, holder: Holder): HeldBy {

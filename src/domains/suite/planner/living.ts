@@ -21,7 +21,8 @@ export type LogEntry =
 /** What the world has to do once everything is durable. */
 export type Ask =
   | { readonly type: 'start'; readonly path: string; readonly tryNumber: number; readonly password: string }
-  | { readonly type: 'kill'; readonly path: string; readonly remoteId: string }
+  /** Run the command that ends the job, or the one that says what it does. */
+  | { readonly type: 'kill' | 'status'; readonly path: string; readonly remoteId: string }
 
 /** A job that is not, or no longer, the one its task waits for. */
 export interface ZombieRecord {

@@ -242,6 +242,23 @@ export function freeDependencies(
 
 /** Asks for the job of each busy task below to be killed. */
 export function killNode(living: Living, path: string): void {
+  for (const task of demandBusy(living, path)) {
+    living.asks.push({ type: 'kill', path: task.path, remoteId: task.run?.remoteId ?? '' })
+    living.setFlag(task, 'killed', true)
+    living.setFlag(task, 'killcmd_failed', false)
+  }
+}
+
+/** Asks for the status command of each busy task below; what it prints is where the command says. */
+export function askStatus(living: Living, path: string): void {
+  for (const task of demandBusy(living, path)) {
+    living.asks.push({ type: 'status', path: task.path, remoteId: task.run?.remoteId ?? '' })
+    living.setFlag(task, 'status', true)
+    living.setFlag(task, 'statuscmd_failed', false)
+  }
+}
+
+function demandBusy(living: Living, path: string): Node[] {
   const node = demandNode(living, path)
   const busy: Node[] = []
   visitAll(node, it => {
@@ -249,10 +266,7 @@ export function killNode(living: Living, path: string): void {
   })
   if (busy.length === 0) refuse('illegal-move', `Nothing at or below ${node.path} is submitted or active`)
   noteMessage(living, node)
-  for (const task of busy) {
-    living.asks.push({ type: 'kill', path: task.path, remoteId: task.run?.remoteId ?? '' })
-    living.setFlag(task, 'killed', true)
-  }
+  return busy
 }
 
 export function archiveNode(living: Living, path: string, options: { force: boolean }): void {
