@@ -2,6 +2,7 @@
 // client itself is a Python program that cannot be had here, so its requests are made as it was seen to make them.
 
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,6 +11,7 @@ import {
   type ProminenceServer,
   startProminence,
 } from '../contract/prominence-server.ts'
+import { hasShared, sharedPath } from '../support/shared.ts'
 
 const resources = { nodes: 1, disk: 10, cpus: 1, memory: 1 }
 const task = (cmd: string) => ({ image: 'busybox', runtime: 'singularity', cmd })
@@ -34,6 +36,8 @@ interface Shown {
 describe.skipIf(missingForContainers() !== undefined)('the command line client 0.21.0', () => {
   let server: ProminenceServer
   let token: string
+  /** The forms of all requests that were made here. */
+  const asked = new Set<string>()
 
   beforeAll(async () => {
     server = await startProminence()
@@ -42,6 +46,7 @@ describe.skipIf(missingForContainers() !== undefined)('the command line client 0
   afterAll(() => server?.close())
 
   async function ask(method: string, path: string, body?: unknown) {
+    asked.add(formOf(method, path))
     const response = await fetch(server.url + path, {
       method,
       headers: { ...clientHeaders, Authorization: `Bearer ${token}` },
@@ -237,6 +242,9 @@ describe.skipIf(missingForContainers() !== undefined)('the command line client 0
     expect((await ask('GET', '/api/v1/kv?list=true')).json()).toEqual(['/a/c'])
     expect((await ask('GET', '/api/v1/kv//a/c')).text).toBe('hello\n')
     expect((await ask('GET', '/api/v1/kv/nokey')).status).toBe(404)
+    expect((await ask('POST', '/api/v1/kv/a/b', 'one')).status).toBe(201)
+    expect((await ask('GET', '/api/v1/kv/a?list=true')).json()).toEqual(['/a/b', '/a/c'])
+    expect((await ask('DELETE', '/api/v1/kv/a/b')).json()).toEqual({})
     expect((await ask('DELETE', '/api/v1/kv/a?prefix=True')).json()).toEqual({})
     expect((await ask('GET', '/api/v1/kv?list=true')).json()).toEqual([])
   })
@@ -309,4 +317,79 @@ describe.skipIf(missingForContainers() !== undefined)('the command line client 0
     })
     expect(answer.status).toBe(200)
   })
+
+  test('lists as the client asks for them, with num always there', async () => {
+    const names = async (path: string) => ((await ask('GET', path)).json() as Shown[]).map(({ name }) => name)
+    const id = await submit('jobs', { name: 'listed', resources, tasks: [task('/bin/sleep 30')] })
+    await until('jobs', id, 'running')
+    expect(await names('/api/v1/jobs?num=1')).toContain('listed')
+    expect(await names('/api/v1/jobs?num=1&all=true')).toContain('listed')
+    expect(await names('/api/v1/jobs?num=1&all=true&name=listed')).toEqual(['listed'])
+    expect(await names('/api/v1/jobs?num=1&status=idle')).not.toContain('listed')
+    expect(await names('/api/v1/jobs?completed=true&num=5')).not.toContain('listed')
+    await ask('DELETE', `/api/v1/jobs/${id}`)
+    expect((await ask('GET', '/api/v1/jobs/999/stdout?node=0&offset=0')).status).toBe(400)
+
+    const workflow = await submit('workflows', {
+      name: 'wf one',
+      jobs: [{ name: 'a', resources, tasks: [task('/bin/sleep 30')] }],
+    })
+    expect(await names('/api/v1/workflows?num=1')).toContain('wf one')
+    expect(await names('/api/v1/workflows?num=1&all=true')).toContain('wf one')
+    await until('workflows', workflow, 'running')
+    expect(await names(`/api/v1/jobs?num=-1&id=${workflow}&workflow=true`)).toEqual(['wf one/a'])
+    expect(await names(`/api/v1/jobs?num=-1&all=true&id=${workflow}&workflow=true`)).toEqual(['wf one/a'])
+    expect(await names(`/api/v1/jobs?completed=true&num=-1&id=${workflow}&workflow=true`)).toEqual([])
+    expect((await ask('DELETE', `/api/v1/workflows/${workflow}`)).status).toBe(200)
+    expect((await ask('PUT', `/api/v1/workflows/${workflow}/remove`)).json()).toEqual({
+      error: 'Workflow is no longer in the queue',
+    })
+    expect((await ask('GET', `/api/v1/workflows/${workflow}/0/stderr?node=a&offset=0`)).status).toBe(200)
+  })
+
+  test('stdout --tail: the offset grows by what was read, and the status is running until all is there', async () => {
+    const id = await submit('jobs', {
+      resources,
+      tasks: [task('/bin/sh -c "for i in 1 2 3 4; do echo line $i; sleep 0.2; done"')],
+    })
+    let text = ''
+    for (let status = 'pending'; status === 'pending' || status === 'running'; ) {
+      const [shown] = (await ask('GET', `/api/v1/jobs/${id}`)).json() as Shown[]
+      status = shown!.status
+      text += (await ask('GET', `/api/v1/jobs/${id}/stdout?node=0&offset=${text.length}`)).text
+    }
+    expect(text).toBe('line 1\nline 2\nline 3\nline 4\n')
+  })
+
+  test('groups: upload below one, list it, and be told where one may not go', async () => {
+    const { url } = (
+      await ask('POST', '/api/v1/data/upload', { filename: 'vo/test/in2.txt', checksum: null })
+    ).json() as { url: string }
+    expect((await fetch(url, { method: 'PUT', body: 'x' })).status).toBe(200)
+    expect((await ask('GET', '/api/v1/data/vo/test')).json()).toMatchObject([{ name: 'vo/test/in2.txt' }])
+    expect((await ask('GET', '/api/v1/data/other')).status).toBe(403)
+  })
+
+  test.skipIf(!hasShared('recordings', 'prominence'))(
+    'no request that the client was seen to make is left out here',
+    () => {
+      const recorded = JSON.parse(
+        readFileSync(sharedPath('recordings', 'prominence', '021-cli-requests.json'), 'utf8'),
+      ) as { request: { method: string; path: string } }[]
+      const forms = new Set(recorded.map(({ request }) => formOf(request.method, request.path)))
+      expect([...forms].filter(form => !asked.has(form))).toEqual([])
+    },
+  )
 })
+
+/** A request without what differs from one to the next: `GET /jobs/N/stdout?node&offset`. */
+function formOf(method: string, path: string): string {
+  const { pathname, searchParams } = new URL(path, 'http://here')
+  const plain = pathname
+    .replace(/^\/(api|prominence)\/v1/, '')
+    .replace(/\/\d+/g, '/N')
+    .replace(/^\/workflows\/N\/(?!N|remove$|clone$)[^/]+\//, '/workflows/N/JOB/')
+    .replace(/^\/kv\/.*/, '/kv/*')
+    .replace(/^\/data\/(?!upload$).*/, '/data/*')
+  return `${method} ${plain}?${[...searchParams.keys()].sort().join('&')}`
+}

@@ -89,6 +89,7 @@ export async function startProminence(
     pools?: Record<string, unknown>
     fetchAllow?: readonly string[]
     volumes?: Record<string, string>
+    oidc?: Record<string, unknown>
   } = {},
 ): Promise<ProminenceServer> {
   const dir = await mkdtemp(join(tmpdir(), 'switchyard-prominence-'))
@@ -100,7 +101,7 @@ export async function startProminence(
   const server = await startServer({
     settings: settingsSchema.parse({
       server: { port: 0 },
-      auth: { required: true },
+      auth: { required: true, ...(options.oidc === undefined ? {} : { oidc: options.oidc }) },
       pools: options.pools ?? { prominence: { cpus: 3, memory: '16GB', fair: true } },
       dialects: { prominence: { ...options.dialect } },
     }),
