@@ -1,8 +1,9 @@
 // PNG and JPEG images to native pixel data: 8-bit grey, 16-bit grey or 8-bit RGB; alpha is dropped.
 
+import { inflateSync } from 'node:zlib'
 import jpeg from 'jpeg-js'
 import { PNG } from 'pngjs'
-import { refuse } from '../../../core/refusal.ts'
+import { Refused, refuse } from '../../../core/refusal.ts'
 
 export interface Pixels {
   readonly rows: number
@@ -30,6 +31,7 @@ export function decodeImage(mediaType: string, bytes: Uint8Array): Pixels {
   try {
     return mediaType === 'image/png' ? decodePng(bytes) : decodeJpeg(bytes)
   } catch (error) {
+    if (error instanceof Refused) throw error
     return refuseImage(`cannot be decoded: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
@@ -55,6 +57,7 @@ function pngSize(bytes: Uint8Array): { width: number; height: number; bits: numb
 function decodePng(bytes: Uint8Array): Pixels {
   const { bits, isGrey } = pngSize(bytes)
   if (bits === 16 && !isGrey) refuseImage('has 16 bits per colour, which is not supported')
+  checkPngData(bytes)
   const isDeep = bits === 16
   const image = PNG.sync.read(Buffer.from(bytes), { skipRescale: isDeep } as object)
   const { width, height } = image
@@ -67,6 +70,26 @@ function decodePng(bytes: Uint8Array): Pixels {
     return { rows: height, columns: width, samples: 1, bits: 16, bytes: words }
   }
   return pick({ width, height, stride: 4, isGrey, data })
+}
+
+const samplesOf: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
+
+/** The decoder takes broken or missing data for black pixels: they are looked at before. */
+function checkPngData(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const { width, height, bits } = pngSize(bytes)
+  const isInterlaced = view.getUint8(28) === 1
+  const parts: Uint8Array[] = []
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at)
+    if (view.getUint32(at + 4) === 0x49444154) parts.push(bytes.subarray(at + 8, at + 8 + length))
+    at += 12 + length
+  }
+  const rowBytes = 1 + Math.ceil((width * bits * (samplesOf[view.getUint8(25)] ?? 4)) / 8)
+  // Interlaced rows are shorter and more: there are at most twice as many filter bytes.
+  const most = rowBytes * height + (isInterlaced ? 2 * height + 64 : 0)
+  const data = inflateSync(Buffer.concat(parts), { maxOutputLength: most + 1 })
+  if (isInterlaced ? data.length === 0 : data.length !== most) refuseImage('is not as long as it says')
 }
 
 function decodeJpeg(bytes: Uint8Array): Pixels {
