@@ -10,10 +10,13 @@ import type { Kit } from '../../dialect.ts'
 const idleMs = 60_000
 /** Orders that may wait; more are refused, so that a rush cannot pile up without bound. */
 const waitingMax = 2000
+/** Longer than any map or answer takes: a file that keeps a library busy for ever must not keep the thread. */
+const orderMsMax = 120_000
 
 interface Order {
   readonly order: PainterOrder
   readonly done: (answer: PainterAnswer) => void
+  cancelLimit?: () => void
 }
 
 export class Painters {
@@ -68,6 +71,9 @@ export class Painters {
     if (!thread) return
     this.#waiting.shift()
     this.#busy.set(thread, order)
+    const { clock } = this.#kit
+    // Its end answers the order, and another thread takes its place.
+    order.cancelLimit = clock.alarm(clock.now() + orderMsMax, () => void thread.terminate())
     thread.postMessage(order.order)
     if (this.#waiting.length > 0) this.#next()
   }
@@ -80,7 +86,9 @@ export class Painters {
     thread.on('message', (answer: PainterAnswer) => {
       const order = this.#busy.get(thread)
       this.#busy.delete(thread)
-      this.#idle.push(thread)
+      order?.cancelLimit?.()
+      if (!answer.ok && answer.isLast === true) void thread.terminate()
+      else this.#idle.push(thread)
       order?.done(answer)
       this.#next()
     })
@@ -88,6 +96,7 @@ export class Painters {
     thread.on('exit', () => {
       const order = this.#busy.get(thread)
       this.#busy.delete(thread)
+      order?.cancelLimit?.()
       const at = this.#idle.indexOf(thread)
       if (at !== -1) this.#idle.splice(at, 1)
       order?.done({ ok: false, message: 'the image could not be drawn' })

@@ -6,9 +6,16 @@ import type { GridFile, GridVariable } from './grid-file.ts'
 import { readMasked } from './masked.ts'
 
 const blockCells = 4_194_304
+/** Looking through more takes too long: compressed files can claim any number of cells. */
+const searchedMax = 2 ** 32
 
 /** All cells of a variable, masked and scaled, in pieces of some millions along its first axes. */
 export async function* readBlocks(file: GridFile, variable: GridVariable): AsyncGenerator<NdArray> {
+  const size = sizeOf(variable.shape)
+  if (!(size <= searchedMax))
+    throw new Error(
+      `variable ${variable.name} claims ${size} cells; at most ${searchedMax} are looked through`,
+    )
   yield* readPart(file, variable, [], blockCells)
 }
 

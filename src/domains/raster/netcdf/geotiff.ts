@@ -3,7 +3,7 @@
 
 import { registerHooks } from 'node:module'
 import { textOfEpsg } from '../projection/epsg.ts'
-import { type Cells, type Dtype, makeCells, sizeOf } from '../values/nd-array.ts'
+import { type Cells, cellsMax, type Dtype, makeCells, sizeOf } from '../values/nd-array.ts'
 import { lonLat } from '../values/raster.ts'
 import type { Attribute, GridFile, GridVariable } from './grid-file.ts'
 
@@ -64,6 +64,7 @@ export async function openGeotiff(path: string): Promise<GridFile> {
       const band = Number(/^Band(\d+)$/.exec(name)?.[1])
       if (!variables.has(name) || Number.isNaN(band)) throw new Error(`there is no variable ${name}`)
       if (sizeOf(count) === 0) return makeCells(dtype, 0)
+      if (sizeOf(count) > cellsMax) throw new Error(`too much of ${name} was asked for at once`)
       const window = [start[1]!, start[0]!, start[1]! + count[1]!, start[0]! + count[0]!]
       const [cells] = (await image.readRasters({ window, samples: [band - 1] })) as unknown as Cells[]
       return cells!

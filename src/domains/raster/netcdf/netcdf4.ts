@@ -18,13 +18,34 @@ type H5File = InstanceType<Library['File']>
 export async function openNetcdf4(path: string): Promise<GridFile> {
   const library = await import('h5wasm/node')
   await library.ready
-  const file = new library.File(path, 'r')
+  return reading(() => {
+    const file = new library.File(path, 'r')
+    if (file.file_id <= 0n) throw new Error('it is damaged, or not whole')
+    try {
+      return describe(file, library)
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  })
+}
+
+/** A file that could not be read. What the library still holds open of it is not known. */
+class DamagedFile extends Error {}
+
+/** Damaged files make the library fail in many ways, most of them in words of its own inside. */
+function reading<T>(read: () => T): T {
   try {
-    return describe(file, library)
+    return read()
   } catch (error) {
-    file.close()
-    throw error
+    const text = error instanceof Error ? error.message : String(error)
+    throw new DamagedFile(`the file cannot be read as NetCDF-4: ${text.slice(0, 200)}`, { cause: error })
   }
+}
+
+/** Whether the library must not be used again in this thread: it may take another file for the damaged one. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof DamagedFile
 }
 
 function describe(file: H5File, library: Library): GridFile {
@@ -61,11 +82,13 @@ function describe(file: H5File, library: Library): GridFile {
       if (!dataset || !variable) throw new Error(`there is no variable ${name}`)
       if (sizeOf(count) > cellsPerRead) throw new Error(`too much of ${name} was asked for at once`)
       const isWhole = start.every((from, axis) => from === 0 && count[axis] === variable.shape[axis])
-      const raw =
-        isWhole || start.length === 0
-          ? dataset.value
-          : dataset.slice(start.map((from, axis) => [from, from + count[axis]!] as [number, number]))
-      return toCells(raw, variable)
+      return reading(() => {
+        const raw =
+          isWhole || start.length === 0
+            ? dataset.value
+            : dataset.slice(start.map((from, axis) => [from, from + count[axis]!] as [number, number]))
+        return toCells(raw, variable)
+      })
     },
     close: () => {
       file.close()

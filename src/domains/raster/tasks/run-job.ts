@@ -10,6 +10,7 @@ import { openDataset } from '../netcdf/open-dataset.ts'
 import { openGrid } from '../netcdf/open-grid.ts'
 import { dimensionNames, type ResultFormat, writeResultFile } from '../netcdf/publish.ts'
 import { resolveProjection } from '../projection/epsg.ts'
+import { isProjection } from '../projection/transform.ts'
 import { blobFile, keepFile } from '../services/blob-files.ts'
 import { readPlane, stepAt } from '../services/read-plane.ts'
 import { readReference } from '../services/reference.ts'
@@ -154,6 +155,13 @@ class Publishing {
   async #publish(output: string, raster: Raster): Promise<string> {
     const { uuid, now } = this.#order
     const name = `${uuid}/${output}`
+    const { extent: place } = raster
+    if (!isProjection(place.projection))
+      throw new Error(
+        `the projection ${place.projection.slice(0, 200)} is not known here: no map can be made`,
+      )
+    if (!(place.xmax > place.xmin && place.ymax > place.ymin))
+      throw new Error(`the output ${output} has no extent: no map can be made`)
     const renderer = readRenderer(
       this.#job.rendererFor?.(raster) ?? writeRenderer(defaultRenderer(raster.min(), raster.max())),
     )
