@@ -32,9 +32,12 @@ export async function startRealEcflow(interval = 60): Promise<RealEcflow> {
     ECF_HOME: home,
     ECF_PORT: String(port),
     ECF_HOST: 'localhost',
-    ECF_INTERVAL: String(interval),
   }
-  const child = spawn('ecflow_server', [`--port=${port}`], { cwd: home, env, stdio: 'ignore' })
+  const child = spawn('ecflow_server', [`--port=${port}`, `--ecfinterval=${interval}`], {
+    cwd: home,
+    env,
+    stdio: 'ignore',
+  })
   const run = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync('ecflow_client', args, { env, encoding: 'utf8', cwd: home })
     return { ok: status === 0, text: stdout + stderr }

@@ -97,7 +97,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     else
       followWall(living, {
         utcMinute: Math.floor(clock.now() / 60_000),
-        localMinute: localMinute(clock.now()),
+        localOf: utcMinute => localMinute(utcMinute * 60_000),
       })
   }
   kit.explain(nodeKind, suiteExplainer(parts, engine))

@@ -7,6 +7,7 @@ import { findReference } from '../tree/find.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { flagBit } from '../tree/flag.ts'
 import { Node, visitAll } from '../tree/node.ts'
+import { DueHeap } from './due-heap.ts'
 import { OrderHeap } from './order-heap.ts'
 
 export type ServerState = 'RUNNING' | 'SHUTDOWN' | 'HALTED'
@@ -80,6 +81,8 @@ export class Living {
   readonly timed = new Set<Node>()
   /** The same by their suites, made when it is asked for. */
   timedBySuite: Map<Node, Node[]> | undefined = undefined
+  /** When the times of which nodes have to be looked at next, for each suite. */
+  readonly dueBySuite = new Map<Node, DueHeap>()
   /** Nodes with late, and with autocancel or autoarchive. */
   readonly lateNodes = new Set<Node>()
   readonly expiring = new Set<Node>()
@@ -164,8 +167,8 @@ export class Living {
     if (own?.trigger) this.enrolCondition(node, own.trigger)
     if (own?.complete) this.enrolCondition(node, own.complete)
     keep(this.timed, node, Boolean(own && (own.times || own.todays || own.crons || own.dates || own.days)))
-    node.due = 0
     this.timedBySuite = undefined
+    this.lookSoon(node)
     keep(this.lateNodes, node, own?.rare?.late !== undefined)
     keep(this.expiring, node, Boolean(own?.rare?.autocancel || own?.rare?.autoarchive))
   }
@@ -206,6 +209,7 @@ export class Living {
     visitAll(top, node => {
       node.order = -1
       if (this.timed.delete(node)) this.timedBySuite = undefined
+      if (node.kind === 'suite') this.dueBySuite.delete(node)
       this.lateNodes.delete(node)
       this.expiring.delete(node)
       this.clockReaders.delete(node)
@@ -226,6 +230,16 @@ export class Living {
       this.unresolved.add(dependent)
       this.mark(dependent)
     }
+  }
+
+  /** Has the times of a node looked at in the next minute. */
+  lookSoon(node: Node): void {
+    const suite = this.timed.has(node) ? node.suiteNode : undefined
+    if (!suite) return
+    node.due = 0
+    let heap = this.dueBySuite.get(suite)
+    if (!heap) this.dueBySuite.set(suite, (heap = new DueHeap()))
+    heap.push(node)
   }
 
   /** Nodes whose times the clock of a suite moves. */

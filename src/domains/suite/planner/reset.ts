@@ -83,7 +83,7 @@ function resetFacts(living: Living, node: Node, reset: Reset): void {
   if (own.trigger) own.trigger.free = false
   if (own.complete) own.complete.free = false
   resetTimes(own, now, cause)
-  node.due = 0
+  living.lookSoon(node)
   const { rare } = own
   if (!rare) return
   if (rare.late) rare.late.isLate = false

@@ -6,7 +6,7 @@ import { isBusy } from '../tree/state.ts'
 import { archiveChildren } from './archive.ts'
 import { removeNode } from './edit-tree.ts'
 import type { Living } from './living.ts'
-import { freeTimes, minutesToNext, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
+import { freeTimes, minutesToNext, putTimesBack, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
 import { findRunning } from './user-commands.ts'
 import { expireZombies } from './zombies.ts'
 
@@ -17,7 +17,7 @@ const catchUpMax = 1440
  * A poll that keeps suite clocks in step with the wall: minutes that were missed (a restart, a busy machine) are lived
  * through in order, so that no time is passed over; a node whose time came meanwhile runs once, late.
  */
-export function followWall(living: Living, now: { utcMinute: number; localMinute: number }): void {
+export function followWall(living: Living, now: { utcMinute: number; localOf: LocalOf }): void {
   const behind = (suite: Node) => {
     const part = suite.suite
     if (!part?.begun) return 0
@@ -33,43 +33,71 @@ export function followWall(living: Living, now: { utcMinute: number; localMinute
   }
   for (const suite of suites) {
     const skipped = behind(suite) - catchUpMax
-    if (skipped > 0) skipMinutes(suite, skipped)
+    if (skipped > 0) skipMinutes(living, suite, skipped)
   }
   for (let step = Math.min(most, catchUpMax); step > 0; step--) {
-    tickMinute(living, suite => behind(suite) >= step && behind(suite) > 0)
+    const utc = now.utcMinute - step + 1
+    const due = new Set<Node>()
     for (const suite of living.root.children ?? []) {
-      const part = suite.suite
-      if (part?.begun && behind(suite) >= step) part.wall = now.utcMinute - step + 1
+      if (behind(suite) < step) continue
+      due.add(suite)
+      if (suite.suite!.wall > 0) putBack(living, suite, now.localOf(utc))
+    }
+    tickMinute(living, suite => due.has(suite))
+    for (const suite of due) {
+      const isNew = suite.suite!.wall === 0
+      suite.suite!.wall = utc
+      if (!isNew) putForward(living, suite, now.localOf(utc))
     }
   }
-  for (const suite of living.root.children ?? []) followLocalTime(living, suite, now.localMinute)
 }
 
+/** The minute of local time at a minute of UTC, both since 1970. */
+export type LocalOf = (utcMinute: number) => number
+
 /** Too long away: the clock jumps, and what would have come in between waits for its next time. */
-function skipMinutes(suite: Node, minutes: number): void {
+function skipMinutes(living: Living, suite: Node, minutes: number): void {
   const part = suite.suite!
   part.minute += minutes
   part.elapsed += minutes
   part.wall += minutes
+  for (const node of living.timedOf(suite)) living.lookSoon(node)
 }
 
-/** A clock without a date shows local time: when that is put forward or back by an hour, so is the clock. */
-function followLocalTime(living: Living, suite: Node, localMinute: number): void {
-  const part = suite.suite
+/** By how much local time is ahead of a clock that shows it; 0 for one with a date, which goes its own way. */
+function localStep(suite: Node, minute: number, localMinute: number): number {
   const clock = suite.attributes?.rare?.clock
-  if (!part?.begun || part.wall === 0 || (clock && clock.day > 0)) return
-  const offset = localMinute + Math.trunc((clock?.gainSeconds ?? 0) / 60) - part.minute
-  const size = Math.abs(offset)
+  if (clock && clock.day > 0) return 0
+  const offset = localMinute + Math.trunc((clock?.gainSeconds ?? 0) / 60) - minute
   // Anything else than a summer time's step is not ours to correct: the clock was set so on purpose.
-  if (size !== 60 && size !== 30) return
-  if (offset < 0) {
-    part.minute += offset
-    return
+  return Math.abs(offset) === 60 || Math.abs(offset) === 30 ? offset : 0
+}
+
+/** Local time goes back in the minute that comes: so does the clock. */
+function putBack(living: Living, suite: Node, localMinute: number): void {
+  const part = suite.suite!
+  const offset = localStep(suite, part.minute + 1, localMinute)
+  if (offset >= 0) return
+  // Series go on through the hour that comes again; what has one time a day has had it.
+  const before = timeOfSuite(suite).minute
+  part.minute += offset
+  for (const node of living.timedOf(suite)) {
+    putTimesBack(node.attributes!, { from: before + offset, to: before })
+    living.touch(node)
+    living.lookSoon(node)
   }
-  // Times within the hour that does not exist become free at its end.
+}
+
+/** Local time has been put forward: so is the clock, and times within the hour that does not exist come at its end. */
+function putForward(living: Living, suite: Node, localMinute: number): void {
+  const part = suite.suite!
   const { elapsed } = part
-  for (let step = 0; step < offset; step++) tickMinute(living, it => it === suite)
+  for (let step = localStep(suite, part.minute, localMinute); step > 0; step--) {
+    tickMinute(living, it => it === suite)
+  }
+  if (part.elapsed === elapsed) return
   part.elapsed = elapsed
+  for (const node of living.timedOf(suite)) living.lookSoon(node)
 }
 
 /** Advances begun suites by one minute. Nothing happens unless the server is running. */
@@ -93,10 +121,13 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
   }
   for (const [suite, now] of times) {
     const isNewDay = newDays.has(suite) && !now.hybrid
-    for (const node of living.timedOf(suite)) {
-      // Most minutes matter to few nodes: the others are passed over without being looked at.
-      if (now.elapsed < node.due && !isNewDay) continue
+    const heap = living.dueBySuite.get(suite)
+    // Midnight is for all of them; any other minute for those that it may free.
+    const due = isNewDay ? living.timedOf(suite) : (heap?.take(now.elapsed) ?? [])
+    for (const node of due) {
+      if (!living.timed.has(node)) continue
       lookAtTimes(living, node, now, isNewDay)
+      heap?.push(node)
     }
   }
   for (const reader of living.clockReaders) {
@@ -115,6 +146,8 @@ function lookAtTimes(living: Living, node: Node, now: SuiteTime, isNewDay: boole
       isQueued: node.state === 'queued',
     })
     living.touch(node)
+    // A container that was open by its day is closed again.
+    living.mark(node)
   }
   const isFreed = freeTimes(own, now)
   node.due = now.elapsed + minutesToNext(own, now)

@@ -64,23 +64,24 @@ export function freeTimes(own: Attributes, now: SuiteTime): boolean {
 
 function freeTime(time: TimeAttribute, now: SuiteTime): boolean {
   if (time.free || time.spent || !isSlot(time, clockFor(time, now))) return false
+  // A time that comes once a day does not come again when the clock is put back.
+  if (!time.series.relative && time.series.finish < 0 && time.since === now.day) return false
   return setFree(time, now)
 }
 
 function freeToday(today: TimeAttribute, all: readonly TimeAttribute[], now: SuiteTime): boolean {
   if (today.free || today.spent) return false
-  const at = clockFor(today, now)
-  const { series } = today
-  // A single one is free from its time until midnight; of several, one matches now, or all of them are past.
-  const isPast =
-    series.finish < 0 && (all.length === 1 ? at >= series.start : all.every(it => isOver(it, now)))
-  if (!isPast && !isSlot(today, at)) return false
+  if (!isPastToday(today, all, now) && !isSlot(today, clockFor(today, now))) return false
   return setFree(today, now)
 }
 
-function isOver(time: TimeAttribute, now: SuiteTime): boolean {
-  const { series } = time
-  return clockFor(time, now) >= (series.finish < 0 ? series.start : series.finish)
+/** A single one is free after its time until midnight; of several, one matches now, or all of them are past. */
+function isPastToday(today: TimeAttribute, all: readonly TimeAttribute[], now: SuiteTime): boolean {
+  if (today.spent || today.series.finish >= 0) return false
+  return all.every(({ series, since }) => {
+    const at = series.relative ? now.elapsed - since : now.minute
+    return at > (series.finish < 0 ? series.start : series.finish)
+  })
 }
 
 function setFree(time: TimeAttribute, now: SuiteTime): boolean {
@@ -163,6 +164,16 @@ export function turnDay(own: Attributes, at: { keepsDays: boolean; isQueued: boo
   }
 }
 
+/** The clock is put back: series go on through the minutes that come again, single times (`from` < time ≤ `to`) had theirs. */
+export function putTimesBack(own: Attributes, minutes: { from: number; to: number }): void {
+  for (const time of [...(own.times ?? []), ...(own.todays ?? []), ...(own.crons ?? [])]) {
+    const { start, finish, relative } = time.series
+    if (relative) continue
+    if (finish >= 0) time.next = start
+    else if (start > minutes.from && start <= minutes.to) time.next = Math.max(time.next, start + 1)
+  }
+}
+
 /** The node is begun or requeued. */
 export function resetTimes(own: Attributes, now: SuiteTime, cause: ResetCause): void {
   for (const time of [...(own.times ?? []), ...(own.todays ?? [])]) resetTime(time, now, cause)
@@ -170,12 +181,8 @@ export function resetTimes(own: Attributes, now: SuiteTime, cause: ResetCause): 
     cron.free = false
     cron.spent = false
     if (cron.series.relative && cause !== 'time') cron.since = now.elapsed
-    if (cause === 'time') {
-      // A relative series of a cron begins again when it has no slot left.
-      const next = slotAfter(cron, clockFor(cron, now))
-      if (next < 0 && cron.series.relative) cron.since = now.elapsed
-      cron.next = next < 0 ? cron.series.start : next
-    } else cron.next = cron.series.start
+    const next = cause === 'time' ? slotAfter(cron, clockFor(cron, now)) : -1
+    cron.next = next < 0 ? cron.series.start : next
   }
   for (const date of own.dates ?? []) date.free = false
   for (const day of own.days ?? []) {
@@ -184,9 +191,13 @@ export function resetTimes(own: Attributes, now: SuiteTime, cause: ResetCause): 
     day.expired = false
     day.target = nextWeekday(day, cause === 'repeat' ? now.day + 1 : now.day)
   }
-  // What is true at this very minute holds at once; a slot that was just used does not count again.
-  if (cause !== 'time') freeTimes(own, now)
-  else freeDays(own, now)
+  // Requeued by its times: days and dates hold from the next minute on, else a node without a time would run in circles.
+  if (cause === 'time') return
+  // Days and dates hold at once. A slot of this very minute counts no more: a node that is requeued by its repeat in the
+  // minute of its time waits for the next day (observed); only a today that is past by now is free.
+  freeDays(own, now)
+  if (!anyFree(own.days) || !anyFree(own.dates)) return
+  for (const today of own.todays ?? []) if (isPastToday(today, own.todays!, now)) setFree(today, now)
 }
 
 function resetTime(time: TimeAttribute, now: SuiteTime, cause: ResetCause): void {
