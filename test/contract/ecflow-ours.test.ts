@@ -15,6 +15,40 @@ async function settle(server: EcflowServer): Promise<string> {
 }
 
 describe('after a restart', () => {
+  test('a job that was taken its task from is still known for what it is, and so is one that nobody knows', async () => {
+    const disk = new MemoryDisk()
+    const first = await startEcflow({ disk })
+    const definition = `suite z\n ${unscripted} zombie user:fail::\n zombie path:fob::\n task a\n  event go\n task b\n`
+    await first.ask('POST', '/v1/suites', { definition }, token)
+    await first.ask('PUT', '/v1/suites/z/status', { action: 'begin' }, token)
+    const identity = async (path: string) => ({
+      ECF_NAME: path,
+      ECF_PASS: await first.password(path),
+      ECF_RID: '7',
+      ECF_TRYNO: 1,
+    })
+    const a = await identity('/z/a')
+    const b = await identity('/z/b')
+    for (const job of [a, b]) {
+      await first.ask('PUT', `/v1/suites${job.ECF_NAME}/status`, { ...job, action: 'init' })
+    }
+    await first.ask('PUT', '/v1/suites/z/a/status', { action: 'complete' }, token)
+    await first.ask('DELETE', '/v1/suites/z/b/definition?force=true', { force: true }, token)
+    const event = { type: 'event', name: 'go', value: 'set' }
+    const say = async (server: typeof first, job: typeof a) =>
+      (await server.ask('PUT', `/v1/suites${job.ECF_NAME}/attributes`, { ...job, ...event })).status
+    expect(await say(first, a)).toBe(401)
+    await first.close()
+
+    const second = await startEcflow({ disk, dir: first.dir })
+    expect(await say(second, a)).toBe(401)
+    expect(await say(second, b)).toBe(401)
+    expect(await say(second, { ...a, ECF_NAME: '/z/nobody' })).toBe(200)
+    const { json } = await second.ask('GET', '/v1/suites/z/a/attributes?filter=flag')
+    expect(json.value.split(',')).toContain('zombie')
+    await second.close()
+  })
+
   test('everything that was answered is there: states, attributes, edits, archives, server variables', async () => {
     const disk = new MemoryDisk()
     const first = await startEcflow({ disk })

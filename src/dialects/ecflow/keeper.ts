@@ -15,7 +15,13 @@ import {
   type SuiteChange,
   takeChanges,
 } from '../../domains/suite/keeping/journal.ts'
-import { type Ask, Living, type LivingParts, type LogEntry } from '../../domains/suite/planner/living.ts'
+import {
+  type Ask,
+  Living,
+  type LivingParts,
+  type LogEntry,
+  type ZombieRecord,
+} from '../../domains/suite/planner/living.ts'
 import { runPass } from '../../domains/suite/planner/pass.ts'
 import type { Engine, Tx } from '../../engine/engine.ts'
 import type { RecordQuery, Records } from '../../store/store.ts'
@@ -25,6 +31,7 @@ const imageCollection = 'ecflow.suite'
 const pieceCollection = 'ecflow.piece'
 const changeCollection = 'ecflow.change'
 const serverCollection = 'ecflow.server'
+const zombieCollection = 'ecflow.zombie'
 
 /** Images are stored in pieces: one of ten megabytes would exist several times over while it is being written. */
 const pieceLength = 512 * 1024
@@ -125,6 +132,11 @@ export class Keeper {
     living.serverState = this.#parts.firstState
     resume(living, server === undefined ? undefined : (server.body as unknown as ServerImage))
     living.nowMs = this.#parts.clock.now()
+    for await (const record of every(records, { collection: zombieCollection, order: 'seq' })) {
+      if (isObject(record.body) && Array.isArray(record.body['records'])) {
+        living.zombies.set(record.id, record.body['records'] as unknown as ZombieRecord[])
+      }
+    }
     this.living = living
     this.#suites = suites
     this.#seq = seq
@@ -206,7 +218,8 @@ export class Keeper {
       if (living !== this.living || this.#isStale) {
         refuse('unavailable', 'The server could not store what was changed')
       }
-      const isChanged = living.changed.size > 0 || living.structure.length > 0
+      const isChanged =
+        living.changed.size > 0 || living.structure.length > 0 || living.changedZombies.size > 0
       if (isChanged) return this.#write(living, () => {})
       this.#tell(living.asks.splice(0), living.log.splice(0))
       // Somebody else may have written it down meanwhile.
@@ -235,6 +248,7 @@ export class Keeper {
         const { suites, server } = takeChanges(living)
         this.#noteVersions(suites, server !== undefined)
         for (const change of suites) this.#writeSuite(tx, living, change)
+        writeZombies(tx, living)
         this.log.write(tx, living.nowMs, log)
         if (server) {
           tx.record({
@@ -337,6 +351,18 @@ export class Keeper {
 /** A minute went by on the suite's clock, and nothing else happened: most turns of a quiet suite. */
 function isClockOnly(change: SuiteChange): boolean {
   return change.type === 'changes' && change.changes.every(it => it[0] === 'clock')
+}
+
+function writeZombies(tx: Tx, living: Living): void {
+  for (const path of living.changedZombies) {
+    const records = living.zombies.get(path)
+    if (!records) tx.record({ drop: { collection: zombieCollection, id: path } })
+    else {
+      const body = { records: records as unknown as Json }
+      tx.record({ put: { collection: zombieCollection, id: path, body } })
+    }
+  }
+  living.changedZombies.clear()
 }
 
 /** Joins what was printed to pieces of about the stored length. */

@@ -9,6 +9,7 @@ import type { Living } from './living.ts'
 import { requeueSubtree } from './reset.ts'
 import { recomputeFrom } from './state-change.ts'
 import { demandNode, refuseWhileBusy } from './user-commands.ts'
+import { noteUserZombiesBelow } from './zombies.ts'
 
 /** Loads the suites of a definition. One conflict or missing reference, and nothing is loaded. */
 export function loadSuites(
@@ -97,6 +98,7 @@ export function putChild(
   if (old) {
     parent.remove(child)
     parent.insert(old, at)
+    noteUserZombiesBelow(living, old)
     removeNode(living, old)
     parent.add(child)
   }
@@ -115,6 +117,7 @@ export function deleteNode(living: Living, path: string, options: { force: boole
   const node = demandNode(living, path)
   if (!options.force) refuseWhileBusy(node, 'delete')
   living.log.push({ path: node.path, deleted: 'command' })
+  noteUserZombiesBelow(living, node)
   removeNode(living, node)
 }
 

@@ -70,6 +70,8 @@ export class Living {
   nowMs = 0
   /** Jobs that report although their task is not theirs any more, by path. */
   readonly zombies = new Map<string, ZombieRecord[]>()
+  /** Paths whose zombies changed since changes were last taken. */
+  readonly changedZombies = new Set<string>()
   /** Nodes whose own facts changed. */
   readonly changed = new Set<Node>()
   /** Suites whose clocks went on; whatever else changed of them is in `changed`. */

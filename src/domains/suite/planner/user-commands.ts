@@ -11,7 +11,7 @@ import { submit } from './pass.ts'
 import { requeueSubtree } from './reset.ts'
 import { moveNode, recomputeFrom } from './state-change.ts'
 import { consumeSlots, timeOfSuite } from './times.ts'
-import { noteUserZombie } from './zombies.ts'
+import { noteUserZombie, noteUserZombiesBelow } from './zombies.ts'
 
 /** The node at a path, or the refusal that there is none. */
 export function demandNode(living: Living, path: string): Node {
@@ -274,6 +274,7 @@ export function archiveNode(living: Living, path: string, options: { force: bool
   if (!node.isContainer || node.has('archived')) return
   if (!options.force) refuseWhileBusy(node, 'archive')
   noteMessage(living, node)
+  noteUserZombiesBelow(living, node)
   archiveChildren(living, node)
 }
 

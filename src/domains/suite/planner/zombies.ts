@@ -3,7 +3,8 @@
 
 import type { ChildCommand, Zombie, ZombieAction, ZombieKind } from '../tree/attribute.ts'
 import { findNode } from '../tree/find.ts'
-import type { Node } from '../tree/node.ts'
+import { type Node, visitAll } from '../tree/node.ts'
+import { isBusy } from '../tree/state.ts'
 import type { Living, ZombieRecord } from './living.ts'
 
 /** Who a child command says that it is. */
@@ -23,8 +24,19 @@ const lifetimeSeconds: Record<ZombieKind, number> = {
   path: 900,
 }
 
-/** How many jobs of one path are remembered at most. */
+/** How many jobs of one path are remembered at most, and how many paths: anybody may say that he is a job. */
 const recordsMax = 20
+const pathsMax = 10_000
+
+/** A record that lives on is written down again only when it gained so much time. */
+const writeAgainMs = 30_000
+
+/** The same for all tasks of a subtree that is taken out. */
+export function noteUserZombiesBelow(living: Living, top: Node): void {
+  visitAll(top, node => {
+    if (!node.isContainer && isBusy(node.state)) noteUserZombie(living, node)
+  })
+}
 
 /** A user took the task away from under its running job. */
 export function noteUserZombie(living: Living, node: Node): void {
@@ -42,13 +54,23 @@ function remember(
   const seconds = Math.max(60, attribute?.lifetimeSeconds ?? lifetimeSeconds[zombie.kind])
   const records = living.zombies.get(path) ?? []
   const same = records.find(it => it.password === zombie.password && it.remoteId === zombie.remoteId)
+  const expiresAt = living.nowMs + seconds * 1000
   if (same) {
-    same.expiresAt = living.nowMs + seconds * 1000
+    if (Math.abs(expiresAt - same.expiresAt) < writeAgainMs) return
+    same.expiresAt = expiresAt
+    living.changedZombies.add(path)
     return
   }
   if (records.length >= recordsMax) records.shift()
-  records.push({ ...zombie, expiresAt: living.nowMs + seconds * 1000 })
+  records.push({ ...zombie, expiresAt })
+  if (records.length === 1 && living.zombies.size >= pathsMax) {
+    for (const oldest of living.zombies.keys()) {
+      forgetZombie(living, oldest)
+      break
+    }
+  }
   living.zombies.set(path, records)
+  living.changedZombies.add(path)
 }
 
 /** What becomes of a command whose sender is a zombie. */
@@ -75,6 +97,7 @@ export function judgeZombie(
 export function forgetZombie(living: Living, path: string, password?: string): void {
   const records = living.zombies.get(path)
   if (!records) return
+  living.changedZombies.add(path)
   const left = password === undefined ? [] : records.filter(it => it.password !== password)
   if (left.length > 0) living.zombies.set(path, left)
   else {
@@ -89,6 +112,7 @@ export function expireZombies(living: Living): void {
   for (const [path, records] of living.zombies) {
     const left = records.filter((it: ZombieRecord) => it.expiresAt > living.nowMs)
     if (left.length === records.length) continue
+    living.changedZombies.add(path)
     if (left.length === 0) forgetZombie(living, path)
     else living.zombies.set(path, left)
   }
