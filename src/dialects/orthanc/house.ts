@@ -10,6 +10,7 @@ import type { JobHistory } from './job-history.ts'
 import type { Meters } from './metrics.ts'
 import type { Peers } from './peers/peers.ts'
 import type { OrthancSettings } from './settings.ts'
+import type { Transfers } from './transfers/transfers.ts'
 import type { SocketFolder } from './waited-archive.ts'
 
 export interface House {
@@ -23,6 +24,7 @@ export interface House {
   readonly sockets: SocketFolder
   readonly network: Network
   readonly peers: Peers
+  readonly transfers: Transfers
   readonly plans: ArchivePlans
   readonly startedAt: number
   /** The level of the log before clients changed it. */

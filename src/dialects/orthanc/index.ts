@@ -37,14 +37,17 @@ import { resourceRoutes } from './routes/resources.ts'
 import { splitMergeRoutes } from './routes/split-merge.ts'
 import { systemRoutes } from './routes/system.ts'
 import { toolRoutes } from './routes/tools.ts'
+import { transferRoutes } from './routes/transfers.ts'
 import { sendAnswer, sendEmpty, sendFailure } from './send.ts'
 import { readSettings } from './settings.ts'
+import { registerTransfers } from './transfers/transfer-jobs.ts'
+import { Transfers } from './transfers/transfers.ts'
 import { SocketFolder } from './waited-archive.ts'
 
 const claims = [
   ...['/system', '/statistics', '/changes', '/exports', '/tools', '/plugins', '/jobs'],
   ...['/patients', '/studies', '/series', '/instances'],
-  ...['/modalities', '/queries', '/storage-commitment', '/peers'],
+  ...['/modalities', '/queries', '/storage-commitment', '/peers', '/transfers'],
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
@@ -77,6 +80,7 @@ export const orthanc: Dialect = {
     const house = makeHouse(kit)
     house.network.register(house)
     house.peers.register(house)
+    registerTransfers(house)
     const router = makeRouter(house)
     for (const kind of ['dicom.archive', 'dicom.media'])
       kit.answer(kind, question => house.plans.answer(question))
@@ -89,6 +93,7 @@ export const orthanc: Dialect = {
         await house.archive.open()
         await house.history.open({ forgetsAll: !house.settings.savesJobs })
         await house.peers.book.open()
+        await house.transfers.open()
         await house.network.open(house)
       },
       async close() {
@@ -136,6 +141,7 @@ function makeHouse(kit: Kit): House {
     plans: new ArchivePlans(),
     network: new Network(kit, settings.network),
     peers: new Peers(kit, settings.peers),
+    transfers: new Transfers(kit),
     startedAt: kit.clock.now(),
     usualLogLevel: kit.log.level,
   }
@@ -146,7 +152,7 @@ function makeRouter(house: House): Router<Handler> {
   const groups = [
     ...[systemRoutes, toolRoutes, resourceRoutes, instanceRoutes, metadataRoutes],
     ...[attachmentRoutes, jobRoutes, archiveRoutes, createRoutes, modifyRoutes, splitMergeRoutes],
-    ...[modalityRoutes, queryRoutes, commitmentRoutes, peerRoutes],
+    ...[modalityRoutes, queryRoutes, commitmentRoutes, peerRoutes, transferRoutes],
   ]
   for (const addGroup of groups)
     addGroup((method, pattern, handler) => router.add(method, pattern, handler), house)

@@ -11,6 +11,7 @@ import { type NetworkSettings, ownNetworkOptions, readNetworkSettings } from './
 import options from './options.json' with { type: 'json' }
 import { type PeerSettings, readPeerSettings } from './peers/peer-settings.ts'
 import { parseLenient } from './read-json.ts'
+import { readTransferSettings, type TransferSettings } from './transfers/transfer-settings.ts'
 
 export interface OrthancSettings {
   readonly name: string
@@ -44,6 +45,7 @@ export interface OrthancSettings {
   readonly isCaseSensitive: boolean
   readonly network: NetworkSettings
   readonly peers: PeerSettings
+  readonly transfers: TransferSettings
   readonly dictionary: readonly OwnEntry[]
   readonly hasVendorTags: boolean
   readonly userMetadata: ReadonlyMap<string, number>
@@ -119,6 +121,7 @@ export function readSettings(section: Json): OrthancSettings {
     isCaseSensitive: read.flag('CaseSensitivePN'),
     network: readNetworkSettings(all, given),
     peers: readPeerSettings(all),
+    transfers: readTransferSettings(all['Transfers']),
     dictionary: readDictionary(all['Dictionary'], defaultCreator),
     hasVendorTags: read.flag('LoadPrivateDictionary'),
     userMetadata: read.map('UserMetadata', readUserNumber),

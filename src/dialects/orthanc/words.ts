@@ -64,6 +64,9 @@ export const jobTypes: Readonly<Record<string, string>> = {
   'dicom.modality-store': 'DicomModalityStore',
   'dicom.move-scu': 'DicomMoveScu',
   'dicom.peer-store': 'OrthancPeerStore',
+  'dicom.transfer-pull': 'PullTransfer',
+  'dicom.transfer-push': 'PushTransfer',
+  'dicom.transfer-ask': 'PushTransfer',
 }
 
 /** Whether a job makes a file for download. */

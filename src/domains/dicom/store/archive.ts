@@ -141,6 +141,56 @@ export class Archive {
     return result
   }
 
+  /**
+   * Takes many instances in within one batch: all of them, or none. Those that are there already are passed over; where
+   * they are to be overwritten, that follows one by one.
+   */
+  async storeAll(arrivals: readonly Arrival[]): Promise<void> {
+    const patients = [...new Set(arrivals.map(({ summary }) => summary.ids.patient))]
+    const present: Arrival[] = []
+    const series = await this.#locks.run(structure, () =>
+      this.#holding(patients, async () => {
+        for (const patient of patients) this.#known.dropPatient(patient)
+        const added: { arrival: Arrival; isNew: Record<'patient' | 'study' | 'series', boolean> }[] = []
+        const seen = new Set<string>()
+        const isNew = async (level: Level, id: string): Promise<boolean> => {
+          if (seen.has(id)) return false
+          seen.add(id)
+          return !(await this.browse.get(level, id))
+        }
+        for (const arrival of arrivals) {
+          const { ids } = arrival.summary
+          if (seen.has(ids.instance)) continue
+          if (!(await isNew('instance', ids.instance))) {
+            present.push(arrival)
+            continue
+          }
+          const news = {
+            patient: await isNew('patient', ids.patient),
+            study: await isNew('study', ids.study),
+            series: await isNew('series', ids.series),
+          }
+          added.push({ arrival, isNew: news })
+        }
+        if (added.length === 0) return new Set<string>()
+        await this.#write(batch => {
+          for (const { arrival, isNew: news } of added) this.#add(batch, arrival, news)
+        })
+        return new Set(added.map(({ arrival }) => arrival.summary.ids.series))
+      }),
+    )
+    for (const id of series) await this.#noteCompletion(id)
+    if (this.parts.options.overwriteInstances) for (const arrival of present) await this.#overwrite(arrival)
+    for (const patient of patients) await this.#recycle(patient)
+  }
+
+  /** Runs a task while nothing else arrives for these patients. Only who holds the structure may hold several. */
+  #holding<T>(patients: readonly string[], task: () => Promise<T>): Promise<T> {
+    const [first, ...others] = patients
+    if (first === undefined) return task()
+    return this.#locks.run(first, () => this.#holding(others, task))
+  }
+
   /** For series too large to be held: the store is asked about each instance. */
   async #storeAsked(arrival: Arrival): Promise<'stored' | 'exists'> {
     const { ids } = arrival.summary
