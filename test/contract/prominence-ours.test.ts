@@ -223,6 +223,42 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
         .body as unknown as { url: string }
       return (await fetch(url, { method: 'PUT', body: Buffer.alloc(bytes, name) })).status
     }
+    // At once, none sees what the others will take: still no more than the quota is kept.
+    const parallel = await Promise.all(Array.from({ length: 8 }, (_, at) => upload(`p${at}`, 3_000_000)))
+    expect(parallel.filter(status => status === 200).length).toBe(3)
+    expect(parallel.every(status => status === 200 || status === 413 || status === 429)).toBe(true)
+    const kept = (await ask('carol', 'GET', '/api/v1/data')).body as unknown as {
+      name: string
+      size: number
+    }[]
+    expect(kept.map(({ size }) => size)).toEqual([3_000_000, 3_000_000, 3_000_000])
+    // What a job puts by itself counts, too.
+    const puts = await submit('carol', 'jobs', {
+      resources,
+      tasks: [
+        task(
+          `sh -c 'head -c 900000 /dev/zero >f; echo $PROMINENCE_TOKEN; until test -e go; do sleep 0.05; done'`,
+        ),
+      ],
+    })
+    let jobToken = ''
+    while (jobToken === '') jobToken = (await stdout('carol', puts)).trim()
+    const put = async (name: string, bytes: number) => {
+      const { url } = (await (
+        await fetch(`${server.url}/api/v1/data/output`, {
+          method: 'POST',
+          headers: { Authorization: `Bearer ${jobToken}` },
+          body: JSON.stringify({ name }),
+        })
+      ).json()) as { url: string }
+      return (await fetch(url, { method: 'PUT', body: Buffer.alloc(bytes) })).status
+    }
+    expect([await put('one', 600_000), await put('two', 600_000), await put('one', 900_000)]).toEqual([
+      200, 413, 200,
+    ])
+    await ask('carol', 'DELETE', `/api/v1/jobs/${puts}`)
+    for (const { name } of kept) await ask('carol', 'DELETE', `/api/v1/data/${name}`)
+
     expect(await upload('a', 9_000_000)).toBe(200)
     expect(await upload('b', 2_000_000)).toBe(413)
     expect(await upload('a', 8_000_000)).toBe(200)

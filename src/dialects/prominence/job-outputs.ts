@@ -6,6 +6,7 @@ import { refuse } from '../../core/refusal.ts'
 import { baseName } from './compile.ts'
 import { everyRecord } from './every-record.ts'
 import type { Grant } from './links.ts'
+import { refuseOverQuota, roomFor, storedBytes, storedRecord } from './objects.ts'
 import { substitute } from './parameters.ts'
 import type { Parts } from './parts.ts'
 import type { ShownOutput } from './shapes.ts'
@@ -18,6 +19,8 @@ const linkMs = 7 * 86_400_000
 
 interface PutOutput {
   readonly name: string
+  /** Whose quota it counts against; absent in what was stored before it counted. */
+  readonly owner?: string
   readonly hash: string
   readonly sizeBytes: number
 }
@@ -57,21 +60,35 @@ export async function putJobOutput(
   const { kit, settings, serial } = parts
   const job = await kit.engine.job({ id: uuid })
   if (job === undefined || job.owner !== owner) refuse('not-found', 'Job does not exist')
-  const blob = await kit.blobs.write(source, { limitBytes: settings.uploadBytesMax })
-  const release = kit.blobs.keep(blob.hash)
   const id = `${uuid}/${name}`
+  const findOld = async () =>
+    (await kit.records.get(collection, id))?.body as unknown as PutOutput | undefined
+  const limitBytes = Math.min(
+    settings.uploadBytesMax,
+    await roomFor(parts, owner, countedOf(await findOld())),
+  )
+  const blob = await kit.blobs.write(source, { limitBytes })
+  const release = kit.blobs.keep(blob.hash)
   try {
-    await serial.run(`output ${id}`, async () => {
-      const old = (await kit.records.get(collection, id))?.body as unknown as PutOutput | undefined
+    await serial.run(`stored ${owner}`, async () => {
+      const old = await findOld()
+      if (blob.sizeBytes > (await roomFor(parts, owner, countedOf(old)))) refuseOverQuota(parts)
+      const stored = (await storedBytes(parts, owner)) - countedOf(old) + blob.sizeBytes
       await kit.engine.write(tx => {
         if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
         tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
-        tx.record({ put: { collection, id, parent: uuid, body: { name: baseName(name), ...blob } } })
+        tx.record({ put: { collection, id, parent: uuid, body: { name: baseName(name), owner, ...blob } } })
+        tx.record(storedRecord(owner, stored))
       })
     })
   } finally {
     release()
   }
+}
+
+/** What an output counts against its owner's quota. */
+function countedOf(output: PutOutput | undefined): number {
+  return output?.owner === undefined ? 0 : output.sizeBytes
 }
 
 async function storedOutputs(

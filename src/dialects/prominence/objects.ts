@@ -61,8 +61,7 @@ export async function putObject(
   const release = kit.blobs.keep(blob.hash)
   try {
     return await parts.serial.run(`stored ${at.owner}`, async () => {
-      if (blob.sizeBytes > (await roomOf(parts, at)))
-        refuse('quota-exceeded', `the quota of ${settings.quota.storedBytes} stored bytes is used up`)
+      if (blob.sizeBytes > (await roomOf(parts, at))) refuseOverQuota(parts)
       const name = decodeURIComponent(
         at.id.startsWith('u/') ? at.id.slice(at.id.lastIndexOf('/') + 1) : at.id.slice(2),
       )
@@ -107,13 +106,23 @@ export async function storedBytes({ kit }: Parts, owner: string): Promise<number
   return (found?.body as { bytes?: number } | undefined)?.bytes ?? 0
 }
 
-/** How many bytes may still be stored there: what is replaced there counts as room. */
-async function roomOf(parts: Parts, { id, owner }: { id: string; owner: string }): Promise<number> {
+/** How many bytes a user may still store, of `freedBytes` that what is replaced gives back. */
+export async function roomFor(parts: Parts, owner: string, freedBytes: number): Promise<number> {
   const quota = parts.settings.quota.storedBytes
   if (quota === undefined) return Number.MAX_SAFE_INTEGER
+  return Math.max(0, quota - (await storedBytes(parts, owner)) + freedBytes)
+}
+
+/** Refuses what does not fit the room that is left. */
+export function refuseOverQuota({ settings }: Parts): never {
+  refuse('quota-exceeded', `the quota of ${settings.quota.storedBytes} stored bytes is used up`)
+}
+
+/** How many bytes may still be stored there: what is replaced there counts as room. */
+async function roomOf(parts: Parts, { id, owner }: { id: string; owner: string }): Promise<number> {
+  if (parts.settings.quota.storedBytes === undefined) return Number.MAX_SAFE_INTEGER
   const old = await findObject(parts, id)
-  const freed = old?.owner === owner ? old.sizeBytes : 0
-  return Math.max(0, quota - (await storedBytes(parts, owner)) + freed)
+  return roomFor(parts, owner, old?.owner === owner ? old.sizeBytes : 0)
 }
 
 function takeAway(tx: Tx, { hash, sizeBytes, owner }: StoredObject, stored: Map<string, number>): void {
@@ -125,7 +134,8 @@ function putRecord(id: string, object: StoredObject): RecordChange {
   return { put: { collection, id, body: { ...object }, index: [['place', id]] } }
 }
 
-function storedRecord(owner: string, bytes: number): RecordChange {
+/** How many bytes a user has stored, as a change. */
+export function storedRecord(owner: string, bytes: number): RecordChange {
   return { put: { collection: storedCollection, id: owner, body: { bytes } } }
 }
 

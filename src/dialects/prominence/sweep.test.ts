@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { aJob, setup } from '../../../test/support/yard.ts'
+import { Serial } from '../../core/serial.ts'
 import type { Parts } from './parts.ts'
 import { Sweeper, sweepRecords } from './sweep.ts'
 
@@ -14,7 +15,9 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
       tx.record({ put: { collection, id, parent, body: { ...body } } })
     })
   await put('prominence.output', 'kept', job!.id, { name: 'a', hash: 'a'.repeat(64), sizeBytes: 1 })
-  await put('prominence.output', 'gone', 'no-such-job', { name: 'b', hash: 'b'.repeat(64), sizeBytes: 2 })
+  const gone = { name: 'b', owner: 'ann', hash: 'b'.repeat(64), sizeBytes: 2 }
+  await put('prominence.output', 'gone', 'no-such-job', gone)
+  await put('prominence.stored', 'ann', null, { bytes: 7 })
   await put('prominence.snapshot', 'kept', 'ann', { n: job!.n, at: 0 })
   await put('prominence.snapshot', 'gone', 'ann', { n: 999, at: 0 })
   await put('prominence.left', 'job/999', 'job/ann', { n: 999, at: 0 })
@@ -23,7 +26,7 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
   await put('prominence.renewal', 'gone', 'ann', { until: now - 1 })
   const { engine, clock } = yard
   const kit = { engine, records: engine.records, clock }
-  const sweeping = sweepRecords({ kit } as unknown as Parts)
+  const sweeping = sweepRecords({ kit, serial: new Serial() } as unknown as Parts)
   for (let turn = 0; turn < 20; turn++) await yard.settle()
   expect(await sweeping).toBe(5)
   const left = []
@@ -32,6 +35,8 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
     left.push(...items.map(({ id }) => `${collection} ${id}`))
   }
   expect(left).toEqual(['output kept', 'snapshot kept', 'approval kept'])
+  // What it counted against its owner's quota is given back.
+  expect((await engine.records.get('prominence.stored', 'ann'))?.body).toEqual({ bytes: 5 })
 })
 
 test('a day after the last time, the next job is an occasion to sweep', async () => {
@@ -43,7 +48,7 @@ test('a day after the last time, the next job is an occasion to sweep', async ()
     clock,
     log: { warn: (...words: unknown[]) => expect(words).toEqual([]) },
   }
-  const sweeper = new Sweeper({ kit } as unknown as Parts)
+  const sweeper = new Sweeper({ kit, serial: new Serial() } as unknown as Parts)
   const sweep = async () => {
     const sweeping = sweeper.occasion()
     for (let turn = 0; turn < 20; turn++) await yard.settle()

@@ -7,6 +7,7 @@ import { snapshots } from './inside.ts'
 import { approvals, renewals } from './issuer.ts'
 import { putOutputs } from './job-outputs.ts'
 import { leftOnes } from './left-in-queue.ts'
+import { storedBytes, storedRecord } from './objects.ts'
 import type { Parts } from './parts.ts'
 
 /** How many records are let go in one write. */
@@ -42,6 +43,7 @@ export class Sweeper {
 interface Swept {
   readonly hash?: string
   readonly sizeBytes?: number
+  readonly owner?: string
   readonly n?: number
   readonly until?: number
 }
@@ -64,18 +66,27 @@ export async function sweepRecords(parts: Parts): Promise<number> {
     const useless: Rec[] = []
     for await (const record of everyRecord(parts.kit.records, { collection }))
       if (await isUseless(record, record.body as Swept)) useless.push(record)
-    for (let at = 0; at < useless.length; at += batchMax) await drop(parts, useless.slice(at, at + batchMax))
+    // Those that count against somebody's quota go together: what they counted is given back with them.
+    for (const [owner, some] of Map.groupBy(useless, ({ body }) => (body as Swept).owner))
+      for (let at = 0; at < some.length; at += batchMax)
+        await drop(parts, some.slice(at, at + batchMax), owner)
     swept += useless.length
   }
   return swept
 }
 
-async function drop({ kit }: Parts, records: readonly Rec[]): Promise<void> {
-  await kit.engine.write(tx => {
-    for (const { collection, id, body } of records) {
-      const { hash, sizeBytes = 0 } = body as Swept
-      if (hash !== undefined) tx.blob({ hash, sizeBytes, delta: -1 } satisfies BlobCount)
-      tx.record({ drop: { collection, id } })
-    }
+async function drop(parts: Parts, records: readonly Rec[], owner: string | undefined): Promise<void> {
+  await parts.serial.run(owner === undefined ? 'sweep' : `stored ${owner}`, async () => {
+    const stored = owner === undefined ? 0 : await storedBytes(parts, owner)
+    await parts.kit.engine.write(tx => {
+      let bytes = 0
+      for (const { collection, id, body } of records) {
+        const { hash, sizeBytes = 0 } = body as Swept
+        bytes += sizeBytes
+        if (hash !== undefined) tx.blob({ hash, sizeBytes, delta: -1 } satisfies BlobCount)
+        tx.record({ drop: { collection, id } })
+      }
+      if (owner !== undefined) tx.record(storedRecord(owner, Math.max(0, stored - bytes)))
+    })
   })
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -164,6 +164,44 @@ test.each<[string, Item[]]>([
   await expect(unpack(join(home, 'x.tar'), 'tar', limits)).rejects.toThrow('archive')
   expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('secret')
   await expect(stat(join(dir, 'evil'))).rejects.toThrow('ENOENT')
+})
+
+test('an archive whose global headers grow is refused at once', async () => {
+  // Each is added to those before it by a careless reader: a few megabytes would take it hours.
+  const record = (name: string) => {
+    const body = ` comment.${name}=x\n`
+    const size = body.length + String(body.length + 3).length
+    return `${size}${body}`
+  }
+  const headers = Array.from({ length: 20_000 }, (_, at) => {
+    const body = Buffer.from(record(String(at).padStart(8, '0')))
+    const block = Buffer.alloc(512)
+    block.write('pax_global_header')
+    block.write('0000644\0', 100)
+    block.write(`${body.length.toString(8).padStart(11, '0')}\0`, 124)
+    block.write('g', 156)
+    block.write('ustar\x0000', 257)
+    block.fill(' ', 148, 156)
+    const sum = block.reduce((all, byte) => all + byte, 0)
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+    return Buffer.concat([block, body, Buffer.alloc(512 - body.length)])
+  })
+  await writeFile(join(home, 'x.tar'), Buffer.concat([...headers, Buffer.alloc(1024)]))
+  await expect(unpack(join(home, 'x.tar'), 'tar', limits)).rejects.toThrow('maxExtendedHeaderBytes')
+})
+
+test('a damaged or truncated archive is refused, and leaves no file open', async () => {
+  const whole = gzipSync(await tarOf([['a', Buffer.alloc(100_000, 'x')]]))
+  for (const bytes of [whole.subarray(0, 100), whole.subarray(20), Buffer.from('nothing'), Buffer.alloc(0)]) {
+    await writeFile(join(home, 'x.tgz'), bytes)
+    await expect(unpack(join(home, 'x.tgz'), 'tgz', limits)).rejects.toThrow()
+  }
+  const open = async () => {
+    const names = await readdir('/proc/self/fd')
+    const links = await Promise.all(names.map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+    return links.filter(link => link.includes('x.tgz'))
+  }
+  await expect.poll(open).toEqual([])
 })
 
 test('a bomb of packed zeros ends at the limit', async () => {

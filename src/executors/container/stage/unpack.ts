@@ -5,11 +5,13 @@ import { spawn } from 'node:child_process'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { lstat, mkdir, rm, symlink } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
-import { PassThrough, type Readable, Transform } from 'node:stream'
+import { PassThrough, pipeline as pipe, Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import tar from 'tar-stream'
 import yauzl from 'yauzl'
+import { sourceFromChunks } from '../images/byte-source.ts'
+import { defaultLimits } from '../images/limits.ts'
+import { readTar, type TarEntry } from '../images/tar-reader.ts'
 
 export interface UnpackLimits {
   readonly bytesMax: number
@@ -87,40 +89,45 @@ class Budget {
 }
 
 async function unpackTar(source: Readable, into: string, budget: Budget, through?: Transform): Promise<void> {
-  const extract = tar.extract()
-  const fed = through === undefined ? pipeline(source, extract) : pipeline(source, through, extract)
-  // Its failure is also that of the reading below; this keeps it from being nobody's.
-  fed.catch(() => {})
-  for await (const entry of extract) {
-    const { header } = entry
-    budget.takeMember()
-    const target = placeOf(into, header.name)
-    const mode = ((header.mode ?? 0o644) & 0o777) | 0o600
-    switch (header.type) {
-      case 'directory':
-        if (target !== into) await makeDirectory(into, target)
-        break
-      case 'symlink':
-        await makeLink(into, target, header.linkname ?? '')
-        break
-      case 'file':
-      case 'contiguous-file':
-        await makeDirectory(into, dirname(target))
-        await writeMember(entry as unknown as Readable, target, { mode, budget })
-        continue
-      case 'link': {
-        const from = placeOf(into, header.linkname ?? '')
-        await refuseLink(into, from)
-        await makeDirectory(into, dirname(target))
-        await writeMember(createReadStream(from), target, { mode, budget })
-        break
-      }
-      default:
-        break // Devices and pipes are nothing that a job's input has.
+  // Its failure is also that of the reading below: the callback has nothing to add.
+  const plain = through === undefined ? source : pipe(source, through, () => {})
+  try {
+    // Our own reader: the library's merges global headers into every other one, which a small file can make cost hours.
+    for await (const entry of readTar(sourceFromChunks(plain as AsyncIterable<Buffer>), {
+      limits: defaultLimits,
+    })) {
+      budget.takeMember()
+      await unpackEntry(entry, into, budget)
     }
-    entry.resume()
+  } finally {
+    source.destroy()
+    plain.destroy()
   }
-  await fed
+}
+
+async function unpackEntry(entry: TarEntry, into: string, budget: Budget): Promise<void> {
+  const target = placeOf(into, entry.name)
+  const mode = (entry.mode & 0o777) | 0o600
+  switch (entry.type) {
+    case 'directory':
+      if (target !== into) await makeDirectory(into, target)
+      return
+    case 'symlink':
+      return makeLink(into, target, entry.linkName)
+    case 'file': {
+      await makeDirectory(into, dirname(target))
+      return writeMember(Readable.from(entry.content(), { objectMode: false }), target, { mode, budget })
+    }
+    case 'link': {
+      const from = placeOf(into, entry.linkName)
+      await refuseLink(into, from)
+      await makeDirectory(into, dirname(target))
+      return writeMember(createReadStream(from), target, { mode, budget })
+    }
+    case 'device':
+    case 'fifo':
+      return // Nothing that a job's input has.
+  }
 }
 
 async function unpackZip(file: string, into: string, budget: Budget): Promise<void> {
