@@ -14,8 +14,10 @@ import { routesOf } from './routes.ts'
 import { OpenFolders } from './script-files.ts'
 import type { Counters } from './server-calls.ts'
 import { readSettings, serverVariables } from './settings.ts'
+import { makeSources } from './sources.ts'
 import { startTicker } from './ticker.ts'
 import { Tokens } from './tokens.ts'
+import { Watchers } from './watchers.ts'
 import { whiteListFile } from './white-list.ts'
 import { nodeKind, suiteExplainer } from './why.ts'
 
@@ -101,6 +103,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
       })
   }
   kit.explain(nodeKind, suiteExplainer(parts, engine))
+  const watchers = new Watchers({ clock, keeper, sources: makeSources(folders), log })
   let stopTicker = () => {}
   return {
     routes: routesOf(parts, log),
@@ -108,6 +111,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
       await keeper.load()
       // What was left to do when the server stopped is done now.
       await keeper.change(() => {})
+      watchers.start()
       stopTicker = startTicker({
         clock,
         intervalMs: settings.interval * 1000,
@@ -117,6 +121,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     },
     async close() {
       stopTicker()
+      watchers.close()
       starter.close()
     },
   }

@@ -9,6 +9,7 @@ import { noteEdit } from '../planner/edit-history.ts'
 import { deleteNode, loadSuites, orderNode, putChild, setServerVariable } from '../planner/edit-tree.ts'
 import { Living } from '../planner/living.ts'
 import { runPass } from '../planner/pass.ts'
+import { failRemote, showMirrored, tellAviso } from '../planner/remote.ts'
 import { tickMinute } from '../planner/tick.ts'
 import {
   archiveNode,
@@ -37,6 +38,12 @@ const definition = `suite s
     task b
       trigger a:go or a == complete
       inlimit /s:lim
+  endfamily
+  family h
+    task watch
+      aviso --name A --listener '{ "event": "e#1" }' --url file:///x
+    task copy
+      mirror --name M --remote_path /x --remote_host h
   endfamily
   family g
     queue q 1 2 3
@@ -85,6 +92,22 @@ const commands: readonly ((living: Living, pick: (count: number) => number) => v
   living => beginSuite(living, '/t', localMinute),
   living => orderNode(living, '/s/f/a', 'bottom'),
   living => orderNode(living, '/s/g', 'up'),
+  (living, pick) =>
+    tellAviso(living, { path: '/s/h/watch', name: 'A' }, { revision: pick(9), isAnswered: pick(2) === 1 }),
+  (living, pick) =>
+    failRemote(living, { path: `/s/h/${['watch', 'copy'][pick(2)]}`, name: 'AM'[pick(2)]! }, "it's\n#gone"),
+  (living, pick) =>
+    showMirrored(
+      living,
+      { path: '/s/h/copy', name: 'M' },
+      {
+        state: pick(2) === 0 ? 'active' : 'complete',
+        variables: [{ name: 'X', value: `'${pick(3)}'\n` }],
+        labels: [{ name: 'l', value: `"${pick(3)}"` }],
+        meters: [{ name: 'm', min: 0, max: 9, value: pick(9) }],
+        events: [{ name: 'e', value: pick(2) === 0 }],
+      },
+    ),
   (living, pick) => orderNode(living, '/s/f', pick(2) === 0 ? 'alpha' : 'order'),
   (living, pick) =>
     noteEdit(living, ['/s/f', '/s/f/a', '/t/gone', '/'][pick(4)]!, { by: 'ann', text: 'x "y"\n' }),

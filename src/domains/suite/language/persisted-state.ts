@@ -141,6 +141,11 @@ export function readAttributeState(node: Node, keyword: string, comment: string)
       if (target) day.target = toNumber(target.slice(7))
       return
     }
+    case 'aviso': {
+      const aviso = own.rare?.avisos?.at(-1)
+      if (aviso) aviso.free = words.includes('free')
+      return
+    }
     case 'late':
       if (own.rare?.late) own.rare.late.isLate = words.includes('late')
       return

@@ -154,7 +154,7 @@ type Put = (text: string, state?: string) => void
 
 function printRare(put: Put, own: Attributes): void {
   const rare = own.rare!
-  if (rare.avisos) for (const aviso of rare.avisos) put(`aviso ${showAviso(aviso)}`)
+  if (rare.avisos) for (const aviso of rare.avisos) put(`aviso ${showAviso(aviso)}`, aviso.free ? 'free' : '')
   if (rare.mirrors) for (const mirror of rare.mirrors) put(`mirror ${showMirror(mirror)}`)
   if (rare.autocancel) put(`autocancel ${showExpiry(rare.autocancel)}`)
   if (rare.autoarchive) put(`autoarchive ${showExpiry(rare.autoarchive)}`)

@@ -502,6 +502,7 @@ export function readAviso(statement: Statement): Aviso {
     auth: unquote(options.get('auth') ?? '%ECF_AVISO_AUTH%'),
     revision: unquote(options.get('revision') ?? '0'),
     reason: unquote(options.get('reason') ?? ''),
+    free: false,
   }
 }
 

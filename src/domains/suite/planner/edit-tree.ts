@@ -150,8 +150,9 @@ export function orderNode(living: Living, path: string, order: Order): void {
     for (const child of sorted) {
       parent.remove(child)
       parent.add(child)
-      living.structure.push({ type: 'put', node: child })
     }
+    // The last first: each is written down as standing before the one that follows it, which has to be in place then.
+    for (const child of sorted.reverse()) living.structure.push({ type: 'put', node: child })
   } else {
     const at = siblings.indexOf(node)
     const last = siblings.length - 1

@@ -85,6 +85,8 @@ export class Living {
   timedBySuite: Map<Node, Node[]> | undefined = undefined
   /** When the times of which nodes have to be looked at next, for each suite. */
   readonly dueBySuite = new Map<Node, DueHeap>()
+  /** Nodes with aviso or mirror. */
+  readonly watching = new Set<Node>()
   /** Nodes with late, and with autocancel or autoarchive. */
   readonly lateNodes = new Set<Node>()
   readonly expiring = new Set<Node>()
@@ -172,6 +174,7 @@ export class Living {
     this.timedBySuite = undefined
     this.lookSoon(node)
     keep(this.lateNodes, node, own?.rare?.late !== undefined)
+    keep(this.watching, node, Boolean(own?.rare?.avisos || own?.rare?.mirrors))
     keep(this.expiring, node, Boolean(own?.rare?.autocancel || own?.rare?.autoarchive))
   }
 
@@ -213,6 +216,7 @@ export class Living {
       if (this.timed.delete(node)) this.timedBySuite = undefined
       if (node.kind === 'suite') this.dueBySuite.delete(node)
       this.lateNodes.delete(node)
+      this.watching.delete(node)
       this.expiring.delete(node)
       this.clockReaders.delete(node)
       this.unresolved.delete(node)

@@ -72,7 +72,8 @@ function holdsBack(living: Living, node: Node): boolean {
   if (node.has('archived') || node.suspended || node.state === 'complete') return letNextGo(living, node)
   const own = node.attributes
   if (!own) return false
-  if (own.rare?.mirrors || own.rare?.avisos) return letNextGo(living, node)
+  if (own.rare?.mirrors) return letNextGo(living, node)
+  if (own.rare?.avisos?.some(aviso => !aviso.free)) return letNextGo(living, node)
   if (hasTimes(own) && !timesAreFree(own)) return letNextGo(living, node)
   if (own.complete && isQueuedThroughout(node) && conditionHolds(own.complete, node)) {
     completeByExpression(living, node)

@@ -36,6 +36,8 @@ function resetNode(living: Living, node: Node, reset: Reset): void {
   if (node.defaultState === 'suspended') node.suspended = true
   else state = node.defaultState
   if (reset.forced) state = reset.forced
+  // What a mirror shows is the other server's: only that changes it.
+  if (node.attributes?.rare?.mirrors) state = node.state
   assignState(living, node, state)
   const own = node.attributes
   if (own && state === 'queued' && neverComesTrue(own, now)) {
@@ -71,6 +73,7 @@ function resetFacts(living: Living, node: Node, reset: Reset): void {
   }
   const own = node.attributes
   if (!own) return
+  for (const aviso of own.rare?.avisos ?? []) aviso.free = false
   const keepsRepeat = node === reset.top && (cause === 'repeat' || cause === 'time')
   if (own.repeat && !keepsRepeat) resetRepeat(own.repeat)
   if (own.meters) for (const meter of own.meters) meter.value = meter.min

@@ -30,7 +30,7 @@ function demandBegun(node: Node): Node {
 
 /** The first busy task of a subtree, if any. Aliases do not count: what they run is nothing to the suite. */
 export function findBusyTask(top: Node): Node | undefined {
-  if (!top.isContainer) return isBusy(top.state) ? top : undefined
+  if (!top.isContainer) return hasJob(top) ? top : undefined
   for (const child of top.children ?? []) {
     const found = findBusyTask(child)
     if (found) return found
@@ -38,9 +38,14 @@ export function findBusyTask(top: Node): Node | undefined {
   return undefined
 }
 
+/** Busy by a job of ours: what a mirror shows runs elsewhere. */
+export function hasJob(node: Node): boolean {
+  return isBusy(node.state) && !node.attributes?.rare?.mirrors
+}
+
 /** The first busy task or alias of a subtree: what has a job that would lose its node. */
 export function findRunning(top: Node): Node | undefined {
-  if (!top.isContainer && isBusy(top.state)) return top
+  if (!top.isContainer && hasJob(top)) return top
   for (const child of top.children ?? []) {
     const found = findRunning(child)
     if (found) return found
@@ -262,7 +267,7 @@ function demandBusy(living: Living, path: string): Node[] {
   const node = demandNode(living, path)
   const busy: Node[] = []
   visitAll(node, it => {
-    if (!it.isContainer && isBusy(it.state)) busy.push(it)
+    if (!it.isContainer && hasJob(it)) busy.push(it)
   })
   if (busy.length === 0) refuse('illegal-move', `Nothing at or below ${node.path} is submitted or active`)
   noteMessage(living, node)

@@ -105,6 +105,8 @@ export function holdersOf(node: Node, options: { isAbove: boolean }): Holder[] {
     holders.push({ kind, node, text: `${name}${text}`, about: [node], ...more })
   if (node.suspended) add('suspended', ' is suspended')
   if (node.has('archived')) add('archived', ' is archived')
+  for (const { name: mirror, reason } of node.attributes?.rare?.mirrors ?? [])
+    add('mirror', ` is a mirror (${mirror}) and never run here${because(reason)}`)
   if (holders.length > 0) return holders
   // Containers above may be in any state but complete: then nothing below them is looked at.
   const isHolding = options.isAbove
@@ -116,12 +118,17 @@ export function holdersOf(node: Node, options: { isAbove: boolean }): Holder[] {
   if (node.kind === 'task') addTaskHolders(node, add)
   const own = node.attributes
   if (!own) return holders
-  if (own.rare?.mirrors) add('mirror', ` is a mirror (${own.rare.mirrors[0]!.name}) and never run here`)
-  if (own.rare?.avisos) add('aviso', ` waits for a notification (aviso ${own.rare.avisos[0]!.name})`)
+  for (const { name: aviso, free, reason } of own.rare?.avisos ?? [])
+    if (!free) add('aviso', ` waits for a notification (aviso ${aviso})${because(reason)}`)
   if (!timesAreFree(own)) addTimeHolders(node, add)
   if (own.trigger && !conditionHolds(own.trigger, node)) addTriggerHolders(node, own.trigger, add)
   addLimitHolders(node, add)
   return holders
+}
+
+/** Why the partner of an aviso or mirror cannot be asked. */
+function because(reason: string): string {
+  return reason === '' ? '' : `: ${reason}`
 }
 
 type Add = (kind: HolderKind, text: string, more?: Partial<Holder>) => void

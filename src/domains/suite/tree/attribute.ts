@@ -172,8 +172,12 @@ export interface Aviso {
   readonly schema: string
   readonly polling: string
   readonly auth: string
-  readonly revision: string
-  readonly reason: string
+  /** The newest message that was looked at. */
+  revision: string
+  /** Why its service cannot be asked; '' when it can. */
+  reason: string
+  /** The awaited message came; until the next requeue. */
+  free: boolean
 }
 
 export interface Mirror {
@@ -184,7 +188,8 @@ export interface Mirror {
   readonly polling: string
   readonly ssl: boolean
   readonly auth: string
-  readonly reason: string
+  /** Why the other server cannot be asked; '' when it can. */
+  reason: string
 }
 
 /** One line of a trigger or complete expression. */
