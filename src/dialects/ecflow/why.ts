@@ -25,7 +25,8 @@ export function suiteExplainer(parts: Parts, engine: Engine): Explainer {
 
 async function holdersFor(parts: Parts, engine: Engine, node: Node): Promise<HeldBy[]> {
   if (node.state === 'complete' || (node.state === 'active' && !node.isContainer)) return []
-  if (node.state === 'submitted' && !node.isContainer && node.run) return explainSubmitted(parts, engine, node)
+  if (node.state === 'submitted' && !node.isContainer && node.run)
+    return explainSubmitted(parts, engine, node)
   const above = holdersAbove(parts.keeper.living, node)
   // A container is in the state of its children: that is no reason of its own.
   const own = node.isContainer ? above.filter(it => it.kind !== 'state' || it.node !== node) : above
