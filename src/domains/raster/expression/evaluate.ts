@@ -6,6 +6,7 @@ import { NdArray } from '../values/nd-array.ts'
 import { placedLike, Raster } from '../values/raster.ts'
 import { combine, Field } from './field.ts'
 import { callFunction } from './functions.ts'
+import { simd } from './simd.ts'
 import { ExpressionFault, type Node, type Operator } from './tree.ts'
 
 /** What the names of an expression stand for. */
@@ -13,8 +14,13 @@ export type Names = ReadonlyMap<string, unknown>
 
 /** The value of an expression: a number, Float, boolean, string, list, object or array. */
 export function evaluate(node: Node, names: Names): unknown {
-  const value = walk(node, names)
-  return value instanceof Field ? value.array() : value
+  const mark = simd?.mark() ?? 0
+  try {
+    const value = walk(node, names)
+    return value instanceof Field ? value.array() : value
+  } finally {
+    simd?.release(mark)
+  }
 }
 
 function walk(node: Node, names: Names): unknown {

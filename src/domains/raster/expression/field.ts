@@ -13,6 +13,7 @@ import {
 } from '../values/nd-array.ts'
 import { placedLike, Raster } from '../values/raster.ts'
 import { bitLoops, blockSize, compareLoops, loops32, loops64 } from './kernels.ts'
+import { simd } from './simd.ts'
 import { ExpressionFault, type Operator } from './tree.ts'
 
 /** A block of operands: where its cells are. */
@@ -96,9 +97,15 @@ export function combine(op: Operator, left: unknown, right: unknown): Field {
     if (op === '-') throw new ExpressionFault('TypeError', 'booleans cannot be subtracted')
   }
   const dtype = op === '/' && !isFloatType(common) ? 'float64' : common === 'bool' ? 'int8' : common
-  const single = dtype === 'float32' ? loops32[op] : undefined
-  if (single) return step(facts, { dtype, work: 'float32' }, x, y, single as AnyLoop)
-  return step(facts, { dtype, work: 'float64' }, x, y, loops64[op] as AnyLoop)
+  const work = dtype === 'float32' && loops32[op] ? 'float32' : 'float64'
+  const loop = simd?.loop(work, op) ?? (work === 'float32' ? loops32[op] : loops64[op])
+  return step(facts, { dtype, work }, x, y, loop as AnyLoop)
+}
+
+/** Room for a block in which steps work: where the vector instructions reach it, as long as there is some. */
+function workspace(dtype: Dtype): Cells {
+  const region = dtype === 'float32' || dtype === 'float64' ? simd?.region(dtype) : undefined
+  return region ?? makeCells(dtype, blockSize)
 }
 
 type AnyLoop = (a: Cells, ai: number, b: Cells, bi: number, out: Cells, o: number, n: number) => void
@@ -114,7 +121,7 @@ function step(
   const a = source(left, work)
   const b = source(right, work)
   const isDirect = gives === dtype
-  const scratch = makeCells(gives, blockSize)
+  const scratch = workspace(gives)
   const result = isDirect ? scratch : makeCells(dtype, blockSize)
   return new Field({
     ...facts,
@@ -151,14 +158,15 @@ function wholeNumber(value: number): number {
 
 /** Gives blocks of an operand in the type that a loop works in. */
 function source(operand: Operand, work: 'float32' | 'float64'): (from: number, count: number) => Block {
-  const scratch = makeCells(work, blockSize)
+  const isSame =
+    operand instanceof Field && (operand.dtype === work || (work === 'float64' && operand.dtype === 'int64'))
+  if (isSame) return operand.block
+  const scratch = workspace(work)
   const block: Block = { data: scratch, from: 0 }
   if (!(operand instanceof Field)) {
     scratch.fill(operand.value)
     return () => block
   }
-  const isSame = operand.dtype === work || (work === 'float64' && operand.dtype === 'int64')
-  if (isSame) return operand.block
   return (from, count) => {
     const { data, from: at } = operand.block(from, count)
     scratch.set(data.subarray(at, at + count))

@@ -3,8 +3,8 @@
 
 import type { Operator } from './tree.ts'
 
-/** How many cells are worked on at a time: operands and results of a step stay in the processor's first cache. */
-export const blockSize = 2048
+/** How many cells are worked on at a time: few enough for the processor's second cache, many enough that a call is cheap. */
+export const blockSize = 8192
 
 /** out[o + i] = a[ai + i] ∘ b[bi + i] for i below n. */
 type Loop<T, R> = (a: T, ai: number, b: T, bi: number, out: R, o: number, n: number) => void
