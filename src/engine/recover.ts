@@ -27,9 +27,15 @@ export async function refill(
   for (const [name, value] of hot.counters) model.counters.set(name, value)
   for (const job of hot.jobs) refillJob(yard, job)
   const nodes = Map.groupBy(hot.nodes, node => node.flow)
+  const jobs = Map.groupBy(hot.jobs, job => job.flow)
   for (const flow of hot.flows) {
     const spec = (await store.history.specs([flow.n])).get(flow.n)
-    flows.adopt(flow, spec === undefined ? null : JSON.parse(spec), nodes.get(flow.n) ?? [])
+    flows.adopt(
+      flow,
+      spec === undefined ? null : JSON.parse(spec),
+      nodes.get(flow.n) ?? [],
+      jobs.get(flow.n) ?? [],
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
 import { aJob, setup, type TestYard } from '../../../../test/support/yard.ts'
-import type { DagPlan, Flow, FlowDraft, Step } from '../../../core/flow.ts'
+import type { DagPlan, Flow, FlowDraft, FlowNode, Step } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
 import type { Refused } from '../../../core/refusal.ts'
 
@@ -199,6 +199,43 @@ describe('failures that spread', () => {
     assert.deepEqual([jobs['b']!.reason, jobs['c']!.reason], [null, null])
     for (const key of ['a', 'b', 'c']) await yard.end(live(yard, flow)[key]!)
     assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+
+  test('are all there after a restart at any moment, although only what cannot be told from their jobs is stored', async () => {
+    let yard = await setup()
+    const gated = [...steps, aStep('g', { does: 'gate', needs: ['a'] }), aStep('d', { needs: ['g', 'c'] })]
+    const flow = await begin(yard, aFlow(gated, { failure: 'spread', ahead: true, done: ['none'] }))
+    const stored = (): Promise<FlowNode[]> =>
+      yard.engine.history.nodes(flow.n, { step: 0, index: 0, limit: 99 })
+    const again = async (): Promise<Record<string, string>> => {
+      const before = await states(yard, flow)
+      yard = await setup(yard.crash())
+      const after = await states(yard, flow)
+      assert.deepEqual(after, before)
+      return after
+    }
+    assert.deepEqual(await stored(), [])
+    assert.deepEqual(await again(), { a: 'live', b: 'waiting', c: 'waiting', g: 'waiting', d: 'waiting' })
+    await yard.fail(live(yard, flow)['a']!)
+    assert.deepEqual(await again(), { a: 'failed', b: 'blocked', c: 'blocked', g: 'blocked', d: 'blocked' })
+    await yard.engine.resubmit((await yard.engine.nodes(flow.n))[0]!.job)
+    await yard.settle()
+    assert.deepEqual(await again(), { a: 'live', b: 'waiting', c: 'waiting', g: 'waiting', d: 'waiting' })
+    for (const key of ['a', 'b', 'c', 'd']) {
+      await yard.end(live(yard, flow)[key]!)
+      if (key !== 'd') await again()
+    }
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+    assert.deepEqual(
+      (await stored()).map(node => [node.key, node.state, node.job > 0]),
+      [
+        ['a', 'done', true],
+        ['b', 'done', true],
+        ['c', 'done', true],
+        ['g', 'done', false],
+        ['d', 'done', true],
+      ],
+    )
   })
 
   test('stay as they are across a restart', async () => {

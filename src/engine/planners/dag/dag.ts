@@ -67,6 +67,31 @@ export function makeNodes(flow: Flow, done: ReadonlySet<string>): FlowNode[] {
   return nodes
 }
 
+/**
+ * The nodes of a stored flow whose jobs were made ahead. Such a node is stored when it ends or is blocked; until then
+ * its job says where it stands, so that a recipe's progress costs one row a node instead of three.
+ */
+export function completeNodes(
+  flow: Flow,
+  stored: readonly FlowNode[],
+  jobs: Iterable<Job>,
+): readonly FlowNode[] {
+  if (flow.plan.ahead !== true) return stored
+  const known = new Map(stored.map(node => [node.key, node]))
+  const nodes = makeNodes(flow, new Set()).map(node => known.get(node.key) ?? node)
+  const byKey = new Map(nodes.map(node => [node.key, node]))
+  for (const job of jobs) {
+    const node = job.node === null || isFinal(job.state) ? undefined : byKey.get(job.node)
+    if (node === undefined || (node.state !== 'waiting' && node.state !== 'blocked')) continue
+    if (node.job > job.n) continue
+    node.job = job.n
+    if (job.state === 'blocked') continue
+    node.state = 'live'
+    node.runs = Math.max(node.runs, 1)
+  }
+  return nodes
+}
+
 /** Takes a flow up, new or from the store, in whatever state its nodes are. Nothing is asked yet. */
 export function loadPlan(parts: {
   flow: Flow
@@ -256,13 +281,18 @@ function nodeRevived(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): v
 /** The one place where a node changes. What it means to other steps is worked out by `settleSteps`, without recursion. */
 function setNode(plan: Plan, acts: PlannerActs, node: FlowNode, state: NodeState): void {
   if (node.state === state) return
+  acts.saveNode(node)
+  moveNode(plan, node, state)
+}
+
+/** As `setNode`, where what is stored of the node's job says as much. */
+function moveNode(plan: Plan, node: FlowNode, state: NodeState): void {
   const run = plan.steps[node.step]!
   run.counts[node.state]--
   run.counts[state]++
   plan.totals[node.state]--
   plan.totals[state]++
   node.state = state
-  acts.saveNode(node)
   plan.touched.push(node.step)
 }
 
@@ -395,7 +425,8 @@ function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       const existing = node.job === 0 ? undefined : acts.liveJob(node.job)
       if (existing !== undefined && existing.state === 'blocked') {
         node.runs = Math.max(node.runs, 1)
-        setNode(plan, acts, node, 'live')
+        if (plan.flow.plan.ahead === true) moveNode(plan, node, 'live')
+        else setNode(plan, acts, node, 'live')
         plan.idle++
         acts.release(existing)
         return
@@ -437,7 +468,6 @@ function makeJobsAhead(plan: Plan, acts: PlannerActs): void {
       if (node.job !== 0 || node.state !== 'waiting') continue
       const draft = plan.drafter.job(plan.flow, plan.spec, place(plan, node), 1)
       node.job = acts.enqueue({ ...draft, blocked: true, flow: plan.flow.n, node: node.key }).n
-      acts.saveNode(node)
     }
   }
 }

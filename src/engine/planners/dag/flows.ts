@@ -12,6 +12,7 @@ import {
   beginPlan,
   cancelPlan,
   childMoved,
+  completeNodes,
   countNodes,
   findNode,
   jobMoved,
@@ -90,20 +91,20 @@ export class Flows {
     yard.batch.fresh.add(flow)
     noteFlow(yard, flow, 'submitted')
     const nodes = makeNodes(flow, new Set(draft.done))
-    for (const node of nodes) saveNode(yard, node)
+    for (const node of nodes) if (draft.plan.ahead !== true || node.state !== 'waiting') saveNode(yard, node)
     this.#begin(loadPlan({ flow, spec: draft.spec, drafter, nodes, jobOf: n => yard.model.jobs.get(n) }))
     return flow
   }
 
   /** Takes up a running flow after a restart, without asking anything yet. */
-  adopt(flow: Flow, spec: unknown, nodes: readonly FlowNode[]): void {
+  adopt(flow: Flow, spec: unknown, stored: readonly FlowNode[], jobs: readonly Job[]): void {
     const { yard } = this.#parts
     yard.model.addFlow(flow)
     const plan = loadPlan({
       flow,
       spec,
       drafter: this.#drafterOf(flow.kind),
-      nodes,
+      nodes: completeNodes(flow, stored, jobs),
       jobOf: n => yard.model.jobs.get(n),
     })
     this.plans.set(flow.n, plan)
