@@ -211,7 +211,7 @@ describe.skipIf(!hasDcmtk)('DCMTK', () => {
     assert.deepEqual(dataSetOf(readFileSync(join(place, came))), dataSetOf(straight))
   })
 
-  test('what a peer takes only in another layout is converted for it', async () => {
+  test('what a peer takes only in another syntax is turned into it', async () => {
     const port = await freePort()
     const place = folder()
     await startFor('storescp', port, '-aet', 'PLAIN', '-od', place, '+xi', String(port))

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { dcmtkEnv } from '../support/dcmtk.ts'
+
 const program = ['/usr/sbin/Orthanc', '/usr/bin/Orthanc', '/usr/local/sbin/Orthanc'].find(path =>
   existsSync(path),
 )
@@ -17,6 +19,9 @@ export const hasOrthanc = program !== undefined
 export interface RealOrthanc {
   readonly url: string
   readonly dicomPort: number
+  /** SIGKILL; `again` starts it on the same data. */
+  kill(): Promise<void>
+  again(): Promise<void>
   close(): Promise<void>
 }
 
@@ -34,24 +39,44 @@ export async function startRealOrthanc(options: Record<string, unknown> = {}): P
     ...options,
   }
   await writeFile(join(folder, 'orthanc.json'), JSON.stringify(configuration))
-  const child = spawn(program!, [join(folder, 'orthanc.json')], { stdio: 'ignore', cwd: folder })
   const url = `http://127.0.0.1:${httpPort}`
+  const begin = (): ChildProcess =>
+    spawn(program!, [join(folder, 'orthanc.json')], { stdio: 'ignore', cwd: folder, env: dcmtkEnv })
+  let child = begin()
+  const answers = async (): Promise<boolean> => {
+    for (let turn = 0; turn < 600 && child.exitCode === null; turn++) {
+      const answer = await fetch(`${url}/system`).catch(() => undefined)
+      if (answer?.ok) return true
+      await sleep(100)
+    }
+    return false
+  }
   const close = async (): Promise<void> => {
     await end(child)
     await rm(folder, { recursive: true, force: true })
   }
-  for (let turn = 0; turn < 600; turn++) {
-    if (child.exitCode !== null) break
-    const answer = await fetch(`${url}/system`).catch(() => undefined)
-    if (answer?.ok) return { url, dicomPort, close }
-    await sleep(100)
+  if (!(await answers())) {
+    await close()
+    throw new Error('the real Orthanc did not start')
   }
-  await close()
-  throw new Error('the real Orthanc did not start')
+  return {
+    url,
+    dicomPort,
+    close,
+    async kill() {
+      const gone = new Promise(resolve => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await gone
+    },
+    async again() {
+      child = begin()
+      if (!(await answers())) throw new Error('the real Orthanc did not start again')
+    },
+  }
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return
+  if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise(resolve => child.once('exit', resolve))
   child.kill('SIGTERM')
   const late = setTimeout(() => child.kill('SIGKILL'), 20_000)

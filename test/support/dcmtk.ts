@@ -10,12 +10,16 @@ export const hasDcmtk = ['storescp', 'storescu', 'findscu', 'movescu', 'getscu',
   name => existsSync(`/usr/bin/${name}`),
 )
 
+/** Without it DCMTK leaves Nagle's algorithm on, and each instance waits for two delayed acknowledgements of TCP. */
+export const dcmtkEnv = { ...process.env, TCP_NODELAY: '1' }
+
 /** Runs a program; what it printed on both streams. Throws when it fails. */
 export async function run(program: string, ...args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(program, [...args], {
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
     timeout: 120_000,
+    env: dcmtkEnv,
   })
   return stdout + stderr
 }
@@ -28,7 +32,7 @@ export interface Peer {
 
 /** Starts a program that listens, and waits until it does. */
 export async function start(program: string, port: number, ...args: readonly string[]): Promise<Peer> {
-  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: dcmtkEnv })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-1_000_000)))

@@ -1,5 +1,6 @@
 // C-STORE over one association: DCMTK's storescu to us, to the real Orthanc, and to DCMTK's storescp; and store jobs of
-// ours and of Orthanc to the same storescp. All in one run, in turns, on the same files.
+// ours and of Orthanc to the same storescp. All in one run, in turns, on the same files. Twice: with the peers as they come,
+// where Nagle's algorithm makes each instance wait for delayed acknowledgements, and with TCP_NODELAY in their environment.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -13,17 +14,30 @@ import { OrthancClient } from './client.ts'
 import { dicomFiles, patientOf } from './files.ts'
 import { startRealServer } from './real-server.ts'
 
-const count = Number(process.env['ORTHANC_BENCH_NETWORK'] ?? 2000)
 const bytes = 4096
 const rounds = 3
 
+/** How many instances are sent while the peers are set so. As they come, each takes them some 90 ms. */
+const settings = [
+  { name: 'peers as they come', count: 100, env: {} },
+  { name: 'peers with TCP_NODELAY', count: 2000, env: { TCP_NODELAY: '1' } },
+] as const
+type Setting = (typeof settings)[number]
+
 export const networkBench: Suite = {
   name: 'orthanc-network',
-  title: `C-STORE of ${count} instances of ${bytes} bytes over one association, beside DCMTK and Orthanc (apt)`,
+  title: `C-STORE of instances of ${bytes} bytes over one association, beside DCMTK and Orthanc (apt)`,
   run,
 }
 
 async function run(): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const setting of settings) figures.push(...(await measure(setting)))
+  return figures
+}
+
+async function measure(setting: Setting): Promise<Figure[]> {
+  const { count, env } = setting
   const [ourPort, theirPort, scpPort] = [await freePort(), await freePort(), await freePort()]
   const config = [
     '[dialects.orthanc]',
@@ -32,12 +46,15 @@ async function run(): Promise<Figure[]> {
     `DicomModalities = { scp = ["SCP", "127.0.0.1", ${scpPort}] }`,
   ].join('\n')
   const yard = await startYard({ config })
-  const real = await startRealServer({
-    DicomServerEnabled: true,
-    DicomPort: theirPort,
-    DicomModalities: { scp: ['SCP', '127.0.0.1', scpPort] },
-  })
-  const scp = await startScp(scpPort)
+  const real = await startRealServer(
+    {
+      DicomServerEnabled: true,
+      DicomPort: theirPort,
+      DicomModalities: { scp: ['SCP', '127.0.0.1', scpPort] },
+    },
+    env,
+  )
+  const scp = await startScp(scpPort, env)
   const [ours, theirs] = [new OrthancClient(yard.url), new OrthancClient(real.url)]
   const rates = { dcmtk: [], takesOurs: [], takesTheirs: [], sendsOurs: [], sendsTheirs: [] } as Record<
     'dcmtk' | 'takesOurs' | 'takesTheirs' | 'sendsOurs' | 'sendsTheirs',
@@ -45,13 +62,14 @@ async function run(): Promise<Figure[]> {
   >
   try {
     for (let round = 0; round <= rounds; round++) {
-      const folder = writeFiles(round)
+      const number = firstSet[setting.name] + round
+      const folder = writeFiles(number, count)
       const found = {
-        dcmtk: await timed(() => storescu(scpPort, folder)),
-        takesOurs: await timed(() => storescu(ourPort, folder)),
-        takesTheirs: await timed(() => storescu(theirPort, folder)),
-        sendsOurs: await timed(() => storeAll(ours, round)),
-        sendsTheirs: await timed(() => storeAll(theirs, round)),
+        dcmtk: await timed(count, () => storescu(scpPort, folder, env)),
+        takesOurs: await timed(count, () => storescu(ourPort, folder, env)),
+        takesTheirs: await timed(count, () => storescu(theirPort, folder, env)),
+        sendsOurs: await timed(count, () => storeAll(ours, number, count)),
+        sendsTheirs: await timed(count, () => storeAll(theirs, number, count)),
       }
       // The first round warms everybody up.
       if (round === 0) continue
@@ -71,7 +89,7 @@ async function run(): Promise<Figure[]> {
     peer: keyof typeof rates,
     atLeast: number,
   ): Figure =>
-    rateFigure(what, {
+    rateFigure(`${what}, ${setting.name}`, {
       ours: median(name),
       peer: median(peer),
       peerName: peer === 'dcmtk' ? 'storescu to storescp' : 'Orthanc',
@@ -86,30 +104,37 @@ async function run(): Promise<Figure[]> {
   ]
 }
 
-function writeFiles(round: number): string {
-  const folder = freshDir(`files-${round}`)
+/** Numbers of sets of files, so that no instance comes twice. */
+const firstSet = { 'peers as they come': 700, 'peers with TCP_NODELAY': 720 } as const
+
+function writeFiles(number: number, count: number): string {
+  const folder = freshDir(`files-${number}`)
   let index = 0
-  for (const file of dicomFiles({ number: 700 + round, count, bytes, perSeries: 500 }))
+  for (const file of dicomFiles({ number, count, bytes, perSeries: 500 }))
     writeFileSync(join(folder, `${String(index++).padStart(5, '0')}.dcm`), file)
   return folder
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
+async function timed(count: number, work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now()
   await work()
   return count / ((performance.now() - startedAt) / 1000)
 }
 
-async function storescu(port: number, folder: string): Promise<void> {
+async function storescu(port: number, folder: string, env: Readonly<Record<string, string>>): Promise<void> {
   await promisify(execFile)('storescu', ['+sd', '127.0.0.1', String(port), folder], {
     maxBuffer: 64 * 1024 * 1024,
+    env: { ...process.env, ...env },
   })
 }
 
-async function startScp(port: number): Promise<ChildProcess> {
+async function startScp(port: number, env: Readonly<Record<string, string>>): Promise<ChildProcess> {
   const folder = join(freshDir('storescp'), 'out')
   mkdirSync(folder)
-  const child = spawn('storescp', ['-aet', 'SCP', '-od', folder, String(port)], { stdio: 'ignore' })
+  const child = spawn('storescp', ['-aet', 'SCP', '-od', folder, String(port)], {
+    stdio: 'ignore',
+    env: { ...process.env, ...env },
+  })
   for (let turn = 0; turn < 200; turn++) {
     const isThere = await new Promise<boolean>(resolve => {
       const socket = connect(port, '127.0.0.1', () => {
@@ -124,14 +149,14 @@ async function startScp(port: number): Promise<ChildProcess> {
   throw new Error('storescp does not listen')
 }
 
-/** A store job over everything of a round: all its patients in one job, one association. */
-async function storeAll(client: OrthancClient, round: number): Promise<void> {
+/** A store job over everything of a set: all its patients in one job, one association. */
+async function storeAll(client: OrthancClient, number: number, count: number): Promise<void> {
   const patients = Math.ceil(count / 500 / 4)
   const resources: string[] = []
   for (let index = 0; index < patients; index++) {
     const found = await client.json<string[]>('POST', '/tools/find', {
       Level: 'Patient',
-      Query: { PatientID: patientOf(700 + round, index) },
+      Query: { PatientID: patientOf(number, index) },
     })
     resources.push(...found)
   }

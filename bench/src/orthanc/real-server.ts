@@ -13,7 +13,10 @@ export function hasRealServer(): boolean {
   return program !== undefined
 }
 
-export async function startRealServer(options: Record<string, unknown> = {}): Promise<Running> {
+export async function startRealServer(
+  options: Record<string, unknown> = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const folder = freshDir('orthanc')
   const port = await freePort()
   const configuration = {
@@ -27,7 +30,10 @@ export async function startRealServer(options: Record<string, unknown> = {}): Pr
     ...options,
   }
   writeFileSync(join(folder, 'orthanc.json'), JSON.stringify(configuration))
-  const child = spawn(program!, [join(folder, 'orthanc.json')], { stdio: 'ignore' })
+  const child = spawn(program!, [join(folder, 'orthanc.json')], {
+    stdio: 'ignore',
+    env: { ...process.env, ...env },
+  })
   const url = `http://127.0.0.1:${port}`
   for (let turn = 0; turn < 300 && child.exitCode === null; turn++) {
     if (

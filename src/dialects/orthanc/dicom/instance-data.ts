@@ -7,9 +7,9 @@ import { readDataSetAsync } from '../../../domains/dicom/reading/reader.ts'
 import { memorySource } from '../../../domains/dicom/reading/source.ts'
 import { metaText, type Resource } from '../../../domains/dicom/store/bodies.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
-import { convertDataSet } from '../../../domains/dicom/writing/convert.ts'
+import { transcode } from '../../../domains/dicom/transcoding/transcode.ts'
 import { codes, OrthancError } from '../errors.ts'
-import type { House } from '../house.ts'
+import { defaultTerm, type House } from '../house.ts'
 
 /** What has to be known of an instance to send it. */
 export interface InstanceFile {
@@ -60,7 +60,7 @@ export async function readInstanceData(
   return all.subarray(await offsetOf(house, all))
 }
 
-/** The data set in another layout without compression. */
+/** The data set in another syntax, where its pixels can be turned into it. */
 export async function converted(
   house: House,
   file: InstanceFile,
@@ -69,7 +69,12 @@ export async function converted(
   const whole = await readWhole(house, file, convertBytesMax)
   if (!whole) throw new OrthancError(codes.network, 'an instance of more than a gigabyte cannot be converted')
   const set = await readDataSetAsync(memorySource(whole), { dictionary: house.dictionary, keep: 'all' })
-  return Buffer.concat(convertDataSet(set, transferSyntax))
+  const turned = transcode(set, transferSyntax, defaultTerm(house))
+  if (!turned) {
+    const why = `the pixels of ${file.sopInstance} cannot be turned from ${file.transferSyntax} into ${transferSyntax}`
+    throw new OrthancError(codes.network, why)
+  }
+  return turned.subarray(dataSetOffset(turned))
 }
 
 async function readWhole(

@@ -4,6 +4,7 @@
 import type { Association, OpenContext } from '../../../domains/dicom/network/association.ts'
 import { type Command, commands } from '../../../domains/dicom/network/command.ts'
 import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
+import { isTarget } from '../../../domains/dicom/transcoding/transcode.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
@@ -42,8 +43,9 @@ export async function sendWithin(
     throw new OrthancError(codes.network, `the peer refused an instance with status ${status}`)
 }
 
+/** Whether its pixels can be had without compression: those of the JPEG family cannot. */
 function canConvert({ transferSyntax }: InstanceFile): boolean {
-  return uncompressed.includes(transferSyntax) || transferSyntax === syntaxes.deflated
+  return isTarget(transferSyntax)
 }
 
 /** The command, the data set in the context's syntax, and the peer's status. */

@@ -1,28 +1,14 @@
-// A data set in another layout: implicit or explicit, little or big endian. Values keep their bytes but for their order;
-// pixels that are compressed cannot be converted so.
+// Elements in another layout: implicit or explicit, little or big endian. Values keep their bytes but for their order;
+// what is compressed is transcoding/'s affair.
 
-import { refuse } from '../../../core/refusal.ts'
 import { longVrs } from '../dictionary/dictionary.ts'
 import { swapped, wordBytes } from '../reading/byte-order.ts'
 import type { DataSet, Element, Item } from '../reading/data-set.ts'
-import { layoutOf, syntaxes } from '../reading/syntax.ts'
+import { syntaxes } from '../reading/syntax.ts'
 import type { Piece } from './piece.ts'
-import { writeDataSet } from './writer.ts'
 
 /** Syntaxes whose pixels stand as they are. */
 export const plainSyntaxes: ReadonlySet<string> = new Set(Object.values(syntaxes))
-
-/** The bytes of the data set, in chunks. Refuses, with the fault `compressed`, one that would have to be decoded. */
-export function convertDataSet(set: DataSet, transferSyntax: string): Uint8Array[] {
-  const layout = layoutOf(transferSyntax)
-  if (!plainSyntaxes.has(set.transferSyntax) || !plainSyntaxes.has(transferSyntax) || layout.isDeflated) {
-    refuse('not-supported', `Pixels cannot be converted from ${set.transferSyntax} to ${transferSyntax}`, {
-      facts: { fault: 'compressed' },
-    })
-  }
-  const turns = set.isLittleEndian !== layout.isLittleEndian
-  return writeDataSet(layoutPieces(set, set.elements, turns), layout)
-}
 
 /** Elements with their values, in the other byte order if `turns`; for a data set whose pixels are not compressed. */
 export function layoutPieces(set: DataSet, elements: readonly Element[], turns: boolean): Piece[] {
