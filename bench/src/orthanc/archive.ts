@@ -1,6 +1,6 @@
 // Archives of 500 instances, small ones and slices of CT size, streamed and as jobs; and how the main thread fares.
 
-import { startYard } from '../processes.ts'
+import { type RunningYard, rssOf, startYard } from '../processes.ts'
 import { boundFigure, type Figure, quantile, rateFigure, type Suite } from '../suite.ts'
 import { OrthancClient } from './client.ts'
 import { dicomFiles } from './files.ts'
@@ -62,12 +62,55 @@ async function run(): Promise<Figure[]> {
         boundFigure(`${what}, first byte`, { value: quantile(firstBytes, 0.5), unit: 'ms', atMost: 100 }),
       )
     }
-    return figures
+    return [...figures, ...(await manyInstances(yard, servers.ours))]
   } finally {
     for (const client of Object.values(servers)) client.close()
     await yard.stop()
     await real.stop()
   }
+}
+
+const many = 10_000
+
+/** A large archive while the server is asked for other things: how it begins, and what it does to the main thread. */
+async function manyInstances(yard: RunningYard, client: OrthancClient): Promise<Figure[]> {
+  await client.upload(dicomFiles({ number: 902, count: many, bytes: 8192, perSeries: 100 }), 5)
+  const ids = await client.json<string[]>('POST', '/tools/find', {
+    Level: 'Patient',
+    Query: { PatientID: 'BENCH-902-*' },
+  })
+  await client.send('POST', '/tools/create-archive', ids)
+  const before = rssOf(yard.pid)
+  let highest = before
+  const watch = setInterval(() => (highest = Math.max(highest, rssOf(yard.pid))), 20)
+  const firstBytes: number[] = []
+  const rates: number[] = []
+  await loopDelay(client)
+  for (let round = 0; round < rounds; round++) {
+    const answer = await client.send('POST', '/tools/create-archive', ids)
+    firstBytes.push(answer.firstByteMs)
+    rates.push((many / answer.ms) * 1000)
+  }
+  const delayMs = await loopDelay(client)
+  clearInterval(watch)
+  return [
+    boundFigure(`${many} × 8 kB, first byte`, { value: quantile(firstBytes, 0.5), unit: 'ms', atMost: 100 }),
+    boundFigure("delay of the server's loop meanwhile, p99", {
+      value: delayMs,
+      unit: 'ms',
+      atMost: 50,
+      beside: `${Math.round(quantile(rates, 0.5))} instances/s`,
+    }),
+    boundFigure('more resident memory', { value: (highest - before) / 2 ** 20, unit: 'MiB', atMost: 64 }),
+  ]
+}
+
+/** How late the server's loop was since this was asked before: the 99th percentile, in ms. */
+async function loopDelay(client: OrthancClient): Promise<number> {
+  const { body } = await client.send('GET', '/metrics')
+  const found = /^switchyard_event_loop_delay_seconds\{quantile="0.99"\} (\S+)$/m.exec(body.toString())
+  if (found === null) throw new Error('the metrics have no event loop delay')
+  return Number(found[1]) * 1000
 }
 
 async function jobSeconds(client: OrthancClient, ids: readonly string[]): Promise<number> {

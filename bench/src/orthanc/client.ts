@@ -24,8 +24,9 @@ export class OrthancClient {
     const startedAt = performance.now()
     return new Promise((resolve, reject) => {
       const sent = request(this.#url + path, { method, agent: this.#agent }, answer => {
-        const firstByteMs = performance.now() - startedAt
+        let firstByteMs = 0
         const chunks: Buffer[] = []
+        answer.once('data', () => (firstByteMs = performance.now() - startedAt))
         answer.on('data', chunk => chunks.push(chunk))
         answer.on('error', reject)
         answer.on('end', () => {
