@@ -1,11 +1,11 @@
 // What we ask of a modality beside storing: echo, find, move. One association for one question.
 
-import type { Association, Message } from '../../../domains/dicom/network/association.ts'
+import type { Association, Message, OpenContext } from '../../../domains/dicom/network/association.ts'
 import { type Command, commands, isResponse, statuses } from '../../../domains/dicom/network/command.ts'
 import { asFile, identifierBytesMax, writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
 import { sopClasses } from '../../../domains/dicom/network/sop-classes.ts'
 import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
-import type { Tag } from '../../../domains/dicom/tag.ts'
+import { type Tag, tags } from '../../../domains/dicom/tag.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
 import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
@@ -86,11 +86,7 @@ async function findOver(
   const affectedClass = level === 'PATIENT' ? sopClasses.patientFind : sopClasses.studyFind
   const context = association.contextFor(affectedClass)
   if (!context) throw refused('C-FIND', caller)
-  const identifier = writeIdentifier([...query, [levelTag, level]], {
-    dictionary: house.dictionary,
-    transferSyntax: context.transferSyntax,
-    terms: [defaultTerm(house)],
-  })
+  const identifier = writeQuestion(house, context, [...query, [levelTag, level]])
   await association.send(
     context,
     { field: commands.findRq, messageId: 1, affectedClass, priority: 0 },
@@ -118,6 +114,21 @@ async function findOver(
   }
 }
 
+/** The identifier of a question. Text beyond ASCII says in which character set it is written. */
+function writeQuestion(house: House, context: OpenContext, query: FindRequest['query']): Buffer {
+  const term = defaultTerm(house)
+  const isPlain = query.every(([, text]) => /^[\0-\x7f]*$/.test(text))
+  const named: FindRequest['query'] =
+    isPlain || query.some(([tag]) => tag === tags.SpecificCharacterSet)
+      ? query
+      : [...query, [tags.SpecificCharacterSet, term]]
+  return writeIdentifier(named, {
+    dictionary: house.dictionary,
+    transferSyntax: context.transferSyntax,
+    terms: [term],
+  })
+}
+
 export const levelTag: Tag = 0x00080052
 
 export interface MoveCounts {
@@ -136,11 +147,7 @@ export function move(
     const affectedClass = sopClasses.studyMove
     const context = association.contextFor(affectedClass)
     if (!context) throw refused('C-MOVE', caller)
-    const identifier = writeIdentifier([...request.query, [levelTag, request.level]], {
-      dictionary: house.dictionary,
-      transferSyntax: context.transferSyntax,
-      terms: [defaultTerm(house)],
-    })
+    const identifier = writeQuestion(house, context, [...request.query, [levelTag, request.level]])
     const command: Command = {
       field: commands.moveRq,
       messageId: 1,
