@@ -3,7 +3,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -87,6 +87,19 @@ describe.skipIf(missing !== undefined)(`PROMINENCE images as files${missing ? ` 
         execution: { tasks: [{ imagePullStatus: 'failed' }] },
       })
     expect((await run({ image: '/data/images/tool.sif', cmd: 'true' })).shown).toMatchObject(failed)
+    // Without a mountpoint it lies in the home directory, under the provider's name; what is written there stays.
+    const home = {
+      type: 'onedata',
+      mountpoint: '',
+      directory: '/results',
+      onedata: { provider: 'store', token: 'x' },
+    }
+    await mkdir(join(dir, 'volume/results'), { mode: 0o777 })
+    await chmod(join(dir, 'volume/results'), 0o777)
+    const cmd = "sh -c 'pwd; echo kept > store/out.txt; cat store/out.txt; ls'"
+    const written = await run({ image: 'busybox', cmd }, { storage: home })
+    expect(written.out).toBe('/home/user\nkept\nstore\n')
+    expect(await readFile(join(dir, 'volume/results/out.txt'), 'utf8')).toBe('kept\n')
   })
 
   test('an image must have the digest that a task demands: of the file, or of the image as described', async () => {
