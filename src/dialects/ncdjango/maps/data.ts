@@ -75,8 +75,11 @@ async function sendFile(
   demandMethod(request, ['GET', 'HEAD'], reply)
   const service = await house.shelf.find(name)
   if (!service) return refuse('not-found', `There is no service ${name.slice(0, 300)}`)
-  const file = `${name.slice(name.lastIndexOf('/') + 1)}.nc`
-  reply.header('content-type', 'application/x-netcdf').header('content-length', service.sizeBytes)
+  const isTiff = /\.tiff?$/i.test(service.dataPath)
+  const file = `${name.slice(name.lastIndexOf('/') + 1)}.${isTiff ? 'tif' : 'nc'}`
+  reply
+    .header('content-type', isTiff ? 'image/tiff' : 'application/x-netcdf')
+    .header('content-length', service.sizeBytes)
   reply
     .header('content-disposition', `attachment; filename="${file}"`)
     .header('etag', `"${service.hash.slice(0, 32)}"`)

@@ -234,6 +234,23 @@ const kinds: ReadonlySet<string> = new Set<ParameterKind>([
   ...(['raster', 'feature', 'feature_collection', 'raster_dataset', 'feature_dataset'] as const),
 ])
 
+/** A parameter that a module wrote down as an object; throws with what is wrong. */
+export function checkedParameter(given: Readonly<Record<string, unknown>>): Parameter {
+  const { kind, name, isRequired = true, element, choices } = given
+  if (typeof kind !== 'string' || !kinds.has(kind)) throw new Error(`${String(kind)} is no type of parameter`)
+  if (typeof name !== 'string') throw new Error('a parameter must have a name')
+  const nested = (value: unknown): Parameter =>
+    checkedParameter(asObject(value, `the types within ${name} must be parameters`))
+  if (kind === 'list' && element === undefined)
+    throw new Error(`the list ${name} must say what its elements are`)
+  if (kind === 'multiple' && !Array.isArray(choices)) throw new Error(`${name} must list its types`)
+  return {
+    ...{ kind: kind as ParameterKind, name, isRequired: isRequired !== false },
+    ...(element === undefined ? {} : { element: nested(element) }),
+    ...(Array.isArray(choices) ? { choices: choices.map(nested) } : {}),
+  }
+}
+
 /** A parameter as workflow files declare one: `{name, type, args: [positional, keyword]}`. */
 export function readParameter(declared: unknown): Parameter {
   const { name, type, args } = asObject(declared, 'an input must be an object')

@@ -2,6 +2,7 @@
 // does it at start, to find mistakes; a worker thread does it again, to run them.
 
 import { readFile } from 'node:fs/promises'
+import { registerHooks } from 'node:module'
 import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isObject } from '../../../core/json.ts'
@@ -9,6 +10,7 @@ import { readRenderer } from '../drawing/renderer.ts'
 import type { Raster } from '../values/raster.ts'
 import { readCommandTask } from './command-task.ts'
 import { demoJobs } from './demo-jobs.ts'
+import { checkedParameter, type Parameter, readParameter } from './parameter.ts'
 import { TaskRegistry } from './registry.ts'
 import type { Task } from './task.ts'
 import { readWorkflow } from './workflow.ts'
@@ -16,7 +18,7 @@ import { readWorkflow } from './workflow.ts'
 /** One registration. The names of the original (`publish_raster_results`) are read too. */
 export interface JobEntry {
   readonly type: 'task' | 'workflow' | 'command'
-  /** A Task, a class of one, a registered name, or `module#export`. */
+  /** A Task, a class of one, a function with inputs and outputs, a registered name, or `module#export`. */
   readonly task?: unknown
   /** The file of a workflow, or the workflow itself. */
   readonly path?: string
@@ -46,6 +48,21 @@ export interface JobSources {
 
 /** Reads and checks all registrations; throws naming the job that is wrong. */
 export async function loadJobs(sources: JobSources): Promise<Map<string, RegisteredJob>> {
+  // Modules of jobs lie anywhere, and the product is not among their packages.
+  const authors = new URL(import.meta.url.endsWith('.ts') ? './authors.ts' : './authors.js', import.meta.url)
+    .href
+  const hooks = registerHooks({
+    resolve: (name, context, next) =>
+      name === 'switchyard/ncdjango' ? { url: authors, shortCircuit: true } : next(name, context),
+  })
+  try {
+    return await loadAll(sources)
+  } finally {
+    hooks.deregister()
+  }
+}
+
+async function loadAll(sources: JobSources): Promise<Map<string, RegisteredJob>> {
   const registry = new TaskRegistry({ rasterRoot: sources.rasterRoot })
   const { entries, folder } = await readEntries(sources)
   const demos = sources.hasDemoJobs ? demoJobs : {}
@@ -126,13 +143,40 @@ async function readTask(entry: Readonly<Record<string, unknown>>, context: Conte
 }
 
 function asTask(value: unknown): Task {
-  const task = typeof value === 'function' ? new (value as new () => unknown)() : value
+  const task = typeof value === 'function' ? madeOf(value) : value
   const { execute, inputs, outputs } = (
     typeof task === 'object' && task !== null ? task : {}
   ) as Partial<Task>
   if (typeof execute !== 'function' || !Array.isArray(inputs) || !Array.isArray(outputs))
     throw new Error('a task must have inputs, outputs and execute')
-  return task as Task
+  const { name, allowExtraArgs, keepsFloats } = task as Task
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(allowExtraArgs === undefined ? {} : { allowExtraArgs }),
+    ...(keepsFloats === undefined ? {} : { keepsFloats }),
+    inputs: inputs.map(asParameter),
+    outputs: outputs.map(asParameter),
+    // On the object itself: a class may have members that only its methods reach.
+    execute: (args, tools) => (task as Task).execute(args, tools),
+  }
+}
+
+/** A class is made an instance of; a function with `inputs` and `outputs` is a task's execute. */
+function madeOf(value: unknown): unknown {
+  const given = value as Partial<Task> & { prototype?: { execute?: unknown }; taskName?: string }
+  if (typeof given.prototype?.execute === 'function') return new (value as new () => unknown)()
+  if (!Array.isArray(given.inputs)) return new (value as new () => unknown)()
+  const { inputs, outputs, allowExtraArgs, taskName } = given
+  return {
+    ...{ inputs, outputs, execute: value },
+    ...(allowExtraArgs === undefined ? {} : { allowExtraArgs }),
+    ...(taskName === undefined ? {} : { name: taskName }),
+  }
+}
+
+/** As `parameters.int('x')` makes one, or as workflow files declare one. */
+function asParameter(given: unknown): Parameter {
+  return isObject(given) && typeof given['kind'] === 'string' ? checkedParameter(given) : readParameter(given)
 }
 
 async function importNamed(place: string, folder: string): Promise<unknown> {
