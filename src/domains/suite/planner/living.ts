@@ -93,6 +93,8 @@ export class Living {
   readonly clockReaders = new Set<Node>()
   /** Nodes whose expressions mention something that is not there. */
   readonly unresolved = new Set<Node>()
+  /** Nodes whose expressions found something below them by a path that begins beside them. */
+  readonly shadowable = new Set<Node>()
   readonly namedReaders = new Map<string, Set<Node>>()
   readonly waiters = new Map<Limit, OrderHeap>()
   readonly hungry = new Set<Limit>()
@@ -186,6 +188,8 @@ export class Living {
           const target = findReference(node, of.path)
           if (target) addDependent(target, node)
           else this.unresolved.add(node)
+          // Found below the node itself: what is added beside the node would come first.
+          if (target && target !== node && isWithin(target, node)) this.shadowable.add(node)
         } else if (attribute === undefined) addDependent(this.root, node)
         else {
           let readers = this.namedReaders.get(attribute)
@@ -196,11 +200,12 @@ export class Living {
     }
   }
 
-  /** Something was added: expressions that named it before it was there find it now. */
+  /** Something was added: expressions that named it before it was there, or something else by that path, find it now. */
   private retryUnresolved(): void {
-    if (this.unresolved.size === 0) return
-    const nodes = [...this.unresolved]
+    if (this.unresolved.size === 0 && this.shadowable.size === 0) return
+    const nodes = new Set([...this.unresolved, ...this.shadowable])
     this.unresolved.clear()
+    this.shadowable.clear()
     for (const node of nodes) {
       if (node.order < 0) continue
       this.enrolNode(node)
@@ -220,6 +225,7 @@ export class Living {
       this.expiring.delete(node)
       this.clockReaders.delete(node)
       this.unresolved.delete(node)
+      this.shadowable.delete(node)
       this.changed.delete(node)
       const own = node.attributes
       if (own?.limits) {
