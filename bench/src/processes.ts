@@ -98,6 +98,12 @@ export function rssOf(pid: number): number {
   return Number(found?.[1]) * 1024
 }
 
+/** The processor time that a process has used so far, in seconds. */
+export function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
 async function firstMatch(child: ChildProcess, pattern: RegExp): Promise<string> {
   return new Promise((resolved, reject) => {
     let text = ''

@@ -2,8 +2,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freshDir, startYard } from '../processes.ts'
-import { type Figure, round, type Suite } from '../suite.ts'
+import { cpuSecondsOf, freshDir, type RunningYard, startYard } from '../processes.ts'
+import { boundFigure, type Figure, round, type Suite } from '../suite.ts'
 import { hasRealServer, startRealServer } from './real-server.ts'
 
 export const runsBench: Suite = {
@@ -78,16 +78,51 @@ async function run(): Promise<Figure[]> {
       met: ratio !== undefined && ratio <= test.atMost,
     })
   }
+  figures.push(...(await measureMany()))
   return figures
 }
 
-async function runOurs(test: Case): Promise<number> {
-  const home = freshDir('ecf')
-  const definition = prepare(home, test)
-  const yard = await startYard({
-    config: `[executors.process]\nallow = true\n[dialects.ecflow]\nhome = "${home}"\nno_ssl = true\n`,
-  })
-  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+const many = 100_000
+const idleSeconds = 15
+
+/** A begun suite of many tasks that all wait for a time: what doing nothing costs, and forcing them all at once. */
+async function measureMany(): Promise<Figure[]> {
+  const lines = ['suite many', ' clock real 1.1.2030']
+  for (let family = 0; family < many / 100; family++) {
+    lines.push(` family f${family}`, '  time 23:59')
+    for (let task = 0; task < 100; task++) {
+      lines.push(
+        `  task t${task}`,
+        '   meter done 0 100',
+        ...(task === 0 ? [] : [`   trigger t${task - 1} == complete`]),
+      )
+    }
+    lines.push(' endfamily')
+  }
+  // One poll a second, each a minute of suite time: sixty times what it is in earnest.
+  const yard = await startYard({ config: '[dialects.ecflow]\ninterval = 1\nno_ssl = true\n' })
+  const ask = askOf(yard)
+  try {
+    await ask('POST', '/v1/suites', { definition: lines.join('\n') })
+    await ask('PUT', '/v1/suites/many/status', { action: 'begin' })
+    await new Promise(resolve => setTimeout(resolve, 3000))
+    const before = cpuSecondsOf(yard.pid)
+    await new Promise(resolve => setTimeout(resolve, idleSeconds * 1000))
+    const percent = ((cpuSecondsOf(yard.pid) - before) / idleSeconds) * 100
+    const startedAt = performance.now()
+    await ask('PUT', '/v1/suites/many/status', { action: 'complete', recursive: true })
+    const seconds = (performance.now() - startedAt) / 1000
+    return [
+      boundFigure(`idle, ${many} tasks, a poll each second`, { value: percent, unit: '% CPU', atMost: 1 }),
+      boundFigure(`force ${many} tasks to complete`, { value: seconds, unit: 's', atMost: 0.5 }),
+    ]
+  } finally {
+    await yard.stop()
+  }
+}
+
+function askOf(yard: RunningYard) {
+  return async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const answer = await fetch(yard.url + path, {
       method,
       headers: { authorization: `Bearer ${yard.token}` },
@@ -96,6 +131,15 @@ async function runOurs(test: Case): Promise<number> {
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
     return answer.json()
   }
+}
+
+async function runOurs(test: Case): Promise<number> {
+  const home = freshDir('ecf')
+  const definition = prepare(home, test)
+  const yard = await startYard({
+    config: `[executors.process]\nallow = true\n[dialects.ecflow]\nhome = "${home}"\nno_ssl = true\n`,
+  })
+  const ask = askOf(yard)
   try {
     await ask('POST', '/v1/suites', { definition })
     const startedAt = performance.now()
