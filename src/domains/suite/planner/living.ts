@@ -101,6 +101,8 @@ export class Living {
   /** Paths that may be missing. */
   readonly externs = new Set<string>()
   marked = new OrderHeap()
+  /** Marked since the last pass, in no order. */
+  fresh: Node[] = []
   /** Marked behind the pass that is going on: they have their turn in the next one. */
   later: Node[] = []
   /** The order of the node that the pass is at; -1 between passes. */
@@ -123,7 +125,24 @@ export class Living {
     node.isMarked = true
     if (node.isContainer) node.isOpen = false
     if (node.order <= this.position) this.later.push(node)
+    // Between passes nobody asks who is first: a command may mark a hundred thousand nodes.
+    else if (this.position < 0) this.fresh.push(node)
     else this.marked.push(node)
+  }
+
+  /** Puts the nodes that were marked between passes in order. Those that are complete by now need no look. */
+  takeFresh(): void {
+    const { fresh, marked } = this
+    if (fresh.length === 0) return
+    this.fresh = []
+    const isWaitedFor = this.waiters.size > 0
+    const nodes = fresh.filter(node => {
+      const needsLook = node.order >= 0 && (isWaitedFor || node.isContainer || node.state !== 'complete')
+      if (!needsLook) node.isMarked = false
+      return needsLook
+    })
+    if (marked.size === 0) marked.fill(nodes.sort((one, other) => one.order - other.order))
+    else for (const node of nodes) marked.push(node)
   }
 
   /** Marks the nodes whose expressions name this one. */

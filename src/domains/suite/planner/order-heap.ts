@@ -3,10 +3,15 @@
 import type { Node } from '../tree/node.ts'
 
 export class OrderHeap {
-  private readonly items: Node[] = []
+  private items: Node[] = []
 
   get size(): number {
     return this.items.length
+  }
+
+  /** Takes nodes that are in order already; the heap must be empty. */
+  fill(sorted: Node[]): void {
+    this.items = sorted
   }
 
   push(node: Node): void {

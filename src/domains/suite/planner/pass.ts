@@ -27,6 +27,7 @@ export function runPass(living: Living): void {
   for (let round = 0; round < roundsMax; round++) {
     living.refreshOrders()
     wakeHungry(living)
+    living.takeFresh()
     if (living.marked.size === 0) break
     for (let node = living.marked.pop(); node; node = living.marked.pop()) {
       node.isMarked = false
