@@ -1,5 +1,6 @@
 // The podman and docker drivers: one argument list for the command-line clients of both, and its small differences.
-import { type Driver, HOME, type TaskFiles, type TaskPlan, workdirOf } from './driver.ts'
+import { commandOf, type Driver, HOME, type TaskFiles, type TaskPlan, workdirOf } from './driver.ts'
+import type { Image } from './images/index.ts'
 import { shellLine, shellWord } from './shell-words.ts'
 import type { ContainerSpec } from './spec.ts'
 
@@ -54,8 +55,10 @@ function taskFiles(plan: TaskPlan, tools: CliTools): TaskFiles {
   const clear = `${shellLine(remove)} >/dev/null 2>&1`
   return {
     run: script(`[ "$1" = 0 ] || ${clear}`, runLine(plan, tools)),
-    env: [...plan.env].map(([name, value]) => `${name}=${value}\n`).join(''),
-    pull: script(...pullLines(plan, tools)),
+    env: environmentOf(plan),
+    pull: script(
+      ...(plan.image === null ? pullLines(plan, tools) : importLines(plan.image, { plan, tools })),
+    ),
     ...(plan.task.credential == null ? {} : { login: loginFile(plan.task.image, plan.task.credential) }),
     stop: script(clear),
   }
@@ -69,7 +72,11 @@ function runLine(plan: TaskPlan, tools: CliTools): string {
     { from: plan.tmpDir, to: '/tmp', readOnly: false },
     ...plan.mounts,
   ]
-  const entrypoint = task.entrypoint === 'none' && task.argv ? ['--entrypoint', ''] : []
+  // What came as a file is imported without a word about how to run it.
+  const [image, argv] =
+    plan.image === null ? [task.image, task.argv ?? []] : [importedName(plan.image), commandOf(plan)]
+  const isBare = plan.image !== null || (task.entrypoint === 'none' && task.argv)
+  const entrypoint = isBare ? ['--entrypoint', ''] : []
   const args = [
     ...['run', '--rm', '--name', plan.containerName, '--pull=never', '--read-only', '--cap-drop=all'],
     ...['--security-opt', 'no-new-privileges', '--user', `${user.uid}:${user.gid}`, '--log-driver=none'],
@@ -80,10 +87,41 @@ function runLine(plan: TaskPlan, tools: CliTools): string {
     ...(limits.cpus === null ? [] : ['--cpus', String(limits.cpus)]),
     ...(plan.cgroup === null ? [] : ['--cgroup-parent', plan.cgroup.parent]),
     ...mounts.flatMap(mount => ['-v', `${mount.from}:${mount.to}${mount.readOnly ? ':ro' : ''}`]),
-    ...['--env-file', `${plan.dir}/env`, '--workdir', workdirOf(task), ...entrypoint, task.image],
-    ...(task.argv ?? []),
+    ...['--env-file', `${plan.dir}/env`, '--workdir', workdirOf(task), ...entrypoint, image],
+    ...argv,
   ]
   return `exec ${shellLine([tools.program, ...args])}`
+}
+
+/** Lines cannot hold a line break: a variable of an image that has one is left out. */
+function environmentOf({ env, image }: TaskPlan): string {
+  const own = (image?.config.env ?? []).filter(line => !/[\r\n]/.test(line) && line.indexOf('=') > 0)
+  const all = new Map([
+    ...own.map((line): [string, string] => [
+      line.slice(0, line.indexOf('=')),
+      line.slice(line.indexOf('=') + 1),
+    ]),
+    ...env,
+  ])
+  return [...all].map(([name, value]) => `${name}=${value}\n`).join('')
+}
+
+/** What an image that came as a file is called in the client's own store. */
+function importedName(image: Image): string {
+  return `localhost/switchyard/stored:${image.digest.replace('sha256:', '').slice(0, 40)}`
+}
+
+/** Hands the client an unpacked image of ours, once. */
+function importLines(image: Image, { plan, tools }: { plan: TaskPlan; tools: CliTools }): string[] {
+  const client = shellWord(tools.program)
+  const name = shellWord(importedName(image))
+  const status = shellWord(`${plan.dir}/image.status`)
+  return [
+    `if ${client} image inspect --format '{{.Id}}' ${name} >/dev/null 2>&1; then echo "cached ${image.digest} 0" >${status}; exit 0; fi`,
+    'begin=$(date +%s%3N)',
+    `tar -C ${shellWord(image.rootDir)} -cf - . | ${client} import - ${name} >/dev/null || { echo failed >${status}; exit 1; }`,
+    `echo "completed ${image.digest} $(($(date +%s%3N) - begin))" >${status}`,
+  ]
 }
 
 /** Both clients read the same form: credentials by the registry's name. */

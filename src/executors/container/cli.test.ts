@@ -9,6 +9,8 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Json } from '../../core/json.ts'
 import { cliDriver } from './cli-driver.ts'
 import type { TaskPlan } from './driver.ts'
+import { storedName } from './image-missing.ts'
+import { importImage } from './images/index.ts'
 import { readSpec } from './spec.ts'
 import type { TaskRecord } from './task-records.ts'
 import { busyboxTar, missingForRootfs, openYard, type Yard } from './testing/yard.ts'
@@ -152,6 +154,32 @@ describe.skipIf(missing !== undefined)(`the podman driver${missing ? ` (skipped:
     assert.ok((tasks[0]?.maxRssBytes ?? 0) > 100_000)
     assert.deepEqual([await yard.text(id, 'out'), await yard.text(id, 'out.1')], ['on 0\n', 'on 1\n'])
     assert.equal(execFileSync('podman', ['ps', '-a', '-q'], { encoding: 'utf8' }), '')
+  })
+
+  test('an image that came as a file is handed to podman once, with its variables and entry point', async () => {
+    const file = join(storage, 'mine.tar')
+    await writeFile(file, await busyboxTar())
+    const config = { entrypoint: ['/bin/echo', 'entry'], cmd: ['cmd'], env: ['PATH=/bin', 'OF=image'] }
+    const hash = 'b'.repeat(64)
+    await importImage(yard.images, { file, name: storedName(hash), config })
+    const image = storedName(hash)
+    const own = {
+      image,
+      argv: ['/bin/sh', '-c', 'echo $OF $MINE'],
+      entrypoint: 'none',
+      env: { MINE: 'mine' },
+    }
+    const { out, tasks, outcome } = await run({
+      tasks: [{ image }, own, { image, argv: ['x'], imageSha256: hash }],
+    })
+    assert.equal(outcome.result, 'succeeded', outcome.message)
+    assert.equal(out, 'entry cmd\nimage mine\nentry x\n')
+    assert.deepEqual(
+      tasks.map(task => task.imagePullStatus),
+      ['completed', 'cached', 'cached'],
+    )
+    const other = await run({ tasks: [{ image, imageSha256: 'c'.repeat(64) }] })
+    assert.deepEqual([other.outcome.result, other.outcome.reason], ['failed', 'image'])
   })
 
   test('an image must have the digest that a task demands', async () => {

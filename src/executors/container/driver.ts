@@ -43,7 +43,7 @@ export interface TaskPlan {
   readonly limits: Limits
   /** Files to write our process number into, and the same group as the CLI drivers name it. */
   readonly cgroup: { readonly procsFiles: readonly string[]; readonly parent: string } | null
-  /** Only for the rootfs driver: the unpacked image. */
+  /** The unpacked image: for the rootfs driver, and for others where it came as a file. */
   readonly image: Image | null
 }
 
@@ -70,6 +70,14 @@ export interface Driver {
   /** Whom the scratch directory must belong to; null when that is the server's own user. */
   readonly owner: Owner | null
   files(plan: TaskPlan): Promise<TaskFiles>
+}
+
+/** What a task runs over an image of our own store: what it says itself, or else what the image says. */
+export function commandOf({ task, image }: Pick<TaskPlan, 'task' | 'image'>): readonly string[] {
+  const entrypoint = task.entrypoint === 'image' ? (image?.config.entrypoint ?? []) : []
+  const command = [...entrypoint, ...(task.argv ?? image?.config.cmd ?? [])]
+  if (command.length === 0) throw new Error(`the image ${task.image} says no command, and the task neither`)
+  return [...(image?.launcher ?? []), ...command]
 }
 
 /** Where the scratch directory is seen, and the default working directory. */

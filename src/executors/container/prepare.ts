@@ -39,7 +39,7 @@ export interface Preparation {
 /** Prepares an attempt. What it holds is noted before it is taken, so that a crash in between can be cleared. */
 export async function prepareAttempt(preparation: Preparation): Promise<void> {
   const { order, spec, driver, folder } = preparation
-  const found = driver.name === 'rootfs' ? await findImages(preparation) : new Map<string, Found>()
+  const found = await findImages(preparation)
   const ordinary = spec.tasks.filter(task => !task.sidecar)
   const digests = [...new Set([...found.values()].map(({ image }) => image.digest))]
   await makeFolder(folder, spec.nodes)
@@ -76,7 +76,7 @@ export async function prepareAttempt(preparation: Preparation): Promise<void> {
       })
     if (copyCount > 1) await writeFile(join(dir, 'nodes'), `${copyCount}\n`)
     const facts = found.get(task.image)
-    if (facts !== undefined && !task.sidecar) {
+    if (facts !== undefined && !task.sidecar && driver.name === 'rootfs') {
       const status = seen.has(task.image) ? 'cached' : 'completed'
       await writeFile(join(dir, 'image.status'), `${status} ${facts.image.digest} ${facts.tookMs}\n`)
       seen.add(task.image)
@@ -156,9 +156,11 @@ interface Found {
   readonly tookMs: number
 }
 
-async function findImages({ spec, images }: Preparation): Promise<Map<string, Found>> {
+/** Of our own store: for podman and docker only those that came as files, since the rest is their affair. */
+async function findImages({ spec, images, driver }: Preparation): Promise<Map<string, Found>> {
   const found = new Map<string, Found>()
   for (const { image: reference, imageSha256 } of spec.tasks) {
+    if (driver.name !== 'rootfs' && storedDigest(reference) === '') continue
     const known = found.get(reference)
     if (known !== undefined) checkDigest(reference, known.image, imageSha256)
     if (known !== undefined) continue

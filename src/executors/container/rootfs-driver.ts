@@ -2,6 +2,7 @@
 // time as its process 1, so that the figures are exact, self-sent signals work, and killing it kills everything; the
 // inner one makes the view. Environment and mounts go through a file, since process 1 can be seen inside.
 import {
+  commandOf,
   type Driver,
   HOME,
   type Mount,
@@ -123,14 +124,6 @@ function runScript({
     )
   }
   return `${lines.join('\n')}\n`
-}
-
-function commandOf(plan: TaskPlan): readonly string[] {
-  const { task, image } = plan
-  const entrypoint = task.entrypoint === 'image' ? (image?.config.entrypoint ?? []) : []
-  const command = [...entrypoint, ...(task.argv ?? image?.config.cmd ?? [])]
-  if (command.length === 0) throw new Error(`the image ${task.image} says no command, and the task neither`)
-  return [...(image?.launcher ?? []), ...command]
 }
 
 function splitVariable(line: string): [name: string, value: string] {
