@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, onTestFinished, test } from 'vitest'
-import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
+import { aDicomFile, read } from '../../src/domains/dicom/testing/sample.ts'
 import { hasShared } from '../support/shared.ts'
 import { type Ours, Replay, readRecording } from './orthanc-replay.ts'
 import { type OrthancServer, startOrthanc } from './orthanc-server.ts'
@@ -167,6 +167,19 @@ describe('peers', () => {
     const study = await fill(server, 1)
     const content = await post(`${server.url}/peers/peer/store`, { Resources: [study], Compress: true })
     assert.equal(content.Size, String(sizes[0]))
+  })
+
+  test('instances are sent in the syntax that was asked for', async () => {
+    const syntaxes: string[] = []
+    const peer = await listen(createPlain(), async request => {
+      syntaxes.push(read(await bytesOf(request)).transferSyntax)
+      return 200
+    })
+    const server = await start({ OrthancPeers: { peer: [peer] } })
+    const study = await fill(server, 1)
+    const implicit = '1.2.840.10008.1.2'
+    await post(`${server.url}/peers/peer/store`, { Resources: [study], Transcode: implicit })
+    assert.deepEqual(syntaxes, [implicit])
   })
 
   test.skipIf(!existsSync('/usr/bin/openssl'))(

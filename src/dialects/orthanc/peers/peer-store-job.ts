@@ -10,9 +10,10 @@ import type { Job } from '../../../core/job.ts'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Talk, TalkTools } from '../../../core/talk.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
+import { transcodeBytes } from '../../../domains/dicom/transcoding/transcode.ts'
 import { leftOff, makeNotes, Passage } from '../dicom/store-job.ts'
 import { codes, OrthancError } from '../errors.ts'
-import type { House } from '../house.ts'
+import { defaultTerm, type House } from '../house.ts'
 import { showSize } from '../shapes.ts'
 import type { PeerClient } from './peer-client.ts'
 
@@ -24,6 +25,8 @@ export type PeerStoreOrder = {
   readonly instances: readonly string[]
   readonly isPermissive: boolean
   readonly isCompressed: boolean
+  /** The syntax in which instances are sent that can be turned into it. */
+  readonly transcode?: string
 }
 
 /** Larger files are sent as a stream. */
@@ -78,7 +81,7 @@ async function sendAll(
     tools.signal.throwIfAborted()
     const id = instances[passage.at]!
     try {
-      sent.bytes += await sendOne(house, client, { id, isCompressed: order.isCompressed, tools })
+      sent.bytes += await sendOne(house, client, { id, order, tools })
     } catch (error) {
       if (!isPermissive || tools.signal.aborted) throw error
       passage.fail(id, error instanceof Error ? error.message : String(error))
@@ -93,16 +96,19 @@ async function sendAll(
 async function sendOne(
   house: House,
   client: PeerClient,
-  { id, isCompressed, tools }: { id: string; isCompressed: boolean; tools: TalkTools },
+  { id, order, tools }: { id: string; order: PeerStoreOrder; tools: TalkTools },
 ): Promise<number> {
+  const { isCompressed, transcode } = order
   const instance = await house.archive.browse.get('instance', id)
   if (!instance) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
   const { hash, sizeBytes } = fileOf(instance)
   const place = house.kit.blobs.find(hash)
   let sentBytes = 0
   let body: Uint8Array | (() => Readable)
-  if ('bytes' in place || sizeBytes <= heldBytesMax) {
-    const bytes = 'bytes' in place ? place.bytes : await readFile(place.path)
+  if ('bytes' in place || sizeBytes <= heldBytesMax || transcode !== undefined) {
+    const stored = 'bytes' in place ? place.bytes : await readFile(place.path)
+    const { dictionary } = house
+    const bytes = transcodeBytes(stored, transcode, { dictionary, defaultTerm: defaultTerm(house) })
     body = isCompressed ? await promisify(gzip)(bytes) : bytes
     sentBytes = body.length
   } else {

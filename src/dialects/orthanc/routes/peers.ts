@@ -78,7 +78,13 @@ async function store(house: House, call: Call): Promise<Answer> {
     fail(codes.badFormat, `Unknown transfer syntax UID: ${String(transcode)}`)
   }
   const instances = await instancesOf(house, ids)
-  const order: PeerStoreOrder = { peer: name, instances, isPermissive: options.isPermissive, isCompressed }
+  const order: PeerStoreOrder = {
+    peer: name,
+    instances,
+    isPermissive: options.isPermissive,
+    isCompressed,
+    ...(transcode === undefined ? {} : { transcode }),
+  }
   const content: JsonObject = {
     InstancesCount: instances.length,
     FailedInstancesCount: 0,
