@@ -44,8 +44,11 @@ export async function startServer(options: {
   dataDir: string
   config?: string
   args?: readonly string[]
+  /** For one that others know by its address; any free port unless given. */
+  port?: number
 }): Promise<RealServer> {
-  const words = ['serve', '--data', options.dataDir, '--port', '0', ...(options.args ?? [])]
+  const port = String(options.port ?? 0)
+  const words = ['serve', '--data', options.dataDir, '--port', port, ...(options.args ?? [])]
   if (options.config !== undefined) {
     const file = `${options.dataDir}.toml`
     writeFileSync(file, options.config)

@@ -62,7 +62,11 @@ export function serveMaking(house: House): void {
     kit.answer(kind, (question, attempt) => {
       const { job: id, number } = readAttemptId(attempt)!
       const before = lines.get(id) ?? Promise.resolve()
-      const answer = before.then(() => answerOne(house, { id, number }, question as ModifyQuestion))
+      const asked = question as ModifyQuestion
+      // Files are written while the group before this one is being stored.
+      const placing = asked.type === 'store' ? placeAll(house, asked.items) : Promise.resolve([])
+      placing.catch(() => {}) // Heard when its turn comes.
+      const answer = before.then(() => answerOne(house, { id, number }, asked, placing))
       const line = answer.catch(() => {}) // The asker hears of it; those behind it need not.
       lines.set(id, line)
       line.then(() => lines.get(id) === line && lines.delete(id))
@@ -87,13 +91,29 @@ async function answerOne(
   house: House,
   { id, number }: { id: string; number: number },
   question: ModifyQuestion,
+  placing: Promise<readonly (Placed | undefined)[]>,
 ): Promise<ModifyAnswer> {
   if (question.type === 'scratch') return { file: await house.kit.blobs.scratchFile() }
   const job = await house.kit.engine.job({ id })
   const isCurrent = job?.attempts === number && (job.state === 'running' || job.state === 'starting')
   if (!isCurrent) return { stop: 'the job has ended' }
   if (question.type === 'finish') return finish(house, job)
-  return storeGroup(house, job, question)
+  return storeGroup(house, job, question, await placing)
+}
+
+/** Where the bytes of a new instance are. */
+type Placed = Pick<Arrival, 'blob' | 'bytes'>
+
+/** All of a group are placed before the first one is stored: so they share commits. */
+function placeAll(house: House, items: readonly Modified[]): Promise<(Placed | undefined)[]> {
+  return Promise.all(
+    items.map(async ({ made }) => {
+      if (!made) return undefined
+      const { content } = made
+      if ('file' in content) return { blob: await house.kit.blobs.adopt(content.file) }
+      return place(house, content.bytes)
+    }),
+  )
 }
 
 type Kept = { readonly ids: ResourceIds } | { readonly error: OrthancError; readonly isMissing: boolean }
@@ -102,11 +122,15 @@ async function storeGroup(
   house: House,
   job: Job,
   { at, items }: Extract<ModifyQuestion, { type: 'store' }>,
+  placed: readonly (Placed | undefined)[],
 ): Promise<ModifyAnswer> {
   const facts = factsOf(job)
   const { rules } = facts
   if (at !== facts.done) throw new Error(`instances from ${at} came where those from ${facts.done} are next`)
-  const results = await Promise.all(items.map(item => keepOne(house, job.kind as MakingKind, rules, item)))
+  const kind = job.kind as MakingKind
+  const results = await Promise.all(
+    items.map((item, index) => keepOne(house, { kind, rules, item, placed: placed[index] })),
+  )
 
   const failed = [...facts.failed]
   const spared = [...facts.spared]
@@ -146,21 +170,21 @@ async function storeGroup(
 
 async function keepOne(
   house: House,
-  kind: MakingKind,
-  rules: MakingRules,
-  { source, made, trouble }: Modified,
+  {
+    kind,
+    rules,
+    item,
+    placed,
+  }: { kind: MakingKind; rules: MakingRules; item: Modified; placed: Placed | undefined },
 ): Promise<Kept> {
-  if (!made) {
+  const { source, made, trouble } = item
+  if (!made || !placed) {
     const isMissing = trouble?.type === 'missing'
     return { error: isMissing ? new OrthancError(codes.inexistentFile) : errorOfTrouble(trouble!), isMissing }
   }
-  const { summary, md5, from, content } = made
+  const { summary, md5, from } = made
   const { ids } = summary
   const number = rules.isAnonymization ? metadataNumbers.AnonymizedFrom : metadataNumbers.ModifiedFrom
-  const placed =
-    'file' in content
-      ? { blob: await house.kit.blobs.adopt(content.file) }
-      : await place(house, content.bytes)
   const arrival: Arrival = {
     summary,
     ...placed,
