@@ -3,11 +3,13 @@
 
 import type { Event } from '../../core/event.ts'
 import type { Job } from '../../core/job.ts'
+import type { Unfolded } from '../../domains/recipe/unfold.ts'
 import type { Tx } from '../../engine/engine.ts'
 import type { Kit } from '../dialect.ts'
 import { Batches } from './batches/batches.ts'
 import { Catalog, type Entry, recordOf } from './catalog/catalog.ts'
 import { ensureSystemTypes } from './catalog/system-types.ts'
+import type { RecipeTypeRevision } from './catalog/things.ts'
 import { Files } from './files/files.ts'
 import { Scans } from './files/scans.ts'
 import { Archive } from './instances/archive.ts'
@@ -36,6 +38,8 @@ export class World {
   readonly runs = new Runs(this)
   readonly follower = new Follower(this)
   batches = new Batches()
+  /** What revisions unfold to: revisions never change, nor do those that they name. */
+  readonly unfolded = new WeakMap<RecipeTypeRevision, Unfolded>()
   /** Rows that are being made for flows just started. */
   readonly #building = new Set<Promise<void>>()
   #loading: Promise<void> | undefined

@@ -71,6 +71,9 @@ export class Instances {
   /** Jobs that have not ended, for everything that watches the queue. */
   readonly unfinished = new Set<JobRow>()
   readonly #byPlace = new Map<number, JobRow>()
+  /** What changed since the ledgers heard of it last, and when. */
+  readonly #changedJobs = new Map<JobRow, number>()
+  readonly #changedRecipes = new Map<RecipeRow, number>()
   /** While rows are loaded the ledgers take them in no order. */
   #isLoading = true
 
@@ -222,6 +225,7 @@ export class Instances {
       if (this.#refresh(row, event.at) && row.status === 'FAILED') failed.push(row)
       touched.set(row.flow, event.at)
     }
+    this.#tellLedgers()
     const completed: RecipeRow[] = []
     const begun: RecipeRow[] = []
     for (const [n, at] of touched) {
@@ -246,6 +250,7 @@ export class Instances {
     row.isCanceled = isCanceled
     this.#refresh(row, at)
     this.#spreadTrouble(row, at)
+    this.#tellLedgers()
   }
 
   /** Takes up a flow: rows become visible as their gates are. */
@@ -253,6 +258,7 @@ export class Instances {
     this.flows.set(flow.n, flow)
     this.#settleFlow(flow, at, [], [])
     for (const row of flow.jobs.values()) if (row.isCanceled) this.#spreadTrouble(row, at)
+    this.#tellLedgers()
   }
 
   complete(row: RecipeRow, at: number, completed: RecipeRow[]): void {
@@ -326,10 +332,23 @@ export class Instances {
       if (isEnded(status)) this.unfinished.delete(row)
       else this.unfinished.add(row)
     }
-    this.touchJob(row, at)
+    this.#mark(this.#changedJobs, row, at)
     for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))
-      this.touchRecipe(above, at)
+      this.#mark(this.#changedRecipes, above, at)
     return isNew
+  }
+
+  #mark<T>(changed: Map<T, number>, row: T, at: number): void {
+    changed.delete(row)
+    changed.set(row, at)
+  }
+
+  // A batch of events may change a row many times; the ledgers hear of it once, in the order of the last changes.
+  #tellLedgers(): void {
+    for (const [row, at] of this.#changedJobs) this.touchJob(row, at)
+    for (const [row, at] of this.#changedRecipes) this.touchRecipe(row, at)
+    this.#changedJobs.clear()
+    this.#changedRecipes.clear()
   }
 
   #settleFlow(flow: LiveFlow, at: number, begun: RecipeRow[], completed: RecipeRow[]): void {

@@ -98,8 +98,11 @@ export async function demandInput(
 
 /** A revision with all its sub-recipes. */
 export function unfoldRevision(world: World, revision: RecipeTypeRevision): Unfolded {
+  const known = world.unfolded.get(revision)
+  if (known) return known
   const result = unfold(revision, (name, number) => world.catalog.recipeTypeRevision(name, number))
   if ('refusal' in result) throw answerError(400, `The recipe cannot be run: ${result.refusal}`)
+  world.unfolded.set(revision, result.unfolded)
   return result.unfolded
 }
 

@@ -98,9 +98,11 @@ export function loadPlan(parts: {
   spec: unknown
   drafter: Drafter
   nodes: readonly FlowNode[]
+  /** The plan's graph, where it was read already. */
+  graph?: Graph
   jobOf(n: number): Job | undefined
 }): Plan {
-  const graph = readGraph(parts.flow.plan)
+  const graph = parts.graph ?? readGraph(parts.flow.plan)
   if (!isGraph(graph)) throw new Error(`flow ${parts.flow.id} has a plan that was never valid: ${graph.text}`)
   const steps = graph.steps.map(
     (_, at): StepRun => ({

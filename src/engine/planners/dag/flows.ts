@@ -21,7 +21,7 @@ import {
   type Plan,
   resetNodes,
 } from './dag.ts'
-import { isGraph, readGraph } from './graph.ts'
+import { type Graph, isGraph, readGraph } from './graph.ts'
 
 /** Flows in flows in flows: deeper is refused, since each level holds the ones above open. */
 const nestingMax = 32
@@ -49,20 +49,20 @@ export class Flows {
 
   /** Makes a flow with its nodes and releases what is free. Throws a refusal when the plan or its drafter is no good. */
   start(draft: FlowDraft): Flow {
-    const trouble = this.#troubleOf(draft)
-    if (trouble !== undefined) throw new Refused(trouble)
-    return this.#open(draft)
+    const graph = this.#graphOf(draft)
+    if (!isGraph(graph)) throw new Refused(graph)
+    return this.#open(draft, graph)
   }
 
-  #troubleOf(draft: FlowDraft): Refusal | undefined {
+  /** The graph of a draft, or why it could never be a flow. */
+  #graphOf(draft: FlowDraft): Graph | Refusal {
     const graph = readGraph(draft.plan)
-    if (!isGraph(graph)) return graph
-    return this.#depthOf(draft.parent?.flow) >= nestingMax
-      ? refused('bad-request', `flows may be nested ${nestingMax} deep at most`).refusal
-      : undefined
+    if (isGraph(graph) && this.#depthOf(draft.parent?.flow) >= nestingMax)
+      return refused('bad-request', `flows may be nested ${nestingMax} deep at most`).refusal
+    return graph
   }
 
-  #open(draft: FlowDraft): Flow {
+  #open(draft: FlowDraft, graph: Graph): Flow {
     const drafter = this.#drafterOf(draft.kind)
     const { yard } = this.#parts
     const flow: Flow = {
@@ -92,7 +92,9 @@ export class Flows {
     noteFlow(yard, flow, 'submitted')
     const nodes = makeNodes(flow, new Set(draft.done))
     for (const node of nodes) if (draft.plan.ahead !== true || node.state !== 'waiting') saveNode(yard, node)
-    this.#begin(loadPlan({ flow, spec: draft.spec, drafter, nodes, jobOf: n => yard.model.jobs.get(n) }))
+    this.#begin(
+      loadPlan({ flow, spec: draft.spec, drafter, nodes, graph, jobOf: n => yard.model.jobs.get(n) }),
+    )
     return flow
   }
 
@@ -199,8 +201,8 @@ export class Flows {
     return {
       enqueue: draft => this.#parts.submit(draft),
       startFlow: draft => {
-        const refusal = this.#troubleOf(draft)
-        return refusal === undefined ? granted(this.#open(draft)) : { ok: false, refusal }
+        const graph = this.#graphOf(draft)
+        return isGraph(graph) ? granted(this.#open(draft, graph)) : { ok: false, refusal: graph }
       },
       tellRefused: (flow, node, { text }) =>
         noteFlow(yard, flow, 'node-refused', { node: node.key, message: text }),
