@@ -9,6 +9,7 @@ export type FlowState = (typeof flowStates)[number]
 export type StepWhen =
   | 'succeeded' // all of them succeeded
   | 'ended' // all of them ended, no matter how
+  | 'unfailed' // all of them ended and none failed: what was skipped is as good as done
   | 'failed' // all of them ended, and at least one failed
 
 /** One step of a dag. `count` instances of it (fan-out) become nodes `key` or `key/0`, `key/1` … */

@@ -88,6 +88,8 @@ export interface Engine {
   /** As write, for the move of a job that has ended already: resubmit or write off. `detail` is merged as by note. */
   resubmit(n: number, options?: { resetTries?: boolean; detail?: JsonObject }): Promise<Verdict<Job>>
   writeOff(n: number): Promise<Verdict<Job>>
+  /** Puts a failed or cancelled job of a running flow back to waiting for what it needs, as if it had never run. */
+  revive(n: number): Promise<Verdict<Job>>
   rerunFlow(n: number): Promise<Verdict<Flow>>
   /** Takes ended jobs or flows out of history, or all events up to one. */
   forget(what: { jobs?: readonly number[]; flows?: readonly number[]; eventsTo?: number }): Promise<void>

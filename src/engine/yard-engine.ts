@@ -237,6 +237,18 @@ export class YardEngine implements Engine {
     return this.#moveEnded(n, job => applyMove(this.#yard, job, 'writeOff', { reason: 'user' }))
   }
 
+  revive(n: number): Promise<Verdict<Job>> {
+    return this.#moveEnded(n, job => {
+      if (job.flow === null || !this.#flows.plans.has(job.flow))
+        return refused('illegal-move', `job ${job.id} belongs to no flow that runs: nothing would let it go`)
+      const { tries } = job
+      job.tries = 0
+      const verdict = applyMove(this.#yard, job, 'revive')
+      if (!verdict.ok) job.tries = tries
+      return verdict
+    })
+  }
+
   async rerunFlow(n: number): Promise<Verdict<Flow>> {
     this.#demandUp()
     const flow = await this.flow({ n })

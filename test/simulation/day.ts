@@ -156,7 +156,7 @@ function oneStep(yard: TestYard, dice: Dice, told: Ledger, report: { jobs: numbe
       if (ended === undefined) return
       // Whether it is acknowledged or not: from here on the job may live again.
       told.cancelled.delete(ended.n)
-      tell(engine.resubmit(ended.n))
+      tell(dice.chance(0.7) ? engine.resubmit(ended.n) : engine.revive(ended.n))
       return
     }
     case 10:
@@ -203,7 +203,7 @@ function randomFlow(dice: Dice): FlowDraft {
       count: 1 + dice.below(2),
       fansOut: true,
       needs: keys.slice(0, at).filter(() => dice.chance(0.4)),
-      when: dice.pick(['succeeded', 'succeeded', 'ended', 'failed'] as const)!,
+      when: dice.pick(['succeeded', 'succeeded', 'unfailed', 'ended', 'failed'] as const)!,
       retries: dice.below(2),
     })),
   }

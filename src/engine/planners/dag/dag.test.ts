@@ -252,6 +252,89 @@ describe('failures that spread', () => {
   })
 })
 
+describe('a step that asks that nothing failed', () => {
+  const steps = [
+    aStep('a'),
+    aStep('maybe', { does: 'gate', needs: ['a'] }),
+    aStep('branch', { needs: ['maybe'] }),
+    aStep('last', { needs: ['branch'], when: 'unfailed' }),
+    aStep('after', { needs: ['last'] }),
+  ]
+
+  test('runs when what it needs was skipped', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', spec: { maybe: false } }))
+    await yard.end(live(yard, flow)['a']!)
+    assert.deepEqual(await states(yard, flow), {
+      a: 'done',
+      maybe: 'skipped',
+      branch: 'skipped',
+      last: 'live',
+      after: 'waiting',
+    })
+  })
+
+  test('is blocked, with all behind it, while what it needs has failed, and goes on once that is mended', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
+    await yard.end(live(yard, flow)['a']!)
+    const { branch } = live(yard, flow)
+    await yard.fail(branch!)
+    const blocked = { a: 'done', maybe: 'done', branch: 'failed', last: 'blocked', after: 'blocked' }
+    assert.deepEqual(await states(yard, flow), blocked)
+    assert.equal(live(yard, flow)['after']!.reason, 'upstream')
+    assert.ok((await yard.engine.resubmit(branch!.n)).ok)
+    await yard.settle()
+    for (const key of ['branch', 'last', 'after']) await yard.end(live(yard, flow)[key]!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+
+  test('is skipped where failures cut', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'cut' }))
+    await yard.end(live(yard, flow)['a']!)
+    await yard.fail(live(yard, flow)['branch']!)
+    assert.deepEqual(
+      [(await states(yard, flow))['last'], (await yard.engine.flow({ n: flow.n }))!.state],
+      ['skipped', 'failed'],
+    )
+  })
+})
+
+describe('a job of a flow that is revived', () => {
+  const steps = [aStep('a'), aStep('b', { needs: ['a'] })]
+
+  test('waits again for what it needs, and goes when that is done', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
+    const { a, b } = live(yard, flow)
+    await yard.tell(tx => tx.cancel(b!.n))
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed' })
+    assert.ok((await yard.engine.revive(b!.n)).ok)
+    await yard.settle()
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'waiting' })
+    await yard.end(a!)
+    await yard.end(live(yard, flow)['b']!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+
+  test('goes at once when nothing is left to wait for; outside of a running flow it is refused', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread' }))
+    await yard.end(live(yard, flow)['a']!)
+    const { b } = live(yard, flow)
+    await yard.fail(b!)
+    assert.ok((await yard.engine.revive(b!.n)).ok)
+    await yard.settle()
+    await yard.end(live(yard, flow)['b']!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+    const [lone] = await yard.submit(aJob({}))
+    await yard.tell(tx => tx.cancel(lone!.n))
+    const verdict = await yard.engine.revive(lone!.n)
+    assert.ok(!verdict.ok && verdict.refusal.kind === 'illegal-move')
+  })
+})
+
 describe('a flow in a flow', () => {
   const child = aFlow([aStep('inner')])
   const parent = aFlow([aStep('sub', { does: 'flow' }), aStep('after', { needs: ['sub'] })], {

@@ -327,7 +327,8 @@ function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
 /** Under `spread`, waiting nodes are blocked while a parent is bad, and wait again when none is. */
 function spreadTo(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
-  if (plan.graph.steps[at]!.when !== 'succeeded') return
+  const { when } = plan.graph.steps[at]!
+  if (when !== 'succeeded' && when !== 'unfailed') return
   const [from, to]: [NodeState, NodeState] = run.bad > 0 ? ['waiting', 'blocked'] : ['blocked', 'waiting']
   if (run.counts[from] === 0) return
   for (const node of run.nodes) {
@@ -354,6 +355,8 @@ function mayRun(plan: Plan, at: number): boolean {
   switch (plan.graph.steps[at]!.when) {
     case 'succeeded':
       return parents.every(parent => parent.counts.done === parent.nodes.length)
+    case 'unfailed':
+      return parents.every(parent => parent.counts.failed === 0)
     case 'ended':
       return true
     case 'failed':
