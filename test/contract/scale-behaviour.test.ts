@@ -150,6 +150,24 @@ describe('conditions', () => {
     expect(statuses(body)).toEqual({ in: 'done true', last: 'COMPLETED' })
     expect([body.jobs_total, body.sub_recipes_total, body.sub_recipes_completed]).toEqual([1, 1, 1])
   })
+
+  test('what comes after a sub-recipe is blocked while a branch of a condition in it has failed, until it is mended', async () => {
+    await jobType('fails-in-branch', { command: `test -e ${join(server.data, 'branch-mended')}` })
+    const nodes = { gate: gate({ n: fromRecipe('n') }), go: job('fails-in-branch', ['gate']) }
+    await recipeType('Inner Branch', nodes, number)
+    const typeId = await recipeType(
+      'Outer Branch',
+      { in: sub('inner-branch', [], { n: fromRecipe('n') }), last: job('noop', ['in']) },
+      number,
+    )
+    const id = await queue(typeId, { json: { n: 9 } })
+    const failed = await until(id, body => body.jobs_failed === 1 && body.jobs_blocked === 1)
+    expect(statuses(failed)).toMatchObject({ last: 'BLOCKED' })
+    expect(failed.is_completed).toBe(false)
+    await writeFile(join(server.data, 'branch-mended'), '')
+    await ask(server, 'POST', '/v6/jobs/requeue/', { job_type_names: ['fails-in-branch'] })
+    expect(statuses(await until(id, isComplete))).toEqual({ in: 'done true', last: 'COMPLETED' })
+  })
 })
 
 describe('failure, cancel and requeue', () => {

@@ -81,8 +81,7 @@ describe('an unfolded recipe', () => {
     expect(needsOf(whole)).toMatchObject({
       'in/go': ['in/gate?yes'],
       'in/stay': ['in/gate?no'],
-      'in/go.': ['in/go'],
-      'in<~': ['in/go.', 'in/stay.'],
+      'in<~': ['in/go', 'in/stay'],
       'in<': ['in>', 'in/lone', 'in<~'],
     })
     expect(whole.steps.find(step => step.key === 'in<~')).toMatchObject({ soft: true })

@@ -223,8 +223,8 @@ class Unfolder {
     }
   }
 
-  // The end of a sub-recipe. A leaf that a condition may skip first gets a join of its own, which is blocked with it when
-  // it fails; the soft join then only waits for these, so that skipped counts as complete and failed never does.
+  // The end of a sub-recipe. Leaves that a condition may skip are waited for by a soft join: there skipped counts as
+  // complete, and failed never does.
   #join(
     begin: { from: string; to: string },
     leaves: readonly string[],
@@ -238,11 +238,7 @@ class Unfolder {
       const isCondition = definition.nodes.get(name)!.type.kind === 'condition'
       if (!isConditional) needs.push(yes)
       else if (isCondition) maybe.push(yes, no)
-      else {
-        const own = this.#key(`${yes}.`)
-        this.steps.push({ does: 'join', key: own, needs: [yes], soft: false })
-        maybe.push(own)
-      }
+      else maybe.push(yes)
     }
     if (maybe.length > 0) {
       const soft = this.#key(`${begin.to}~`)

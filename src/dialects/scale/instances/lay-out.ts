@@ -67,7 +67,7 @@ export function layOut(
   for (const step of unfolded.steps) {
     const needs = step.needs.map(need => endOf.get(need) ?? need)
     if (step.does === 'join') {
-      steps.push(planStep(step.key, 'gate', needs, step.soft ? 'ended' : 'succeeded'))
+      steps.push(planStep(step.key, 'gate', needs, step.soft ? 'unfailed' : 'succeeded'))
     } else if (step.does === 'condition') {
       steps.push(planStep(step.key, 'gate', needs, 'succeeded'))
       const { opensOn, filter, input } = step

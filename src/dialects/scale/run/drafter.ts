@@ -70,8 +70,8 @@ function jobDraft(
     kind: step.kind,
     // A function is named in its own spec; everything else is completed just before it starts.
     spec: step.executor === 'function' ? { function: step.kind } : { step: key, job: step.id },
+    // No ref: its index would cost more than the job, and nobody looks a job of a recipe up by it.
     name: step.typeName,
-    ref: String(step.id),
     pool,
     rank: step.rank,
     runMsMax: step.runMsMax,
