@@ -1,6 +1,7 @@
 // What no recording shows: jobs of one's own, references, crashes between success and publication, clean-up, maps.
 
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PNG } from 'pngjs'
@@ -190,6 +191,48 @@ describe('jobs over rasters', () => {
     assert.equal(shown.status, 'success')
     assert.equal(shown.outputs, `{"raster_out": "${uuid}/raster_out"}`)
   })
+})
+
+test('temporary services go by their age, when that is looked after', async () => {
+  const server = await startNcdjango({ maxTemporaryServiceAge: 0.3, cleanupInterval: 0.1 })
+  try {
+    const { values } = await run(server.url, 'demo_raster', {})
+    const service = `${server.url}/arcgis/rest/services/${values['raster_out']}/MapServer`
+    const blobs = join(server.dir, 'data', 'blobs')
+    const hash = (
+      (await server.server.engine.records.get('ncdjango.service', values['raster_out'] as string))!.body as {
+        hash: string
+      }
+    ).hash
+    assert.ok(existsSync(join(blobs, hash.slice(0, 2), hash.slice(2, 4), hash)))
+    while ((await fetch(service)).status !== 404) await sleep(30)
+    assert.deepEqual((await (await fetch(`${server.url}/arcgis/rest/services`)).json()) as object, {
+      ...{ currentVersion: '10.1', folders: [], services: [] },
+    })
+  } finally {
+    await server.close()
+  }
+})
+
+test('the address of a submitter is that of the peer, or what a trusted proxy says', async () => {
+  for (const [trustedProxies, wanted] of [
+    [[], '127.0.0.1'],
+    [['127.0.0.1'], '10.1.2.3'],
+  ] as const) {
+    const server = await startNcdjango({ trustedProxies })
+    try {
+      const made = await fetch(`${server.url}/geoprocessing/rest/jobs/`, {
+        method: 'POST',
+        headers: { 'x-forwarded-for': '10.1.2.3, 10.9.9.9' },
+        body: new URLSearchParams({ job: 'some_job', inputs: '{"in": 5}' }),
+      })
+      const { uuid } = (await made.json()) as Shown
+      const job = await server.server.engine.job({ dialect: 'ncdjango', ref: uuid })
+      assert.equal(job?.detail?.['userIp'], wanted)
+    } finally {
+      await server.close()
+    }
+  }
 })
 
 test('a registration that is wrong stops the start, and names its job', async () => {

@@ -69,12 +69,24 @@ async function loadAll(sources: JobSources): Promise<Map<string, RegisteredJob>>
   const found = new Map<string, RegisteredJob>()
   // Tasks first: workflows call them by name.
   const all = [...Object.entries(demos), ...Object.entries(entries)]
-  for (const [name, entry] of all.sort(([, a], [, b]) => order(a) - order(b))) {
-    try {
-      found.set(name, await readEntry(name, entry, { registry, folder }))
-    } catch (error) {
-      throw new Error(`job ${name}: ${(error as Error).message}`, { cause: error })
+  let waiting = all.sort(([, a], [, b]) => order(a) - order(b))
+  while (waiting.length > 0) {
+    // Workflows may call workflows that stand after them: those are tried again once more tasks are known.
+    const failed: { item: (typeof waiting)[number]; error: unknown }[] = []
+    for (const item of waiting) {
+      try {
+        found.set(item[0], await readEntry(item[0], item[1], { registry, folder }))
+      } catch (error) {
+        failed.push({ item, error })
+        if (order(item[1]) === 0) break
+      }
     }
+    const first = failed[0]
+    if (first && (failed.length === waiting.length || order(first.item[1]) === 0)) {
+      const { message } = first.error as Error
+      throw new Error(`job ${first.item[0]}: ${message}`, { cause: first.error })
+    }
+    waiting = failed.map(({ item }) => item)
   }
   return found
 }
