@@ -4,6 +4,7 @@ import { createHash, randomFillSync } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Json } from '../../../core/json.ts'
 import type { WorkBlobs, WorkResult, WorkTools } from '../../../core/work.ts'
@@ -26,8 +27,8 @@ import {
   plannedName,
 } from './plan.ts'
 
-/** How many members may be read and deflated at the same time. */
-const aheadMax = 4
+/** How many members may be on their way: one a core, and one to follow. The thread pool is everybody's. */
+const aheadMax = Math.min(4, availableParallelism() + 1)
 /** And how many bytes of them. */
 const aheadBytesMax = 32 * 1024 * 1024
 /** Larger files are not turned into another syntax: they would have to be held in memory. */

@@ -3,7 +3,7 @@
 // Own code instead of zip-stream: it deflates several large members at a time, and adds small ones without a promise or
 // a stream each.
 
-import { closeSync, createReadStream, readFile, readFileSync } from 'node:fs'
+import { closeSync, createReadStream, readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { crc32, createDeflateRaw, deflateRaw, deflateRawSync } from 'node:zlib'
@@ -45,8 +45,7 @@ const wholeBytesMax = 8 * 1024 * 1024
 const syncBytesMax = 64 * 1024
 /** Small writes are gathered into ones of this size. */
 const gatheredBytes = 64 * 1024
-const deflateAside = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw)
-const readAside = promisify(readFile)
+const deflateAside = promisify<Uint8Array, { level: number; chunkSize: number }, Buffer>(deflateRaw)
 
 interface Entry {
   readonly name: Uint8Array
@@ -122,11 +121,11 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     return !member.isStored && level > 0 && bytes.length > 0
   }
 
-  async function prepare(member: Member, coming: Uint8Array | Promise<Uint8Array>): Promise<Packed> {
-    const bytes = coming instanceof Uint8Array ? coming : await coming
+  async function prepare(member: Member, bytes: Uint8Array): Promise<Packed> {
     if (!shouldPack(member, bytes)) return asPacked(bytes)
-    const packed = bytes.length <= syncBytesMax ? packSync(bytes, level) : deflateAside(bytes, { level })
-    return asPacked(bytes, await packed)
+    if (bytes.length <= syncBytesMax) return asPacked(bytes, packSync(bytes, level))
+    // Large blocks: each one that is filled costs a way to the thread pool and back.
+    return asPacked(bytes, await deflateAside(bytes, { level, chunkSize: 256 * 1024 }))
   }
 
   /** The place is taken at once, the bytes may come later. */
@@ -155,7 +154,7 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
 
   function addFile(member: Member, file: { fd: number; sizeBytes: number }): Promise<void> {
     if (file.sizeBytes > wholeBytesMax) return inOrder(() => streamFile(member, file.fd, file.sizeBytes))
-    return addPacked(member, prepare(member, readWhole(file)))
+    return addPacked(member, prepare(member, readWhole(file.fd)))
   }
 
   async function streamFile(member: Member, fd: number, expected: number): Promise<void> {
@@ -258,9 +257,8 @@ function packSync(bytes: Uint8Array, level: number): Uint8Array {
   return deflateRawSync(bytes, { level, windowBits, memLevel, chunkSize: Math.max(1024, bytes.length >> 1) })
 }
 
-/** A small file is read at once: on a worker thread that is quicker than asking for it. */
-function readWhole({ fd, sizeBytes }: { fd: number; sizeBytes: number }): Uint8Array | Promise<Uint8Array> {
-  if (sizeBytes > syncBytesMax) return readAside(fd).finally(() => closeSync(fd))
+/** Read at once: on a worker thread that is quicker than asking the thread pool, which is busy deflating. */
+function readWhole(fd: number): Uint8Array {
   try {
     return readFileSync(fd)
   } finally {
