@@ -23,12 +23,17 @@ export interface Links {
   read(signed: string, now: number): Grant | undefined
 }
 
+/** In a path, a name of dots is no name. */
+function plainName(fileName: string): string {
+  return /^\.*$/.test(fileName) ? 'file' : fileName
+}
+
 /** Links signed with a secret. */
 export function openLinks(secret: Uint8Array): Links {
   const texts = signedTexts(secret)
   return {
     make: (base, grant, { expiresAt, fileName }) =>
-      `${base}${linkPath}/${texts.write(grant, expiresAt)}/${encodeURIComponent(fileName)}`,
+      `${base}${linkPath}/${texts.write(grant, expiresAt)}/${encodeURIComponent(plainName(fileName))}`,
     read: (signed, now) => texts.read(signed, now) as Grant | undefined,
   }
 }

@@ -21,8 +21,8 @@ export function signedTexts(secret: Uint8Array): SignedTexts {
       return `${text}.${sign(text)}`
     },
     read(text, now) {
-      const [payload = '', signature = ''] = text.split('.')
-      if (!isSame(signature, sign(payload))) return undefined
+      const [payload = '', signature = '', ...more] = text.split('.')
+      if (more.length > 0 || !isSame(signature, sign(payload))) return undefined
       const { until, ...statement } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as {
         until: number
       }
