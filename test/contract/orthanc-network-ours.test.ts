@@ -356,6 +356,83 @@ describe('the DICOM port', () => {
     assert.equal(refused, true)
   })
 
+  test('a C-MOVE is answered at once where the settings want that, and a job sends', async () => {
+    const [farPort, scp] = [await freePort(), await slowScp(20)]
+    const near = await open({ DicomAet: 'NEAR', DicomPort: 0 })
+    const far = await open({
+      DicomPort: farPort,
+      DicomAet: 'FAR',
+      DicomAlwaysAllowMove: true,
+      SynchronousCMove: false,
+      DicomModalities: { third: ['THIRD', '127.0.0.1', scp.port] },
+    })
+    await put(near, 'far', farPort)
+    const { uids } = await fill(far, 5)
+    await send(near, 'POST', '/modalities/far/move', {
+      Level: 'Study',
+      Resources: [{ StudyInstanceUID: '1.2.77' }],
+      TargetAet: 'THIRD',
+    })
+    const [id] = await send<string[]>(far, 'GET', '/jobs')
+    const job = await until(far, id!, 'Success')
+    assert.deepEqual([job.Content['MoveOriginatorAET'], job.Content['InstancesCount']], ['NEAR', 5])
+    assert.deepEqual(scp.got, uids)
+  })
+
+  test('an identifier that is none, a level that is none, and keys that name nothing are refused, and the port goes on', async () => {
+    const server = await open({ DicomPort: 0, DicomAlwaysAllowFind: true, DicomAlwaysAllowMove: true })
+    const port = await portOf(server)
+    const socket = connect({ port, host: '127.0.0.1' })
+    onTestFinished(() => void socket.destroy())
+    await new Promise(resolve => socket.once('connect', resolve))
+    const contexts = [sopClasses.studyFind, sopClasses.studyMove, '1.2.840.10008.5.1.4.1.1.2'].map(
+      (abstractSyntax, index) => ({
+        id: 2 * index + 1,
+        abstractSyntax,
+        transferSyntaxes: ['1.2.840.10008.1.2.1'],
+      }),
+    )
+    const association = await Association.ask(socket, aRequest(contexts), options)
+    const ask = async (
+      id: number,
+      field: number,
+      data: Uint8Array,
+      more = {},
+    ): Promise<number | undefined> => {
+      const context = association.contexts.get(id)!
+      await association.send(
+        context,
+        { field, messageId: 1, affectedClass: context.abstractSyntax, ...more },
+        data,
+      )
+      return (await association.receive())?.command.status
+    }
+    const level = (word: string): Buffer =>
+      Buffer.from(`\x08\0\x52\0CS${String.fromCharCode(word.length)}\0${word}`, 'latin1')
+    const garbage = [
+      Buffer.alloc(3),
+      Buffer.alloc(5000, 0xff),
+      Buffer.from('no data set at all'),
+      level('WARD'),
+      Buffer.alloc(2_000_000),
+    ]
+    for (const data of garbage) {
+      assert.equal(await ask(1, commands.findRq, data), 0xa900)
+      assert.equal(await ask(3, commands.moveRq, data, { moveDestination: 'X' }), 0xa900)
+      assert.ok(
+        [0xa900, 0xc000].includes((await ask(5, commands.storeRq, data, { affectedInstance: '1.2' }))!),
+      )
+    }
+    assert.equal(await ask(3, commands.moveRq, level('STUDY '), { moveDestination: 'NOBODY' }), 0xa801)
+    // A command that is known nowhere, and one without its data set.
+    assert.equal(await ask(1, 0x0150, Buffer.alloc(8)), 0x0211)
+    const context = association.contexts.get(5)!
+    await association.send(context, { field: commands.storeRq, messageId: 9 })
+    assert.equal((await association.receive())?.command.status, 0xc000)
+    await association.release()
+    assert.deepEqual(await send(server, 'GET', '/instances'), [])
+  })
+
   test('two of ours commit to what one sent to the other, and the sender may then delete it', async () => {
     const [nearPort, farPort] = [await freePort(), await freePort()]
     const near = await open({ DicomPort: nearPort, DicomAet: 'NEAR' })

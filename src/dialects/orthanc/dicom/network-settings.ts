@@ -22,7 +22,10 @@ export interface NetworkSettings {
   readonly pduBytesMax: number
   readonly echoChecksFind: boolean
   readonly transcodes: boolean
+  /** The syntax to turn into first, where a peer leaves the choice. */
   readonly preferredSyntax: string
+  /** Whether a C-MOVE is answered when all is sent, or at once, with a job that sends. */
+  readonly movesSynchronously: boolean
   readonly queriesMax: number
   /** Ours: how many jobs may send to one destination at a time; 0 for no limit. */
   readonly destinationJobsMax: number
@@ -81,6 +84,7 @@ export function readNetworkSettings(
     echoChecksFind: flag('DicomEchoChecksFind'),
     transcodes: flag('TranscodeDicomProtocol'),
     preferredSyntax: text('DicomScuPreferredTransferSyntax'),
+    movesSynchronously: flag('SynchronousCMove'),
     queriesMax: number('QueryRetrieveSize', 1, 1_000_000),
     destinationJobsMax: number('JobsPerDestination', 0, 1_000_000, 0),
     modalities: readModalities(all['DicomModalities']),

@@ -4,13 +4,14 @@ import { Refused } from '../../../core/refusal.ts'
 import type { Association, Message } from '../../../domains/dicom/network/association.ts'
 import { commands, statuses } from '../../../domains/dicom/network/command.ts'
 import { writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
-import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { type Tag, tags } from '../../../domains/dicom/tag.ts'
 import type { House } from '../house.ts'
 import type { Peer } from './dicom-server.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
+import type { Modality } from './modality.ts'
 import { type Question, readQuestion, search } from './scp-find.ts'
-import { StoreClient, sendWithin } from './store-client.ts'
+import { type MoveOriginator, StoreClient, sendWithin } from './store-client.ts'
+import { showOrder, storeKind } from './store-job.ts'
 
 const failedListTag: Tag = 0x00080058
 /** Names of instances that failed, at most. */
@@ -25,16 +26,16 @@ const identifying: ReadonlySet<Tag> = new Set([
   tags.AccessionNumber,
 ])
 
-/** What a retrieve wants, each instance once; undefined when it names nothing. */
-async function wanted(house: House, question: Question): Promise<Resource[] | undefined> {
+/** What a retrieve wants, each instance once by its id; undefined when it names nothing. */
+async function wanted(house: House, question: Question): Promise<string[] | undefined> {
   const keys = question.keys.filter(([tag, text]) => identifying.has(tag) && text !== '')
   if (keys.length === 0) return undefined
-  const found = new Map<string, Resource>()
+  const found = new Set<string>()
   for await (const resource of search(house, { level: question.level, keys })) {
     for await (const instance of house.archive.browse.descendants(resource, 'instance'))
-      found.set(instance.id, instance)
+      found.add(instance.id)
   }
-  return [...found.values()]
+  return [...found]
 }
 
 interface Tally {
@@ -54,18 +55,54 @@ export async function moveScp(
   try {
     const target = command.moveDestination ?? ''
     const known = house.network.modalities.byAet(target)[0]
+    const originator = { aet: peer.aet, id: command.messageId ?? 0 }
     await retrieve(house, association, message, {
       field: commands.moveRsp,
       refuse: () => (known ? undefined : statuses.unknownDestination),
       open: () => {
         const caller = { modality: known![1], localAet: house.settings.dicomAet, timeout: undefined }
-        const client = new StoreClient(house, caller, { aet: peer.aet, id: command.messageId ?? 0 })
+        const client = new StoreClient(house, caller, originator)
         return { send: file => client.send(file), close: () => client.close() }
       },
+      ...(house.settings.network.movesSynchronously
+        ? {}
+        : { handOver: instances => submitStore(house, known!, instances, originator) }),
     })
   } finally {
     done()
   }
+}
+
+/** A store job for what a modality asked to be moved: `SynchronousCMove` is false. */
+async function submitStore(
+  house: House,
+  [name, modality]: readonly [string, Modality],
+  instances: readonly string[],
+  originator: MoveOriginator,
+): Promise<void> {
+  const caller = { modality, localAet: house.settings.dicomAet, timeout: undefined }
+  const order = { caller, instances, isPermissive: true, originator }
+  await house.kit.engine.write(tx =>
+    tx.submit({
+      dialect: 'orthanc',
+      executor: 'talk',
+      kind: storeKind,
+      spec: { talk: storeKind, input: showOrder(order) },
+      pool: 'orthanc',
+      labels: { destination: name },
+      detail: {
+        content: {
+          InstancesCount: instances.length,
+          FailedInstancesCount: 0,
+          LocalAet: caller.localAet,
+          RemoteAet: modality.aet,
+          MoveOriginatorAET: originator.aet,
+          MoveOriginatorID: originator.id,
+        },
+        isAsynchronous: true,
+      },
+    }),
+  )
 }
 
 export async function getScp(
@@ -96,6 +133,8 @@ interface Way {
   /** The status to refuse with, if it cannot be done at all. */
   refuse(): number | undefined
   open(): { send(file: InstanceFile): Promise<void>; close(): Promise<void> }
+  /** Hands all of them over to be sent later, if that is how it is done. */
+  handOver?(instances: readonly string[]): Promise<void>
 }
 
 async function retrieve(house: House, association: Association, message: Message, way: Way): Promise<void> {
@@ -126,7 +165,7 @@ async function retrieve(house: House, association: Association, message: Message
         : undefined,
     )
   }
-  let instances: Resource[] | undefined
+  let instances: string[] | undefined
   try {
     const question = await readQuestion(house, message)
     const refusal = question ? way.refuse() : statuses.mismatch
@@ -137,20 +176,26 @@ async function retrieve(house: House, association: Association, message: Message
   }
   // The original says so, too, when nothing is found: contracts/orthanc.md §3.10.
   if (!instances || instances.length === 0) return answer(statuses.unprocessable)
+  if (way.handOver) {
+    await way.handOver(instances)
+    return answer(statuses.success)
+  }
   const channel = way.open()
   try {
-    for (const [index, instance] of instances.entries()) {
+    for (const [index, id] of instances.entries()) {
       if (association.takeCancel(messageId)) return await answer(statuses.cancelled, instances.length - index)
-      const file = instanceFile(instance)
+      const instance = await house.archive.browse.get('instance', id)
       try {
-        await channel.send(file)
+        if (!instance) throw new Error('it was deleted meanwhile')
+        await channel.send(instanceFile(instance))
         tally.completed++
       } catch (error) {
         // An association that broke cannot be answered on.
         if (!association.isOpen) throw error
-        house.kit.log.warn({ err: error, instance: instance.id }, 'an instance could not be sent')
+        house.kit.log.warn({ err: error, instance: id }, 'an instance could not be sent')
         tally.failed++
-        if (tally.failures.length < namedFailuresMax) tally.failures.push(file.sopInstance)
+        const name = instance?.body.main['0008,0018']
+        if (name !== undefined && tally.failures.length < namedFailuresMax) tally.failures.push(name)
         if (error instanceof Error && /connecting to AET/.test(error.message)) {
           tally.failed += instances.length - index - 1
           break

@@ -152,22 +152,28 @@ export class StoreClient {
   /** An association has room for so many contexts; the classes that came first make room. */
   #forgetSome(keep: string): void {
     let count = 0
-    for (const stored of this.#needs.values()) count += stored.size + 2
+    for (const stored of this.#needs.values()) count += stored.size + 3
     for (const [sopClass, stored] of this.#needs) {
       if (count <= contextsMax) return
       if (sopClass === keep) continue
       this.#needs.delete(sopClass)
-      count -= stored.size + 2
+      count -= stored.size + 3
     }
   }
 
-  /** Each stored syntax alone, explicit little endian alone, and the group of those that need no decoding. */
+  /** Each stored syntax alone, the preferred one and explicit little endian alone, and the group of those that need no decoding. */
   #proposals(abstractSyntax: string, stored: ReadonlySet<string>): Proposal[] {
-    const alone = [...new Set([...stored, syntaxes.explicitLittle])]
+    const alone = [...new Set([...stored, ...this.#preferred()])]
     return [
       ...alone.map(uid => ({ abstractSyntax, transferSyntaxes: [uid] })),
       { abstractSyntax, transferSyntaxes: uncompressed },
     ]
+  }
+
+  /** Explicit little endian is understood by nearly everybody, also where another syntax is preferred. */
+  #preferred(): string[] {
+    const { preferredSyntax } = this.#house.settings.network
+    return isTarget(preferredSyntax) ? [preferredSyntax, syntaxes.explicitLittle] : [syntaxes.explicitLittle]
   }
 
   #contextFor(association: Association, file: InstanceFile): OpenContext | undefined {
@@ -176,7 +182,7 @@ export class StoreClient {
     const { allows } = this.#caller.modality
     if (!allows.has('AllowTranscoding') || !this.#house.settings.network.transcodes) return undefined
     if (!canConvert(file)) return undefined
-    for (const uid of uncompressed) {
+    for (const uid of [...this.#preferred(), ...uncompressed]) {
       const context = association.contextFor(file.sopClass, uid)
       if (context) return context
     }
