@@ -4,11 +4,12 @@
 import type { Job } from '../../../core/job.ts'
 import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { type Talk, TalkFailed, type TalkTools } from '../../../core/talk.ts'
+import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { askCommitment } from './commitment.ts'
 import type { Caller } from './dial.ts'
-import { instanceFile } from './instance-data.ts'
+import { type InstanceFile, instanceFile } from './instance-data.ts'
 import { readModality, showModality } from './modality.ts'
 import { type MoveOriginator, StoreClient } from './store-client.ts'
 
@@ -146,6 +147,15 @@ export function leftOff(
   return new TalkFailed(message, tools.signal.aborted ? detail : { ...detail, errorCode: codes.internal })
 }
 
+/** What is to be sent, small ones with their bytes; undefined when it is not there. */
+async function lookUp(house: House, id: string | undefined): Promise<InstanceFile | undefined> {
+  const instance = id === undefined ? undefined : await house.archive.browse.get('instance', id)
+  if (!instance) return undefined
+  const file = instanceFile(instance)
+  const place = house.kit.blobs.find(fileOf(instance).hash)
+  return 'bytes' in place ? { ...file, from: place } : file
+}
+
 async function sendAll(
   house: House,
   parts: {
@@ -158,13 +168,17 @@ async function sendAll(
 ): Promise<void> {
   const { order, client, passage, tools, notes } = parts
   const { instances, isPermissive } = order
+  let next = lookUp(house, instances[passage.at])
   while (passage.at < instances.length) {
     tools.signal.throwIfAborted()
     const id = instances[passage.at]!
     try {
-      const instance = await house.archive.browse.get('instance', id)
-      if (!instance) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
-      await client.send(instanceFile(instance))
+      const file = await next
+      // The next one is looked up while the peer thinks about this one.
+      next = lookUp(house, instances[passage.at + 1])
+      next.catch(() => {}) // Heard when its turn comes; until then it must not count as unhandled.
+      if (!file) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
+      await client.send(file)
     } catch (error) {
       if (!isPermissive || tools.stopReason() === 'kill') throw error
       const why = error instanceof Error ? error.message : String(error)
