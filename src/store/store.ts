@@ -180,7 +180,7 @@ export interface Records {
   get(collection: string, id: string): Promise<Rec | undefined>
   getMany(collection: string, ids: readonly string[]): Promise<Map<string, Rec>>
   list(query: RecordQuery): Promise<Page<Rec>>
-  count(query: Omit<RecordQuery, 'after' | 'limit' | 'order'>): Promise<number>
+  count(query: Omit<RecordQuery, 'after' | 'skip' | 'limit' | 'order'>): Promise<number>
 }
 
 export interface RecordQuery {
@@ -194,6 +194,8 @@ export interface RecordQuery {
    */
   readonly order?: 'seq' | '-seq' | 'id' | '-id' | { readonly index: string; readonly down?: boolean }
   readonly after?: string
+  /** So many of what would be listed are passed over without being read; for clients that ask for pages by number. */
+  readonly skip?: number
   readonly limit: number
 }
 

@@ -12,7 +12,7 @@ import type { Page, Rec, RecordQuery, Records } from '../store.ts'
 import { copyJson } from './copy.ts'
 import type { KeptRecord, MemoryDisk } from './disk.ts'
 
-type Wanted = Omit<RecordQuery, 'after' | 'limit' | 'order'>
+type Wanted = Omit<RecordQuery, 'after' | 'skip' | 'limit' | 'order'>
 
 export class MemoryRecords implements Records {
   readonly #disk: MemoryDisk
@@ -66,9 +66,10 @@ export class MemoryRecords implements Records {
         (after === undefined || compare(keyOf(record), after) > 0),
     )
     found.sort((a, b) => compare(keyOf(a), keyOf(b)))
-    const items = found.slice(0, Math.max(0, limit))
+    const skip = Math.max(0, query.skip ?? 0)
+    const items = found.slice(skip, skip + Math.max(0, limit))
     const last = items.at(-1)
-    if (last === undefined || found.length <= items.length) return { items: items.map(show) }
+    if (last === undefined || found.length <= skip + items.length) return { items: items.map(show) }
     return { items: items.map(show), next: writeCursor(orderName, keyOf(last)) }
   }
 

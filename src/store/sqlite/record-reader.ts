@@ -31,7 +31,7 @@ const fewMax = 1000
 /** After this many candidates a walk gives way to others. */
 const turnEvery = 4000
 
-type Wanted = Omit<RecordQuery, 'after' | 'limit' | 'order'>
+type Wanted = Omit<RecordQuery, 'after' | 'skip' | 'limit' | 'order'>
 
 export class SqliteRecords implements Records {
   readonly #catalog: Catalog
@@ -66,7 +66,9 @@ export class SqliteRecords implements Records {
     if (search === undefined || limit === 0) return { items: [] }
 
     const found: { key: Key; seq: number }[] = []
+    let skip = Math.max(0, query.skip ?? 0)
     for await (const candidate of this.#inOrder(search, order, after)) {
+      if (skip-- > 0) continue
       found.push({ key: keyOf(candidate, order), seq: candidate.seq })
       if (found.length > limit) break
     }

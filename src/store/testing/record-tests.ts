@@ -31,6 +31,29 @@ export function recordTests(makeWorld: MakeWorld): void {
       expect(await idsOf(store, { collection: 'c' })).toEqual(['b', 'a'])
     }))
 
+  test('what is passed over is not counted for the page, and the next page goes on behind it', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+      const records = ids.map((id, at) =>
+        aPut('c', id, {
+          index: [
+            ['k', 10 - at],
+            ['even', at % 2],
+          ],
+        }),
+      )
+      await store.commit(aBatch({ records }))
+      const order = { index: 'k' } as const
+      const first = await store.records.list({ collection: 'c', order, skip: 2, limit: 2 })
+      expect(first.items.map(({ id }) => id)).toEqual(['e', 'd'])
+      const next = await store.records.list({ collection: 'c', order, limit: 9, after: first.next! })
+      expect(next.items.map(({ id }) => id)).toEqual(['c', 'b', 'a'])
+      const where = [{ name: 'even', is: 0 }]
+      expect(await idsOf(store, { collection: 'c', where, order: '-seq', skip: 1 })).toEqual(['e', 'c', 'a'])
+      expect((await store.records.list({ collection: 'c', skip: 7, limit: 5 })).items).toEqual([])
+      expect((await store.records.list({ collection: 'c', skip: 5, limit: 2 })).next).toBeUndefined()
+    }))
+
   test('changes of one batch take effect in their order', () =>
     inWorld(makeWorld, async ({ store }) => {
       const drop = { drop: { collection: 'c', id: 'x' } }
