@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '../../../core/json.ts'
 import { faultText, findFaults, type Shape } from '../../../domains/recipe/json-shape.ts'
-import type { IndexCondition } from '../../../store/store.ts'
+import type { IndexCondition, RecordQuery } from '../../../store/store.ts'
 import { slugOf } from '../catalog/slug.ts'
 import type { Workspace } from '../catalog/things.ts'
 import { type FileEntry, fileCollection } from '../files/file-entry.ts'
@@ -208,18 +208,13 @@ async function listFiles(world: World, call: Call): Promise<Answer> {
   const { where, matches, isPlain } = fileFilter(world, params)
   const orders = params.orders()
   const { records } = world.kit
-  if (isPlain && orders.length === 0) {
-    // The store keeps this order itself: only what is before the page has to be walked.
+  const order = storedOrder(orders)
+  if (isPlain && order) {
+    // The store keeps this order itself: what is before the page is passed over unread.
     const query = { collection: fileCollection, where }
     const count = await records.count(query)
-    const page = await records.list({
-      ...query,
-      order: { index: 'modified' },
-      limit: wish.offset + wish.size,
-    })
-    const items = page.items
-      .slice(wish.offset)
-      .map(record => showFile(record.body as unknown as FileEntry, world))
+    const page = await records.list({ ...query, order, skip: wish.offset, limit: wish.size })
+    const items = page.items.map(record => showFile(record.body as unknown as FileEntry, world))
     return { status: 200, body: showPage(wish, count, call.address, items) }
   }
   const found: FileEntry[] = []
@@ -241,6 +236,23 @@ async function listFiles(world: World, call: Call): Promise<Answer> {
     found.sort(compareBy(orders.map(order => ({ key: fileKey(order.field), isDown: order.isDown }))))
   return { status: 200, body: await pageOf(wish, call.address, found, file => showFile(file, world)) }
 }
+
+/** The order of the store for what a request asks; undefined when it keeps none like it. */
+function storedOrder(orders: ReturnType<Params['orders']>): RecordQuery['order'] | undefined {
+  const [{ field, isDown: down } = { field: 'last_modified', isDown: false }] = orders
+  // Files arrive in the order of their ids.
+  if (field === 'id') return down ? '-seq' : 'seq'
+  const index = orders.length > 1 ? undefined : indexOfOrder.get(field)
+  return index === undefined ? undefined : { index, down }
+}
+
+const indexOfOrder: ReadonlyMap<string, string> = new Map([
+  ['last_modified', 'modified'],
+  ['created', 'created'],
+  ['file_name', 'name'],
+  ['file_type', 'type'],
+  ['media_type', 'media'],
+])
 
 function fileKey(field: string): (file: FileEntry) => string | number | null {
   switch (field) {

@@ -192,11 +192,10 @@ async function listIngests(world: World, call: Call): Promise<Answer> {
   const page = await world.kit.records.list({
     ...query,
     order: { index: 'ended' },
-    limit: wish.offset + wish.size,
+    skip: wish.offset,
+    limit: wish.size,
   })
-  const items = page.items
-    .slice(wish.offset)
-    .map(record => showIngest(record.body as unknown as Ingest, world))
+  const items = page.items.map(record => showIngest(record.body as unknown as Ingest, world))
   return { status: 200, body: showPage(wish, count, call.address, await Promise.all(items)) }
 }
 
