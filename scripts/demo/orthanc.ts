@@ -1,4 +1,4 @@
-// The Orthanc dialect: small DICOM files made by ourselves, a PDF in a study, and an archive as a job.
+// The Orthanc dialect: small DICOM files made by ourselves, a PDF in a study, an archive and an anonymization as jobs.
 
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { type Act, ask, type Row, type Stage, until } from './act.ts'
@@ -11,7 +11,7 @@ interface Stored {
 interface Job {
   readonly ID: string
   readonly State: string
-  readonly Content: { readonly InstancesCount: number; readonly ArchiveSize: string }
+  readonly Content: { readonly InstancesCount: number; readonly ArchiveSize: string; readonly Path: string }
 }
 
 const pdf = Buffer.from(
@@ -24,7 +24,7 @@ export const orthanc: Act = {
   async play(stage) {
     const study = await uploadSlices(stage, 20)
     const report = await attachReport(stage, study)
-    return [report, await archive(stage, study)]
+    return [report, await archive(stage, study), await anonymize(stage, study)]
   },
 }
 
@@ -72,16 +72,33 @@ async function attachReport(stage: Stage, study: string): Promise<Row> {
 }
 
 async function archive(stage: Stage, study: string): Promise<Row> {
-  const { ID: id } = (await ask(stage, `/studies/${study}/archive`, { body: { Asynchronous: true } })) as Job
-  const job = await until(
-    async () => (await ask(stage, `/jobs/${id}`)) as Job,
-    ({ State: state }) => state === 'Success' || state === 'Failure',
-  )
+  const job = await runJob(stage, `/studies/${study}/archive`, { Asynchronous: true })
   return {
     dialect: 'orthanc',
     what: 'a job: the archive of a study',
     state: job.State,
     result: `${job.Content.InstancesCount} instances, ${job.Content.ArchiveSize} bytes`,
-    address: `/jobs/${id}/archive`,
+    address: `/jobs/${job.ID}/archive`,
   }
+}
+
+async function anonymize(stage: Stage, study: string): Promise<Row> {
+  const body = { Asynchronous: true, Keep: ['StudyDescription'] }
+  const job = await runJob(stage, `/studies/${study}/anonymize`, body)
+  const made = (await ask(stage, job.Content.Path)) as { PatientMainDicomTags: { PatientName: string } }
+  return {
+    dialect: 'orthanc',
+    what: 'a job: the same study without the patient',
+    state: job.State,
+    result: `${job.Content.InstancesCount} instances of ${made.PatientMainDicomTags.PatientName}`,
+    address: job.Content.Path,
+  }
+}
+
+async function runJob(stage: Stage, path: string, body: object): Promise<Job> {
+  const { ID: id } = (await ask(stage, path, { body })) as Job
+  return until(
+    async () => (await ask(stage, `/jobs/${id}`)) as Job,
+    ({ State: state }) => state === 'Success' || state === 'Failure',
+  )
 }
