@@ -25,7 +25,12 @@ async function fill(base: string, root: string, count = 4): Promise<string> {
   let study = ''
   for (let index = 1; index <= count; index++) {
     const tags = {
-      ...{ PatientID: root, PatientName: 'Müller^Jürgen', StudyInstanceUID: root, AccessionNumber: root.slice(-2) },
+      ...{
+        PatientID: root,
+        PatientName: 'Müller^Jürgen',
+        StudyInstanceUID: root,
+        AccessionNumber: root.slice(-2),
+      },
       ...{
         SeriesInstanceUID: `${root}.1`,
         SOPInstanceUID: `${root}.1.${index}`,
@@ -118,7 +123,9 @@ describe.skipIf(!hasOrthanc)('the real Orthanc', () => {
     const found = answers.find(answer => answer['StudyInstanceUID'] === '1.2.32')!
     assert.equal(found['PatientName'], 'Müller^Jürgen')
     assert.deepEqual([found['StudyDescription'], found['NumberOfStudyRelatedInstances']], ['FROM HERE', '4'])
-    await send(theirs.url, 'POST', `${path}/answers/${answers.indexOf(found)}/retrieve`, { TargetAet: 'REAL' })
+    await send(theirs.url, 'POST', `${path}/answers/${answers.indexOf(found)}/retrieve`, {
+      TargetAet: 'REAL',
+    })
     assert.deepEqual(await instancesOf(theirs.url, study), await instancesOf(ours.url, study))
     const below = await queried(theirs.url, 'yard', {
       Level: 'Instance',
