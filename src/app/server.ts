@@ -9,7 +9,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.ts'
 import type { AttemptId } from '../core/ids.ts'
 import { refuse } from '../core/refusal.ts'
-import type { Talks } from '../core/talk.ts'
+import type { Talk, Talks } from '../core/talk.ts'
 import type { Answerer, WorkModule } from '../core/work.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -348,8 +348,17 @@ async function makeKit(
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),
     explain: (kind, explainer) => engine.explainer(kind, explainer),
-    talk: (name, talk) => void talks.set(name, talk),
+    talk: (name, talk) => void talks.set(name, ownTalk(dialect.name, engine, talk)),
     answer: (kind, answerer) => void answerers.set(kind, answerer),
+  }
+}
+
+/** A talk calls other machines on behalf of its dialect: another's jobs may not use it to call whom they like. */
+function ownTalk(dialect: string, engine: Engine, talk: Talk): Talk {
+  return async (input, tools) => {
+    const job = await engine.job({ id: tools.job })
+    if (job?.dialect !== dialect) throw new Error(`this talk is for jobs of the dialect ${dialect} alone`)
+    return talk(input, tools)
   }
 }
 

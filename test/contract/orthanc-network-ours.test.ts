@@ -194,6 +194,20 @@ describe('store jobs', () => {
     assert.equal(job.Content['FailedInstancesCount'], 1)
     assert.equal(scp.got.length, 3)
   })
+
+  test('a job of another dialect cannot call anybody in the name of this one', async () => {
+    const [server, scp] = [await open(), await slowScp(0)]
+    const caller = { modality: ['FAR', '127.0.0.1', scp.port], localAet: 'X', timeout: null }
+    const input = { caller, instances: ['0-0'], isPermissive: true }
+    const spec = { talk: 'dicom.modality-store', input }
+    const { engine } = server.server
+    const job = await engine.write(tx =>
+      tx.submit({ dialect: 'native', executor: 'talk', kind: 'talk', spec }),
+    )
+    const ended = await engine.settled(job.n, { timeoutMs: 10_000 })
+    assert.equal(ended?.state, 'failed')
+    assert.match(ended?.message ?? '', /for jobs of the dialect orthanc alone/)
+  })
 })
 
 describe('destinations', () => {

@@ -87,6 +87,38 @@ test('a conversation is understood however it is cut into pieces', async () => {
   expect((await serve(rq(), good.subarray(rq().length))).messages).toBe(2)
 })
 
+test('whatever a server answers, whoever asked it hears of a failure in time', {
+  timeout: 60_000,
+}, async () => {
+  const good = writePdu(acceptAll({ ...aRequest() } as AssociateRq).accept)
+  const damaged = fc.tuple(fc.nat(good.length - 1), fc.nat(255), fc.boolean()).map(([at, value, isCut]) => {
+    const bytes = Buffer.from(good)
+    bytes[at] = value
+    return isCut ? bytes.subarray(0, at) : bytes
+  })
+  const anything = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(damaged, anything), anything, async (first, second) => {
+      const [near, far] = duplexPair()
+      far.on('error', () => {})
+      far.resume()
+      far.write(first)
+      const association = await Association.ask(near, aRequest(), { ...quick, waitMs: 20 }).catch(
+        () => undefined,
+      )
+      const context = association?.contexts.get(1)
+      if (association && context) {
+        far.write(second)
+        await association.send(context, { field: commands.echoRq, messageId: 1 }).catch(() => {}) // It may have ended.
+        await association.receive().catch(() => {}) // As it should.
+      }
+      association?.abort()
+      far.destroy()
+    }),
+    { seed: 7, numRuns: 100 },
+  )
+})
+
 test.each([
   ['a P-DATA of four gigabytes', [rq(), header(4, 0xffffffff)]],
   ['a P-DATA longer than announced', [rq(), header(4, 16_385)]],
