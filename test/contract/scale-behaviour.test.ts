@@ -271,7 +271,14 @@ describe('reprocessing', () => {
     })
     expect((dry.body as Body).plan).toEqual({
       lone: { action: 'copy', why: ['Nothing changed: the previous result is taken over'] },
-      in: { action: 'run', why: ['Recipe type revision changed from 1 to 2'] },
+      in: {
+        action: 'run',
+        why: ['Recipe type revision changed from 1 to 2'],
+        nodes: {
+          one: { action: 'copy', why: ['Nothing changed: the previous result is taken over'] },
+          two: { action: 'run', why: ['Job type changed from noop to fails-once'] },
+        },
+      },
     })
     const answer = await ask(server, 'POST', `/v6/recipes/${old.id}/reprocess/`, {
       forced_nodes: { all: false },
@@ -561,12 +568,13 @@ test('what is at rest is shown after a restart as before, whatever is asked for'
   expect((await ask(server, 'POST', `/v6/recipes/${old}/reprocess/`, forced)).status).toBe(202)
   const stuck = await recipeType('Rest Stuck', { a: job('noop'), nap: job('sleeper', ['a']) })
   const replaced = await queue(stuck)
-  await until(replaced, body => body.jobs_running === 1)
+  const naps = (body: Body): boolean => body.jobs_running === 1 && body.jobs_completed === 1
+  await until(replaced, naps)
   const all = { forced_nodes: { all: true } }
   const made = await ask(server, 'POST', `/v6/recipes/${replaced}/reprocess/`, all)
   expect(made.status).toBe(202)
   const again = Number(/(\d+)\/$/.exec(made.headers.get('location')!)![1])
-  await until(again, body => body.jobs_running === 1)
+  await until(again, naps)
   await until(replaced, body => body.jobs_canceled === 1)
   const paths = [
     ...['', '?is_completed=true', '?is_superseded=true&order=-last_modified', '?order=-created'].map(

@@ -26,10 +26,19 @@ export function planReprocess(diff: RecipeDiff): Map<string, NodePlan> {
   return plans
 }
 
-/** The plan as clients read it in a dry run. */
-export function showPlan(plans: ReadonlyMap<string, NodePlan>): JsonObject {
-  return Object.fromEntries([...plans].map(([name, { action, why }]) => [name, { action, why: [...why] }]))
+/** A node's plan as clients read it; `inside` are those of the nodes of a sub-recipe that is compared node by node. */
+export function showNodePlan(
+  { action, why }: Pick<NodePlan, 'action' | 'why'>,
+  inside?: JsonObject,
+): JsonObject {
+  return { action, why: [...why], ...(inside && { nodes: inside }) }
 }
+
+/** What becomes of a node that could have been taken over, had its old job or sub-recipe been complete. */
+export const incompletePlan = {
+  action: 'run',
+  why: ['Nothing changed, but there is no complete result to take over'],
+} as const
 
 function planNode(diff: RecipeDiff, node: NodeDiff): NodePlan {
   const again = runsAgain(diff, node)

@@ -3,7 +3,7 @@
 
 import type { JsonObject } from '../../../core/json.ts'
 import { type Data, fileIdsOf, fitData, readData } from '../../../domains/recipe/data.ts'
-import { diffDefinitions, forceNodes, type RecipeDiff } from '../../../domains/recipe/diff.ts'
+import { diffDefinitions, forceNodes, type NodeDiff, type RecipeDiff } from '../../../domains/recipe/diff.ts'
 import {
   allForcedNodes,
   type ForcedNodes,
@@ -12,7 +12,12 @@ import {
   refuseForcedNodes,
 } from '../../../domains/recipe/forced-nodes.ts'
 import type { Interface } from '../../../domains/recipe/interface.ts'
-import { planReprocess, showPlan } from '../../../domains/recipe/reprocess.ts'
+import {
+  incompletePlan,
+  type NodePlan,
+  planReprocess,
+  showNodePlan,
+} from '../../../domains/recipe/reprocess.ts'
 import {
   type Configuration,
   emptyConfiguration,
@@ -142,6 +147,17 @@ export function demandReprocessable(
   return diff
 }
 
+/** What a reprocess would do with each node, and why, also inside of sub-recipes; nothing is changed by asking. */
+export function planReplacement(
+  world: World,
+  row: RecipeRow,
+  revision: RecipeTypeRevision,
+  diff: RecipeDiff,
+  forced: ForcedNodes,
+): Promise<JsonObject> {
+  return new Replacement(world, unfoldRevision(world, revision)).compare(0, row, diff, forced)
+}
+
 /** Replaces a recipe by a new one that runs only what the diff or the force asks for. */
 export async function reprocess(
   world: World,
@@ -161,7 +177,7 @@ export async function reprocess(
     'recipe',
   )
   const work = new Replacement(world, unfolded)
-  await work.compare(0, row, diff, forced)
+  const why = await work.compare(0, row, diff, forced)
   const stored = readConfiguration(record.configuration)
   const reuse: Reuse = {
     jobs: work.jobs,
@@ -169,7 +185,7 @@ export async function reprocess(
     supersededJobs: work.supersededJobs,
     supersededRecipes: work.supersededRecipes,
     rootSuperseded: row.rootSuperseded ?? row.id,
-    why: showPlan(planReprocess(diff)),
+    why,
   }
   const configuration = stored.ok ? stored.value : emptyConfiguration
   const prepared = prepareRecipe(world, { unfolded, input: data, files, configuration, cause, reuse })
@@ -245,44 +261,62 @@ class Replacement {
       if (parent) this.#recipeAt.set(`${parent.recipe} ${parent.node}`, at)
   }
 
-  /** Compares the recipe at a place of the unfolded whole with the old recipe there. */
-  async compare(at: number, old: RecipeRow, diff: RecipeDiff, forced: ForcedNodes): Promise<void> {
-    const { archive, catalog } = this.#world
+  /**
+   * Compares the recipe at a place of the unfolded whole with the old recipe there. Answers with what becomes of each
+   * node, and why.
+   */
+  async compare(at: number, old: RecipeRow, diff: RecipeDiff, forced: ForcedNodes): Promise<JsonObject> {
     const plans = planReprocess(diff)
     const refs = await this.#nodesOf(old)
     this.oldRecipes.push(old)
     this.supersededRecipes.set(at, old.id)
+    const told: [string, JsonObject][] = []
     for (const [name, node] of diff.nodes) {
       const ref = refs.get(name)
       const plan = plans.get(name)!
-      if (!ref) continue
-      if (ref.is === 'job') {
-        const job = await archive.job(ref.id)
-        if (!job) continue
-        const step = this.#stepAt.get(`${at} ${name}`)
-        // Only what is complete can be taken over: a new recipe must not wait for jobs of an old one.
-        if (plan.action === 'copy' && job.status === 'COMPLETED' && step !== undefined)
-          await this.#copy(step, job)
-        else this.#replace(step, job)
-      } else if (ref.is === 'recipe') {
-        const inner = await archive.recipe(ref.id)
-        const place = this.#recipeAt.get(`${at} ${name}`)
-        if (!inner) continue
-        if (place === undefined) await this.#dropAll(inner)
-        else if (plan.action === 'copy' && inner.completedAt !== null) await this.#copyAll(place, inner)
-        else {
-          const type = node.node.type.kind === 'recipe' ? node.node.type : undefined
-          const revision = type && catalog.recipeTypeRevision(type.name, type.revision)
-          const isSame = revision && catalog.recipeTypes.get(inner.typeId)?.name === revision.typeName
-          if (!revision || !isSame) {
-            await this.#dropAll(inner)
-            continue
-          }
-          const within = plan.redoesAllInside ? allForcedNodes : forcedWithin(forced, name)
-          await this.compare(place, inner, diffForReprocess(this.#world, inner, revision, within), within)
-        }
-      }
+      let shown: JsonObject | undefined
+      if (ref?.is === 'job') shown = await this.#compareJob(at, name, ref, plan)
+      if (ref?.is === 'recipe') shown = await this.#compareRecipe(at, name, ref, { node, plan, forced })
+      told.push([name, shown ?? showNodePlan(plan)])
     }
+    return Object.fromEntries(told)
+  }
+
+  async #compareJob(at: number, name: string, ref: NodeRef, plan: NodePlan): Promise<JsonObject | undefined> {
+    const job = await this.#world.archive.job(ref.id)
+    if (!job) return undefined
+    const step = this.#stepAt.get(`${at} ${name}`)
+    // Only what is complete can be taken over: a new recipe must not wait for jobs of an old one.
+    if (plan.action === 'copy' && job.status === 'COMPLETED' && step !== undefined) {
+      await this.#copy(step, job)
+      return undefined
+    }
+    this.#replace(step, job)
+    return plan.action === 'copy' ? showNodePlan(incompletePlan) : undefined
+  }
+
+  async #compareRecipe(
+    at: number,
+    name: string,
+    ref: NodeRef,
+    { node, plan, forced }: { node: NodeDiff; plan: NodePlan; forced: ForcedNodes },
+  ): Promise<JsonObject | undefined> {
+    const { archive, catalog } = this.#world
+    const inner = await archive.recipe(ref.id)
+    const place = this.#recipeAt.get(`${at} ${name}`)
+    if (!inner) return undefined
+    const type = node.node.type.kind === 'recipe' ? node.node.type : undefined
+    const revision = type && catalog.recipeTypeRevision(type.name, type.revision)
+    const isSame = revision && catalog.recipeTypes.get(inner.typeId)?.name === revision.typeName
+    if (place === undefined || !revision || !isSame) await this.#dropAll(inner)
+    else if (plan.action === 'copy' && inner.completedAt !== null) await this.#copyAll(place, inner)
+    else {
+      const within = plan.redoesAllInside ? allForcedNodes : forcedWithin(forced, name)
+      const diff = diffForReprocess(this.#world, inner, revision, within)
+      const inside = await this.compare(place, inner, diff, within)
+      return showNodePlan(plan.action === 'copy' ? incompletePlan : plan, inside)
+    }
+    return undefined
   }
 
   async #copy(step: string, job: JobRow): Promise<void> {

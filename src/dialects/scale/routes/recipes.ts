@@ -3,12 +3,11 @@
 import type { JsonObject } from '../../../core/json.ts'
 import { showDiff } from '../../../domains/recipe/diff.ts'
 import { readForcedNodes } from '../../../domains/recipe/forced-nodes.ts'
-import { planReprocess, showPlan } from '../../../domains/recipe/reprocess.ts'
 import { emptyConfiguration } from '../../../domains/recipe/seed/configuration.ts'
 import { demandOverrides } from '../catalog/edit-job-type.ts'
 import type { FileEntry } from '../files/file-entry.ts'
 import { findRecipes } from '../instances/find.ts'
-import { demandReprocessable, queueRecipe, reprocess } from '../instances/queue.ts'
+import { demandReprocessable, planReplacement, queueRecipe, reprocess } from '../instances/queue.ts'
 import type { RecipeRow } from '../instances/rows.ts'
 import type { Cause } from '../instances/start-recipe.ts'
 import { showFile } from '../shapes/files.ts'
@@ -114,7 +113,8 @@ async function reprocessFrom(world: World, call: Call): Promise<Answer> {
   // Ours: shows what would be done, and why, without doing it.
   if (params.flag('dry_run')) {
     const diff = demandReprocessable(world, row, revision, reading.value)
-    return { status: 200, body: { ...showDiff(diff), plan: showPlan(planReprocess(diff)) } }
+    const plan = await planReplacement(world, row, revision, diff, reading.value)
+    return { status: 200, body: { ...showDiff(diff), plan } }
   }
   const made = await reprocess(world, row, revision, reading.value, causeOf(call))
   return { status: 202, headers: { location: `${call.base}/recipes/${made.id}/` } }
