@@ -212,7 +212,7 @@ export async function startServer(parts: ServerParts): Promise<Server> {
       })
       const opened = await dialect.open(kit)
       open.push(opened)
-      host.mount(dialect.name, dialect.claims, opened.routes)
+      host.mount(dialect.name, opened.claims ?? dialect.claims, opened.routes)
       closing.add(async () => opened.close?.())
     }
     closing.add(() => host.close())

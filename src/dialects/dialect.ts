@@ -36,6 +36,8 @@ export interface AccessRule {
 }
 
 export interface OpenDialect {
+  /** Where it is mounted, when its own settings put it elsewhere than at its claims. */
+  readonly claims?: readonly string[]
   /** An encapsulated Fastify plugin: own body parsers, errors, 404 and 405. Registered without a prefix. */
   readonly routes: FastifyPluginAsync
   /** Called when the engine has recovered and may be asked; before the first request. */

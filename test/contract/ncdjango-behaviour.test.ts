@@ -133,6 +133,25 @@ describe('jobs over rasters', () => {
     }
   })
 
+  test('are maps for pages of any origin, also by a posted form, and jobs are not', async () => {
+    const { values } = await run(server.url, 'demo_raster', {})
+    const headers = { origin: 'https://elsewhere.example' }
+    const export_ = `${server.url}/arcgis/rest/services/${values['raster_out']}/MapServer/export`
+    const body = new URLSearchParams({ SIZE: '4,4', BBOX: '0,0,10,10', f: 'image' })
+    const posted = await fetch(export_, { method: 'POST', headers, body })
+    assert.deepEqual([posted.status, posted.headers.get('access-control-allow-origin')], [200, '*'])
+    assert.equal(PNG.sync.read(Buffer.from(await posted.arrayBuffer())).width, 4)
+    const asked = await fetch(export_, { method: 'OPTIONS', headers })
+    assert.equal(asked.status, 204)
+    const job = new URLSearchParams({ job: 'some_job', inputs: '{"in": 5}' })
+    const forged = await fetch(`${server.url}/geoprocessing/rest/jobs/`, {
+      method: 'POST',
+      headers,
+      body: job,
+    })
+    assert.equal(forged.status, 403)
+  })
+
   test('answer a second request for the same image with 304', async () => {
     const { values } = await run(server.url, 'demo_raster', {})
     const url = `${server.url}/tiles/${values['raster_out']}/0/0/0.png`
@@ -212,6 +231,39 @@ test('temporary services go by their age, when that is looked after', async () =
   } finally {
     await server.close()
   }
+})
+
+test('everything stands under a prefix where one is configured, and addresses say so', async () => {
+  const server = await startNcdjango({ prefix: 'maps/site/' })
+  try {
+    const base = `${server.url}/maps/site`
+    const { values } = await run(base, 'demo_raster', {})
+    const name = values['raster_out'] as string
+    assert.equal((await fetch(`${server.url}/arcgis/rest/services`)).status, 404)
+    const slashless = await fetch(`${base}/geoprocessing/rest/jobs?x=1`, { redirect: 'manual' })
+    assert.equal(slashless.headers.get('location'), '/maps/site/geoprocessing/rest/jobs/?x=1')
+    const { href } = (await (
+      await fetch(`${base}/arcgis/rest/services/${name}/MapServer/export?f=json`)
+    ).json()) as { href: string }
+    await picture(href)
+    await picture(`${base}/tiles/${name}/0/0/0.png`)
+    const capabilities = await (await fetch(`${base}/wms/${name}?REQUEST=GetCapabilities`)).text()
+    assert.ok(capabilities.includes(`${base}/wms/${name}?`))
+    const range = await fetch(`${base}/data/services/${name}/data/info/range`, { redirect: 'manual' })
+    assert.equal(range.headers.get('location'), `/maps/site/data/services/${name}/data/info/range/`)
+    const headers = { authorization: `ApiKey admin:${server.token}` }
+    const list = await fetch(`${base}/api/admin/services/?limit=1`, { headers })
+    const { objects } = (await list.json()) as { objects: { resource_uri: string }[] }
+    assert.equal((await fetch(server.url + objects[0]!.resource_uri, { headers })).status, 200)
+    const cleanup = `${server.url}/geoprocessing/rest/cleanup?max-age=0`
+    assert.equal(
+      (await fetch(cleanup, { method: 'POST', headers: { authorization: `Bearer ${server.token}` } })).status,
+      200,
+    )
+  } finally {
+    await server.close()
+  }
+  await assert.rejects(startNcdjango({ prefix: '/a b' }), /dialects.ncdjango.prefix/)
 })
 
 test('the address of a submitter is that of the peer, or what a trusted proxy says', async () => {

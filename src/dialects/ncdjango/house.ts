@@ -1,6 +1,8 @@
 // What every route of this dialect works with.
 
+import type { FastifyRequest } from 'fastify'
 import type { RegisteredJob } from '../../domains/raster/tasks/registration.ts'
+import { pathOf } from '../../http/paths.ts'
 import type { Kit } from '../dialect.ts'
 import type { TemporaryFiles } from './admin/temporary-files.ts'
 import type { Painters } from './maps/painters.ts'
@@ -16,6 +18,11 @@ export interface House {
   readonly files: TemporaryFiles
   readonly painters: Painters
   readonly tiles: TileCache
+}
+
+/** The path of a request below the prefix under which the dialect is mounted. */
+export function pathIn(house: House, request: FastifyRequest): string {
+  return pathOf(request.url).slice(house.settings.prefix.length)
 }
 
 export const dialectName = 'ncdjango'

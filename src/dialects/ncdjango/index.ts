@@ -25,12 +25,13 @@ const jobClaim = '/geoprocessing/rest/jobs'
 const cleanupClaim = '/geoprocessing/rest/cleanup'
 const adminClaim = '/api/admin'
 const mapClaims = ['/arcgis/rest', '/data/services', '/tiles', '/wms']
+const siteClaims = [jobClaim, adminClaim, ...mapClaims]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 const bodyBytesMax = 10 * 1024 * 1024
 
 export const ncdjango: Dialect = {
   name: dialectName,
-  claims: [jobClaim, cleanupClaim, adminClaim, ...mapClaims],
+  claims: [cleanupClaim, ...siteClaims],
   // Jobs are tasks that the server's owner registered, never a program of the caller's choice.
   access: { anonymous: ['read', 'submit'] },
   work: { [jobKind]: workAt(import.meta.url, '../../domains/raster/tasks/run-job.ts', 'runJob') },
@@ -54,7 +55,10 @@ export const ncdjango: Dialect = {
     kit.prepare(jobKind, async ({ spec }) => withServices(spec, house))
     kit.complete(jobKind, completePublishing)
     const cleaning = new Cleaning(house)
+    const { prefix } = settings
     return {
+      // Clean-up is ours and not the site's: commands find it where it always is.
+      claims: [cleanupClaim, ...siteClaims.map(claim => prefix + claim)],
       routes: async scope => addRoutes(scope, house),
       async ready() {
         cleaning.start()
@@ -114,12 +118,14 @@ function addRoutes(scope: FastifyInstance, house: House): void {
     scope: FastifyInstance,
     claim: string,
     answer: (house: House, request: FastifyRequest, reply: FastifyReply) => Promise<void>,
+    config: { anyOrigin?: boolean } = {},
   ): void => {
     for (const url of [claim, `${claim}/*`]) {
       scope.route({
         method: [...methods],
         url,
         bodyLimit: bodyBytesMax,
+        config,
         handler: async (request, reply) => {
           await answer(house, request, reply)
           return reply
@@ -127,15 +133,17 @@ function addRoutes(scope: FastifyInstance, house: House): void {
       })
     }
   }
-  add(scope, jobClaim, answerJobs)
+  const { prefix } = house.settings
+  add(scope, prefix + jobClaim, answerJobs)
   add(scope, cleanupClaim, answerCleanup)
-  for (const claim of mapClaims) add(scope, claim, answerMaps)
+  // A map that is asked for by a form is only looked at.
+  for (const claim of mapClaims) add(scope, prefix + claim, answerMaps, { anyOrigin: true })
   // Uploads are streams, whatever their size: forms with files are taken apart as they come.
   scope.register(async uploads => {
     await uploads.register(fastifyMultipart, {
       limits: { fileSize: house.settings.uploadBytes, files: 10, fields: 100, fieldSize: 1024 * 1024 },
       throwFileSizeLimit: true,
     })
-    add(uploads, adminClaim, answerAdmin)
+    add(uploads, prefix + adminClaim, answerAdmin)
   })
 }

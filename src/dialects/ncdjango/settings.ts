@@ -8,6 +8,8 @@ import type { JobSources } from '../../domains/raster/tasks/registration.ts'
 
 export interface NcdjangoSettings {
   readonly sources: JobSources
+  /** What all paths begin with: empty, or `/site`. */
+  readonly prefix: string
   /** Temporary services older than this are deleted. */
   readonly serviceAgeMs: number
   /** How often that is looked after; 0 = never by itself. */
@@ -49,6 +51,7 @@ const own = [
     'uploadFrom',
     'resultFormat',
     'folder',
+    'prefix',
   ],
 ]
 
@@ -105,6 +108,10 @@ export function readSettings(
   const format = value('resultFormat') ?? 'netcdf-3'
   if (format !== 'netcdf-3' && format !== 'netcdf-4')
     throw new Error('dialects.ncdjango.resultFormat must be netcdf-3 or netcdf-4')
+  const place = value('prefix') ?? ''
+  const prefix = typeof place === 'string' ? place.replace(/^\/*|\/*$/g, '/').replace(/\/+$/, '') : undefined
+  if (prefix === undefined || !/^(\/[\w.~-]+)*$/.test(prefix))
+    throw new Error('dialects.ncdjango.prefix must be a path such as /site')
   const known = new Set([...own, ...needless, ...Object.keys(names), ...Object.values(names)])
   return {
     sources: {
@@ -117,6 +124,7 @@ export function readSettings(
     cleanupMs: number('cleanupInterval', 3600) * 1000,
     cellsShownMax: number('cellsShown', 250_000),
     uniqueValuesMax: number('maxUniqueValues', 100),
+    prefix,
     resultFormat: format,
     forcesWebp: flag('forceWebp', false),
     hasBestFitTime: flag('allowBestFitTimeIndex', true),

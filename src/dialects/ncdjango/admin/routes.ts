@@ -5,7 +5,7 @@ import { sendJson } from '../../../http/json.ts'
 import { pathOf } from '../../../http/paths.ts'
 import { refusalOf } from '../../../http/refusal-of.ts'
 import { statusOf } from '../errors.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { ApiRefusal } from '../jobs/read-submission.ts'
 import { demandAdministrator } from './administrator.ts'
 import { readFilters, showPage } from './lists.ts'
@@ -28,7 +28,7 @@ export async function answerAdmin(house: House, request: FastifyRequest, reply: 
   // What was not looked at closer than by its cookie varies by that alone.
   reply.header('vary', 'Cookie')
   try {
-    await answer({ house, request, reply, query }, pathOf(request.url).slice(adminBase.length))
+    await answer({ house, request, reply, query }, pathIn(house, request).slice(adminBase.length))
   } catch (error) {
     answerRefusal(house, error, request, reply)
   }
@@ -74,13 +74,18 @@ async function demandMethod(
 }
 
 async function answerFiles(call: AdminCall, id: string, action: string): Promise<void> {
+  const { prefix } = call.house.settings
   const { house, request, query } = call
   if (id === '') {
     return demandMethod(call, ['GET', 'HEAD'], async () => {
       const names = ['date', 'filename', 'resource_uri', 'uuid']
       readFilters(query, { fields: new Set(names), allowed: {}, relations: new Set() })
       const files = await house.files.all()
-      found(call, 200, showPage({ path: pathOf(request.url), query }, files, showTemporaryFile))
+      found(
+        call,
+        200,
+        showPage({ path: pathOf(request.url), query }, files, file => showTemporaryFile(file, prefix)),
+      )
     })
   }
   const file = await house.files.find(id)
@@ -95,7 +100,7 @@ async function answerFiles(call: AdminCall, id: string, action: string): Promise
     )
   }
   return demandMethod(call, ['GET', 'HEAD', 'DELETE'], async () => {
-    if (request.method !== 'DELETE') return found(call, 200, showTemporaryFile(file))
+    if (request.method !== 'DELETE') return found(call, 200, showTemporaryFile(file, prefix))
     const isGone = await house.shelf.alone(async () => {
       const still = await house.files.find(id)
       if (still) await house.kit.engine.write(tx => house.files.drop(tx, still))
@@ -106,13 +111,15 @@ async function answerFiles(call: AdminCall, id: string, action: string): Promise
 }
 
 async function answerServices(call: AdminCall, text: string): Promise<void> {
+  const { prefix } = call.house.settings
   const { house, request, query } = call
   if (text === '') {
     return demandMethod(call, ['GET', 'HEAD', 'POST'], async () => {
-      if (request.method === 'POST') return made(call, addressOf('services', (await addService(call)).id))
+      if (request.method === 'POST')
+        return made(call, addressOf(prefix, 'services', (await addService(call)).id))
       const services = await listServices(call)
       const page = showPage({ path: pathOf(request.url), query }, services, service =>
-        showService(service, { isWhole: false }),
+        showService(service, { isWhole: false, prefix }),
       )
       found(call, 200, page)
     })
@@ -125,19 +132,21 @@ async function answerServices(call: AdminCall, text: string): Promise<void> {
     }
     if (request.method === 'DELETE') return found(call, (await removeService(call, id)) ? 204 : 404)
     const service = await house.shelf.byId(id)
-    if (service) found(call, 200, showService(service, { isWhole: true }))
+    if (service) found(call, 200, showService(service, { isWhole: true, prefix }))
     else found(call, 404)
   })
 }
 
 async function answerVariables(call: AdminCall, text: string): Promise<void> {
+  const { prefix } = call.house.settings
   const { request, query } = call
   if (text === '') {
     return demandMethod(call, ['GET', 'HEAD', 'POST'], async () => {
-      if (request.method === 'POST') return made(call, addressOf('variables', await addVariable(call)))
+      if (request.method === 'POST')
+        return made(call, addressOf(prefix, 'variables', await addVariable(call)))
       const variables = await listVariables(call)
       const page = showPage({ path: pathOf(request.url), query }, variables, ({ variable, service }) =>
-        showVariable(variable, service.id),
+        showVariable(variable, service.id, prefix),
       )
       found(call, 200, page)
     })
@@ -150,7 +159,7 @@ async function answerVariables(call: AdminCall, text: string): Promise<void> {
     }
     if (request.method === 'DELETE') return found(call, (await removeVariable(call, id)) ? 204 : 404)
     const own = await variableById(call, id)
-    if (own) found(call, 200, showVariable(own.variable, own.service.id))
+    if (own) found(call, 200, showVariable(own.variable, own.service.id, prefix))
     else found(call, 404)
   })
 }

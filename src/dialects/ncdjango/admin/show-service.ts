@@ -7,12 +7,20 @@ import type { TemporaryFile } from './temporary-files.ts'
 
 export const adminBase = '/api/admin'
 
-export function addressOf(kind: 'services' | 'variables' | 'temporary-files', id: number | string): string {
-  return `${adminBase}/${kind}/${id}/`
+/** The address of a resource; `prefix` is what all paths begin with. */
+export function addressOf(
+  prefix: string,
+  kind: 'services' | 'variables' | 'temporary-files',
+  id: number | string,
+): string {
+  return `${prefix}${adminBase}/${kind}/${id}/`
 }
 
 /** In lists variables are addresses; one service alone has them whole. */
-export function showService(service: Service, { isWhole }: { isWhole: boolean }): object {
+export function showService(
+  service: Service,
+  { isWhole, prefix }: { isWhole: boolean; prefix: string },
+): object {
   const { time } = service
   return {
     calendar: time?.calendar ?? null,
@@ -24,19 +32,19 @@ export function showService(service: Service, { isWhole }: { isWhole: boolean })
     name: service.name,
     projection: service.projection,
     render_top_layer_only: service.rendersTopLayerOnly,
-    resource_uri: addressOf('services', service.id),
+    resource_uri: addressOf(prefix, 'services', service.id),
     supports_time: time !== null,
     time_end: time === null ? null : showInstant(time.end),
     time_interval: time?.interval ?? null,
     time_interval_units: time?.unit ?? null,
     time_start: time === null ? null : showInstant(time.start),
     variables: service.variables.map(variable =>
-      isWhole ? showVariable(variable, service.id) : addressOf('variables', variable.id),
+      isWhole ? showVariable(variable, service.id, prefix) : addressOf(prefix, 'variables', variable.id),
     ),
   }
 }
 
-export function showVariable(variable: KeptVariable, service: number): object {
+export function showVariable(variable: KeptVariable, service: number, prefix: string): object {
   const { time } = variable
   return {
     description: variable.description,
@@ -46,8 +54,8 @@ export function showVariable(variable: KeptVariable, service: number): object {
     name: variable.name,
     projection: variable.extent.projection,
     renderer: variable.renderer,
-    resource_uri: addressOf('variables', variable.id),
-    service: addressOf('services', service),
+    resource_uri: addressOf(prefix, 'variables', variable.id),
+    service: addressOf(prefix, 'services', service),
     supports_time: time !== null,
     time_dimension: variable.timeDimension,
     time_end: time === null ? null : showInstant(time.end),
@@ -64,11 +72,11 @@ function countSteps(time: TimeFacts): number | null {
   return time.calendar === 'standard' ? timeSteps(time).length : null
 }
 
-export function showTemporaryFile(file: TemporaryFile): object {
+export function showTemporaryFile(file: TemporaryFile, prefix: string): object {
   return {
     date: new Date(file.createdAt).toISOString().replace('Z', '000'),
     filename: file.filename,
-    resource_uri: addressOf('temporary-files', file.uuid),
+    resource_uri: addressOf(prefix, 'temporary-files', file.uuid),
     uuid: file.uuid,
   }
 }

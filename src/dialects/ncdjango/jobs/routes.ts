@@ -8,7 +8,7 @@ import { sendJson } from '../../../http/json.ts'
 import { pathOf } from '../../../http/paths.ts'
 import { refusalOf } from '../../../http/refusal-of.ts'
 import { statusOf } from '../errors.ts'
-import { dialectName, type House, jobKind } from '../house.ts'
+import { dialectName, type House, jobKind, pathIn } from '../house.ts'
 import { makeUuid } from '../make-uuid.ts'
 import { showJob } from '../shapes.ts'
 import { addressOf, callerOf } from './caller.ts'
@@ -22,8 +22,7 @@ const uuidText = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
 
 /** Answers every request below the job API's path. */
 export async function answerJobs(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const path = pathOf(request.url)
-  const rest = path.slice(base.length)
+  const rest = pathIn(house, request).slice(base.length)
   if (!/^(\/[^/]*)?\/?$/.test(rest)) {
     send(request, reply, 404, { detail: 'Not found.' })
     return

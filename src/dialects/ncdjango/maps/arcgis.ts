@@ -8,8 +8,7 @@ import { legendOf } from '../../../domains/raster/drawing/legend.ts'
 import { readRenderer } from '../../../domains/raster/drawing/renderer.ts'
 import type { Service, ServiceVariable } from '../../../domains/raster/services/service.ts'
 import type { Extent } from '../../../domains/raster/values/raster.ts'
-import { pathOf } from '../../../http/paths.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { byIndex, showLayer, showService } from './describe.ts'
 import { Parameters, readProjection, wrong } from './parameters.ts'
 import { sendImage, sendMap } from './send.ts'
@@ -29,7 +28,7 @@ export async function answerArcgis(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const path = decodePath(pathOf(request.url)).replace(/\/$/, '')
+  const path = decodePath(pathIn(house, request)).replace(/\/$/, '')
   const parameters = new Parameters(request)
   if (path === base) {
     demandMethod(request, ['GET', 'HEAD'], reply)
@@ -131,7 +130,7 @@ function describeExport(
   const { xmin, ymin, xmax, ymax } = box
   const wkid = Number(query.get('imageSR') ?? query.get('imagesr') ?? query.get('bboxSR')) || 102_100
   return {
-    href: `${house.kit.publicUrl(request)}${base}/${service.name}/MapServer/export?${query}`,
+    href: `${house.kit.publicUrl(request)}${house.settings.prefix}${base}/${service.name}/MapServer/export?${query}`,
     width,
     height,
     extent: { xmin, ymin, xmax, ymax, spatialReference: { wkid } },

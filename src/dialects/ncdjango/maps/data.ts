@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuse } from '../../../core/refusal.ts'
 import type { FactsOrder, LayerPlace } from '../../../domains/raster/drawing/facts.ts'
 import { pathOf } from '../../../http/paths.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { decodePath, demandMethod } from './arcgis.ts'
 import { Parameters, wrong } from './parameters.ts'
 import { sendMap } from './send.ts'
@@ -12,7 +12,7 @@ import { sendMap } from './send.ts'
 const breaksMax = 255
 
 export async function answerData(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const path = decodePath(pathOf(request.url))
+  const path = decodePath(pathIn(house, request))
   const parameters = new Parameters(request)
   const file = /^\/data\/services\/([\w\-/]+)\/dataset\.nc$/.exec(path)
   if (file) return sendFile(house, request, reply, file[1]!)

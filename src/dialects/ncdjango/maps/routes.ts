@@ -5,7 +5,7 @@ import { sendJson } from '../../../http/json.ts'
 import { pathOf } from '../../../http/paths.ts'
 import { refusalOf } from '../../../http/refusal-of.ts'
 import { mapError, statusOf } from '../errors.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { callerOf } from '../jobs/caller.ts'
 import { ApiRefusal } from '../jobs/read-submission.ts'
 import { answerArcgis } from './arcgis.ts'
@@ -25,7 +25,7 @@ export async function answerMaps(house: House, request: FastifyRequest, reply: F
   }
   try {
     await callerOf(house, request, 'read')
-    const path = pathOf(request.url)
+    const path = pathIn(house, request)
     if (path.startsWith('/arcgis/')) await answerArcgis(house, request, reply)
     else if (path.startsWith('/data/')) await answerData(house, request, reply)
     else if (path.startsWith('/tiles')) await answerTiles(house, request, reply)
@@ -48,6 +48,6 @@ function answerError(house: House, error: unknown, request: FastifyRequest, repl
   reply.code(status)
   sendJson(
     reply,
-    pathOf(request.url).startsWith('/data/') && status === 400 ? { error: text } : mapError(status, text),
+    pathIn(house, request).startsWith('/data/') && status === 400 ? { error: text } : mapError(status, text),
   )
 }

@@ -3,8 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuse } from '../../../core/refusal.ts'
 import { textOfEpsg } from '../../../domains/raster/projection/epsg.ts'
-import { pathOf } from '../../../http/paths.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { decodePath, demandMethod } from './arcgis.ts'
 import { byIndex } from './describe.ts'
 import { sendImage } from './send.ts'
@@ -15,7 +14,7 @@ const edge = 20_037_508.342_789_244
 
 export async function answerTiles(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   demandMethod(request, ['GET', 'HEAD'], reply)
-  const path = decodePath(pathOf(request.url))
+  const path = decodePath(pathIn(house, request))
   const found = await findTile(house, path)
   if (!found) return refuse('not-found', `There is no tile at ${path.slice(0, 300)}`)
   const { service, layers, z, x, y, step } = found

@@ -9,9 +9,8 @@ import { textOfEpsg } from '../../../domains/raster/projection/epsg.ts'
 import type { Service, ServiceVariable, TimeFacts } from '../../../domains/raster/services/service.ts'
 import { type Extent, lonLat } from '../../../domains/raster/values/raster.ts'
 import { sendJson } from '../../../http/json.ts'
-import { pathOf } from '../../../http/paths.ts'
 import { refusalOf } from '../../../http/refusal-of.ts'
-import type { House } from '../house.ts'
+import { type House, pathIn } from '../house.ts'
 import { decodePath, demandMethod } from './arcgis.ts'
 import { byIndex, mercator } from './describe.ts'
 import { Parameters } from './parameters.ts'
@@ -32,7 +31,7 @@ type Version = '1.1.1' | '1.3.0'
 
 export async function answerWms(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   demandMethod(request, ['GET', 'HEAD'], reply)
-  const name = /^\/wms\/([\w\-/]+?)\/?$/.exec(decodePath(pathOf(request.url)))?.[1]
+  const name = /^\/wms\/([\w\-/]+?)\/?$/.exec(decodePath(pathIn(house, request)))?.[1]
   const service = name === undefined ? undefined : await house.shelf.find(name)
   if (!service) return refuse('not-found', 'There is no such service')
   const parameters = new Parameters(request)
@@ -220,7 +219,7 @@ async function sendCapabilities(
 ): Promise<void> {
   const { projectExtent } = await import('../../../domains/raster/projection/transform.ts')
   const isNew = version === '1.3.0'
-  const url = escapeXml(`${house.kit.publicUrl(request)}/wms/${service.name}?`)
+  const url = escapeXml(`${house.kit.publicUrl(request)}${house.settings.prefix}/wms/${service.name}?`)
   const link = `<OnlineResource xmlns:xlink="http://www.w3.org/1999/xlink" xlink:type="simple" xlink:href="${url}"/>`
   const way = `<DCPType><HTTP><Get>${link}</Get></HTTP></DCPType>`
   const reference = isNew ? 'CRS' : 'SRS'
