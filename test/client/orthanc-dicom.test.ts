@@ -1,7 +1,7 @@
 // The DICOM network against DCMTK's programs: every service in both directions.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, onTestFinished, test } from 'vitest'
@@ -378,5 +378,42 @@ describe.skipIf(!hasDcmtk)('DCMTK', () => {
       Query: { Modality: '' },
     })
     assert.equal((await see<unknown[]>(`/queries/${below.ID}/answers`)).length, 1)
+  })
+
+  test.skipIf(!existsSync('/usr/bin/wlmscpfs'))('a worklist of wlmscpfs is read', async () => {
+    const [port, place] = [await freePort(), folder()]
+    mkdirSync(join(place, 'LIST'))
+    writeFileSync(join(place, 'LIST', 'lockfile'), '')
+    const dump = [
+      '(0008,0005) CS [ISO_IR 100]',
+      '(0010,0010) PN [M\xfcller^Worklist]',
+      '(0010,0020) LO [W1]',
+      '(0020,000d) UI [1.2.3.4.5]',
+      '(0040,0100) SQ (Sequence with explicit length #=1)',
+      '(fffe,e000) na (Item with explicit length #=3)',
+      '(0008,0060) CS [CT]',
+      '(0040,0001) AE [SCANNER]',
+      '(0040,0002) DA [20260101]',
+      '(fffe,e00d) na (ItemDelimitationItem for re-encoding)',
+      '(fffe,e0dd) na (SequenceDelimitationItem for re-encod.)',
+      '',
+    ].join('\n')
+    writeFileSync(join(place, 'one.dump'), Buffer.from(dump, 'latin1'))
+    await run('dump2dcm', '-g', join(place, 'one.dump'), join(place, 'LIST', 'one.wl'))
+    await startFor('wlmscpfs', port, '--disable-file-reject', '-dfp', place, String(port))
+    await done('PUT', '/modalities/list', ['LIST', '127.0.0.1', port])
+    const ask = (modality: string) =>
+      done<Record<string, unknown>[]>('POST', '/modalities/list/find-worklist', {
+        PatientName: '',
+        PatientID: '',
+        ScheduledProcedureStepSequence: [{ Modality: modality, ScheduledStationAETitle: '' }],
+      })
+    const [item] = await ask('CT')
+    assert.equal(item!['PatientName'], 'Müller^Worklist')
+    assert.deepEqual(item!['ScheduledProcedureStepSequence'], [
+      { Modality: 'CT', ScheduledStationAETitle: 'SCANNER' },
+    ])
+    assert.deepEqual(await ask('MR'), [])
+    assert.equal((await call('POST', '/modalities/list/find-worklist', { Nonsense: '' })).status, 400)
   })
 })

@@ -1,6 +1,7 @@
 // Connections to modalities: opened within a time, and an association over them.
 
 import { connect, type Socket } from 'node:net'
+import { Refused } from '../../../core/refusal.ts'
 import { Association, type AssociationOptions } from '../../../domains/dicom/network/association.ts'
 import { AssociationFailed } from '../../../domains/dicom/network/failure.ts'
 import type { ProposedContext, Role } from '../../../domains/dicom/network/pdu.ts'
@@ -66,9 +67,9 @@ export async function callModality(
   }
 }
 
-/** Any failure of the network in the original's form. */
-export function networkError(doing: string, aet: string, error: unknown): OrthancError {
-  if (error instanceof OrthancError) return error
+/** Any failure of the network in the original's form; what the caller did wrong stays as it is. */
+export function networkError(doing: string, aet: string, error: unknown): Error {
+  if (error instanceof OrthancError || error instanceof Refused) return error
   if (!(error instanceof Error)) throw error
   return new OrthancError(codes.network, `DicomAssociation - ${doing} AET "${aet}": ${error.message}`)
 }

@@ -4,8 +4,11 @@ import type { Association, Message, OpenContext } from '../../../domains/dicom/n
 import { type Command, commands, isResponse, statuses } from '../../../domains/dicom/network/command.ts'
 import { asFile, identifierBytesMax, writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
 import { sopClasses } from '../../../domains/dicom/network/sop-classes.ts'
-import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
+import { layoutOf, syntaxes } from '../../../domains/dicom/reading/syntax.ts'
 import { type Tag, tags } from '../../../domains/dicom/tag.ts'
+import { makeEncoder } from '../../../domains/dicom/text/encode.ts'
+import { type Piece, putPiece } from '../../../domains/dicom/writing/piece.ts'
+import { readPiece } from '../../../domains/dicom/writing/value-piece.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
 import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
@@ -87,6 +90,49 @@ async function findOver(
   const context = association.contextFor(affectedClass)
   if (!context) throw refused('C-FIND', caller)
   const identifier = writeQuestion(house, context, [...query, [levelTag, level]])
+  return collect(caller, association, { context, affectedClass, identifier })
+}
+
+/** Asks a modality for its worklist; `question` is tags with texts, or lists of such objects, by name. */
+export function findWorklist(
+  house: House,
+  caller: Caller,
+  question: Readonly<Record<string, unknown>>,
+): Promise<Buffer[]> {
+  return withAssociation(house, caller, 'C-FIND to', association => {
+    const affectedClass = sopClasses.worklistFind
+    const context = association.contextFor(affectedClass)
+    if (!context) throw refused('C-FIND for worklists', caller)
+    const layout = layoutOf(context.transferSyntax)
+    const term = defaultTerm(house)
+    const pieces: Piece[] = []
+    for (const [name, value] of Object.entries(question)) {
+      const tag = house.dictionary.readTag(name)
+      putPiece(
+        pieces,
+        readPiece(tag, value, {
+          dictionary: house.dictionary,
+          encoder: makeEncoder([term]),
+          isLittleEndian: layout.isLittleEndian,
+          readsBinary: false,
+        }),
+      )
+    }
+    const identifier = writeIdentifier(
+      [[tags.SpecificCharacterSet, term]],
+      { dictionary: house.dictionary, transferSyntax: context.transferSyntax, terms: [term] },
+      pieces,
+    )
+    return collect(caller, association, { context, affectedClass, identifier })
+  })
+}
+
+/** Sends a question and gathers its answers. */
+async function collect(
+  caller: Caller,
+  association: Association,
+  { context, affectedClass, identifier }: { context: OpenContext; affectedClass: string; identifier: Buffer },
+): Promise<Buffer[]> {
   await association.send(
     context,
     { field: commands.findRq, messageId: 1, affectedClass, priority: 0 },

@@ -13,7 +13,7 @@ import { logExports } from '../dicom/exports.ts'
 import { type Modality, readModality, showModality } from '../dicom/modality.ts'
 import { askModality, type QueryTags, showAnswer } from '../dicom/queries.ts'
 import { runTalk } from '../dicom/run-talk.ts'
-import { echo, move } from '../dicom/service-client.ts'
+import { echo, findWorklist, move } from '../dicom/service-client.ts'
 import { StoreClient } from '../dicom/store-client.ts'
 import { type StoreOrder, showOrder, storeKind } from '../dicom/store-job.ts'
 import { codes, fail, OrthancError } from '../errors.ts'
@@ -68,6 +68,12 @@ export const modalityRoutes: Routes = (add, house) => {
   for (const level of ['patient', 'study', 'series', 'instance'] as const)
     add('POST', `/modalities/{m}/find-${level}`, call => findNow(house, call, level))
   add('POST', '/modalities/{m}/find', call => findTree(house, call))
+  add('POST', '/modalities/{m}/find-worklist', async call => {
+    const modality = modalities.need(call.param('m'))
+    const question = readBody(await call.text(), 'Must provide a JSON object')
+    const answers = await findWorklist(house, callerOf(house, modality, {}), question)
+    return json(answers.map(answer => showAnswer(house, answer, 'simplified')))
+  })
 }
 
 /** The body as an object, else the original's sentence. */
