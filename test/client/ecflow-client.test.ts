@@ -137,6 +137,104 @@ describe('ecflow_client of ours', () => {
     expect(await client('--suites')).toBe('\n')
   })
 
+  test('what the original client can do to nodes, ours can', async () => {
+    const definition = (extra: string) =>
+      [
+        'suite d',
+        ' edit ECF_NO_SCRIPT 1',
+        " edit ECF_JOB_CMD 'true'",
+        ' edit PLACE here',
+        ' limit lim 7',
+        ' family f',
+        '  repeat integer N 1 9 2',
+        '  task a',
+        '   event go',
+        '   meter m 0 10',
+        '   label l "some text"',
+        extra,
+        '  task b',
+        '   trigger a:m ge 5',
+        '   date 1.1.2030',
+        ' endfamily',
+        ' family g',
+        '  task t',
+        '   trigger 1 == 0',
+        '  task u',
+        '   trigger 1 == 0',
+      ].join('\n')
+    const file = join(server.home, 'd.def')
+    await writeFile(file, definition('   edit OLD 1'))
+    await client(`--load=${file}`)
+    await client('--suspend=/d')
+    await client('--begin')
+    expect(await client('--query', 'state', '/d/f/b')).toBe('queued\n')
+    expect(await client('--query', 'dstate', '/d')).toBe('suspended\n')
+    expect(await client('--query', 'event', '/d/f/a:go')).toBe('clear\n')
+    await client('--force=set', '/d/f/a:go')
+    expect(await client('--query', 'event', '/d/f/a:go')).toBe('set\n')
+    expect(await client('--query', 'meter', '/d/f/a:m')).toBe('0\n')
+    expect(await client('--query', 'label', '/d/f/a:l')).toBe('some text\n')
+    expect(await client('--query', 'limit_max', '/d:lim')).toBe('7\n')
+    expect(await client('--query', 'variable', '/d/f/a:PLACE')).toBe('here\n')
+    expect(await client('--query', 'repeat', '/d/f')).toBe('1\n')
+    expect(await client('--query', 'trigger', '/d/f/a', 'b == queued and :N lt 3')).toBe('true\n')
+    expect(await client('--query', 'trigger', '/d/f/a', '../g/t == complete')).toBe('false\n')
+    await expect(client('--query', 'meter', '/d/f/a:none')).rejects.toThrow('no such one')
+    await expect(client('--query', 'trigger', '/d/f/a', 'nobody == complete')).rejects.toThrow('nobody')
+
+    // A node is replaced in its place, and what was suspended stays so.
+    await client('--suspend=/d/f/a')
+    await writeFile(file, definition('   edit NEW 2'))
+    await client('--replace=/d/f/a', file)
+    expect(await client('--get=/d/f/a')).toContain("edit NEW '2'")
+    expect(Object.keys((await server.ask('GET', '/v1/suites/d/f/tree')).json.f)).toEqual(['a', 'b'])
+    expect(await client('--query', 'dstate', '/d/f/a')).toBe('suspended\n')
+    await writeFile(file, 'suite d\n family h\n  family i\n   task one\n   task two\n')
+    await expect(client('--replace=/d/h/i/one', file, 'false')).rejects.toThrow('Could not find node')
+    await client('--replace=/d/h/i/one', file, 'parent')
+    expect((await server.ask('GET', '/v1/suites/d/h/tree')).json).toEqual({ h: { i: { one: {} } } })
+
+    const flags = async (path: string) =>
+      (await server.ask('GET', `/v1/suites${path}/attributes?filter=flag.value`)).json as string
+    await client('--free-dep=date', '/d/f/b')
+    const why = async () => client('--why=/d/f/b')
+    expect(await why()).not.toContain('time dependent')
+    expect(await why()).toContain('a:m')
+    await client('--free-dep=/d/f/b')
+    expect(await why()).not.toContain('a:m')
+    await client('--alter=set_flag', 'late', '/d/f/b')
+    expect((await flags('/d/f/b')).split(',')).toContain('late')
+    await client('--alter=clear_flag', 'late', '/d/f/b')
+    expect((await flags('/d/f/b')).split(',')).not.toContain('late')
+    await expect(client('--alter=set_flag', 'archived', '/d/f')).rejects.toThrow('flag')
+    await client('--alter=change', 'defstatus', 'complete', '/d/g/t')
+    await client('--alter=add', 'variable', 'GLOBAL', 'v', '/')
+    expect(await client('--query', 'variable', '/d/g/t:GLOBAL')).toBe('v\n')
+
+    // Only what is aborted; and all of it, though something runs.
+    await client('--force=aborted', '/d/g/t')
+    await client('--force=active', '/d/g/u')
+    await client('--requeue=/d/g')
+    expect(await client('--get_state=/d/g/t')).toBe('aborted\n')
+    await client('--requeue=abort', '/d/g')
+    expect(await client('--get_state=/d/g/t')).toBe('complete\n')
+    expect(await client('--get_state=/d/g/u')).toBe('active\n')
+    await client('--requeue=force', '/d/g')
+    expect(await client('--get_state=/d/g/u')).toBe('queued\n')
+    await client('--force=complete', 'recursive', 'full', '/d/f')
+    expect(await client('--query', 'repeat', '/d/f')).toBe('9\n')
+    expect(await client('--get_state=/d/f')).toBe('complete\n')
+    await client('--check_pt')
+
+    // The whole suite; its clock goes on.
+    await writeFile(file, 'suite d\n task only\n  trigger 1 == 0\n')
+    await client('--replace=/d', file)
+    expect((await server.ask('GET', '/v1/suites/d/tree')).json).toEqual({ d: { only: {} } })
+    expect(await client('--query', 'dstate', '/d')).toBe('suspended\n')
+    expect(await client('--get_state=/d/only')).toBe('queued\n')
+    await client('--delete=force', 'yes', '/d')
+  })
+
   test('a job goes on trying while the server is away', async () => {
     const heard: string[] = []
     const away = createServer((request, response) => {

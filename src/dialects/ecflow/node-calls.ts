@@ -3,18 +3,27 @@
 import { refuse } from '../../core/refusal.ts'
 import { parseDefinition } from '../../domains/suite/language/parse-definition.ts'
 import { printDefinition } from '../../domains/suite/language/print-definition.ts'
+import { waitHolds } from '../../domains/suite/planner/child-commands.ts'
 import {
   type AttributeEdit,
   addAttribute,
   changeAttribute,
   deleteAttribute,
 } from '../../domains/suite/planner/edit-attributes.ts'
-import { deleteNode, loadSuites, orderNode, orders, putChild } from '../../domains/suite/planner/edit-tree.ts'
+import {
+  deleteNode,
+  loadSuites,
+  orderNode,
+  orders,
+  putChild,
+  replaceNode,
+} from '../../domains/suite/planner/edit-tree.ts'
 import type { Living } from '../../domains/suite/planner/living.ts'
 import {
   archiveNode,
   askStatus,
   beginSuite,
+  changeFlag,
   demandNode,
   executeNode,
   forcedState,
@@ -117,6 +126,7 @@ export async function updateDefinition(parts: Parts, call: Call, path: string): 
   const text = needText(body, 'definition')
   const force = mayLooseFlag(body, 'force')
   const allowMissing = mayLooseFlag(body, 'auto_add_externs') || mayLooseFlag(body, 'auto_add_extern')
+  if (mayLooseFlag(body, 'replace')) return replaceDefinition(parts, call, { path, body, text })
   nodeAt(parts, path)
   const definition = parseDefinition(text)
   const [child] = definition.nodes
@@ -128,6 +138,27 @@ export async function updateDefinition(parts: Parts, call: Call, path: string): 
   const { externs } = definition
   const edit = { path, text: `replace ${path === '/' ? '' : path}/${child.name}` }
   await changeBy(parts, call, edit, living => putChild(living, path, child, { allowMissing, externs, force }))
+  parts.count('replace')
+  return { status: 200, value: { path, message: 'Definition updated successfully' } }
+}
+
+/** Ours, for the client's --replace: a whole definition comes, and one node of it takes its place. */
+async function replaceDefinition(
+  parts: Parts,
+  call: Call,
+  of: { path: string; body: Record<string, unknown>; text: string },
+): Promise<Answer> {
+  const { body, path } = of
+  const options = {
+    parents: mayLooseFlag(body, 'parents'),
+    force: mayLooseFlag(body, 'force'),
+    allowMissing: mayLooseFlag(body, 'auto_add_externs') || mayLooseFlag(body, 'auto_add_extern'),
+    localMinute: parts.localMinute(),
+  }
+  const definition = parseDefinition(of.text)
+  await changeBy(parts, call, { path, text: `replace ${path}` }, living =>
+    replaceNode(living, path, definition, options),
+  )
   parts.count('replace')
   return { status: 200, value: { path, message: 'Definition updated successfully' } }
 }
@@ -144,7 +175,8 @@ export async function removeDefinition(parts: Parts, call: Call, path: string): 
 
 // ---- states ----
 
-export function showStatus(parts: Parts, path: string): Answer {
+/** `expression`: ours, for the client's --query trigger: whether it holds, seen from the node. */
+export function showStatus(parts: Parts, path: string, expression: string | null = null): Answer {
   const node = nodeAt(parts, path)
   const why = explainNode(parts.keeper.living, node)
   return {
@@ -154,6 +186,7 @@ export function showStatus(parts: Parts, path: string): Answer {
       path,
       default_status: node.defaultState,
       why: { bottom_up_why: why.bottomUp, top_down_why: why.topDown },
+      ...(expression === null ? {} : { expression: waitHolds(parts.keeper.living, node, expression) }),
     },
   }
 }
@@ -183,7 +216,12 @@ function readCommand(
     case 'begin':
       return living => beginSuite(living, path, parts.localMinute())
     case 'requeue':
-      return living => requeueNode(living, path)
+      return living => requeueNode(living, path, readWord(body, 'option', ['abort', 'force']))
+    case 'set_flag':
+    case 'clear_flag': {
+      const flag = needText(body, 'flag')
+      return living => changeFlag(living, path, flag, action === 'set_flag')
+    }
     case 'suspend':
       return living => suspendNode(living, path)
     case 'resume':
@@ -213,18 +251,37 @@ function readCommand(
       return living => killNode(living, path)
     case 'status':
       return living => askStatus(living, path)
-    case 'free_dep':
-      return living => freeDependencies(living, path, { trigger: true, times: true })
+    case 'free_dep': {
+      const what = readWord(body, 'dependencies', ['trigger', 'date', 'time', 'all']) ?? 'all'
+      const has = (kind: string) => what === 'all' || what === kind
+      return living =>
+        freeDependencies(living, path, { trigger: has('trigger'), dates: has('date'), times: has('time') })
+    }
   }
   const state = forcedState(action)
   if (state === undefined) {
     refuse(
       'bad-field',
-      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, status, free_dep`,
+      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, status, free_dep, set_flag, clear_flag`,
       { field: 'action' },
     )
   }
-  return living => forceNode(living, path, state, { recursive })
+  const full = mayLooseFlag(body, 'full')
+  return living => forceNode(living, path, state, { recursive, full })
+}
+
+/** One of some words; undefined when the member is absent. */
+function readWord<T extends string>(
+  body: Record<string, unknown>,
+  member: string,
+  words: readonly T[],
+): T | undefined {
+  const text = mayText(body, member)
+  if (text === undefined || text === '') return undefined
+  return (
+    words.find(word => word === text) ??
+    refuse('bad-field', `${member}: expected one of ${words.join(', ')}`, { field: member })
+  )
 }
 
 /** A command as the original's client would have been given it. */

@@ -105,7 +105,7 @@ async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answ
       return showDefinition(parts, place.node)
     case 'status':
       parts.count('query')
-      return showStatus(parts, place.node)
+      return showStatus(parts, place.node, call.query.get('expression'))
     case 'attributes':
       return showNodeAttributes(parts, { path: place.node, secrets: await seesSecrets(parts, call) })
     case 'script':

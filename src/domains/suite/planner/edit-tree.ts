@@ -2,6 +2,7 @@
 
 import { refuse } from '../../../core/refusal.ts'
 import type { Definition } from '../language/parse-definition.ts'
+import { findNode } from '../tree/find.ts'
 import type { Node } from '../tree/node.ts'
 import { checkReferences, MissingReference } from '../tree/references.ts'
 import { giveAllTokens } from './limits.ts'
@@ -110,6 +111,95 @@ export function putChild(
   living.mark(parent)
   recomputeFrom(living, parent)
   return child
+}
+
+/**
+ * Puts the node of a path, taken from a whole definition, in the place of the one that is there; what was suspended
+ * stays so. `parents`: families (or the suite) that are missing above it are made. All or nothing.
+ */
+export function replaceNode(
+  living: Living,
+  path: string,
+  definition: Definition,
+  options: { parents: boolean; allowMissing: boolean; force: boolean; localMinute: number },
+): void {
+  const names = path.split('/').filter(name => name !== '')
+  const top = definition.nodes.find(node => node.name === names[0] && node.kind === 'suite')
+  let given = top
+  for (const name of names.slice(1)) given = given?.child(name)
+  if (!top || !given)
+    refuse('not-found', `Could not find node at path ${path} in the definition`, { field: 'definition' })
+  const old = findNode(living.root, path)
+  if (old && old.kind !== given.kind) {
+    refuse('bad-field', `replace: ${path} is a ${old.kind}, and a ${given.kind} in the definition`, {
+      field: 'definition',
+    })
+  }
+  if (!old && !options.parents) refuse('not-found', `Could not find node at path ${path}`)
+  if (given === top) {
+    replaceSuite(living, top, definition, options)
+    return
+  }
+  // What is missing above the node comes with it, without its other children.
+  let at = findNode(living.root, names[0]!)
+  let depth = 1
+  while (at && depth < names.length - 1 && at.child(names[depth]!)) at = at.child(names[depth++]!)
+  const { externs } = definition
+  const rest = { allowMissing: options.allowMissing, externs, force: options.force }
+  if (at && depth === names.length - 1) {
+    given.parent!.remove(given)
+    const isSuspended = old?.suspended ?? false
+    const after = old && at.children![at.children!.indexOf(old) + 1]
+    putChild(living, at.path, given, rest)
+    if (isSuspended) given.suspended = true
+    if (after) {
+      at.remove(given)
+      at.insert(given, at.children!.indexOf(after))
+      living.ordersStale = true
+    }
+    return
+  }
+  let kept: Node = given
+  for (let level = names.length - 1; level > (at ? depth : 0); level--) {
+    const parent: Node = kept.parent!
+    for (const child of [...(parent.children ?? [])]) if (child !== kept) parent.remove(child)
+    kept = parent
+  }
+  if (at) {
+    kept.parent?.remove(kept)
+    putChild(living, at.path, kept, rest)
+  } else loadSuites(living, { ...definition, nodes: [top] }, options)
+}
+
+function replaceSuite(
+  living: Living,
+  suite: Node,
+  definition: Definition,
+  options: { allowMissing: boolean; force: boolean; localMinute: number },
+): void {
+  const old = living.root.child(suite.name)
+  if (!old) {
+    loadSuites(living, { ...definition, nodes: [suite] }, options)
+    return
+  }
+  if (!options.force) refuseWhileBusy(old, 'replace')
+  const at = living.root.children!.indexOf(old)
+  living.root.remove(old)
+  try {
+    loadSuites(living, { ...definition, nodes: [suite] }, { ...options, dryRun: true })
+  } finally {
+    living.root.insert(old, at)
+  }
+  noteUserZombiesBelow(living, old)
+  const { suspended } = old
+  const clock = old.suite
+  removeNode(living, old)
+  loadSuites(living, { ...definition, nodes: [suite] }, options)
+  suite.suspended = suspended
+  if (clock?.begun) {
+    suite.suite = clock
+    requeueSubtree(living, suite, 'begin')
+  }
 }
 
 /** Takes a node and all below it out. */

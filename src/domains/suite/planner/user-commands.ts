@@ -3,13 +3,15 @@
 import { refuse } from '../../../core/refusal.ts'
 import { daysOf } from '../tree/calendar-date.ts'
 import { findNode } from '../tree/find.ts'
+import { flagNames } from '../tree/flag.ts'
 import { type Node, visitAll } from '../tree/node.ts'
+import { finishRepeat } from '../tree/repeat.ts'
 import { type DefaultState, isBusy, isDefaultState, isNodeState, type NodeState } from '../tree/state.ts'
 import { archiveChildren, restoreChildren } from './archive.ts'
 import type { Living } from './living.ts'
 import { submit } from './pass.ts'
 import { requeueSubtree } from './reset.ts'
-import { moveNode, recomputeFrom } from './state-change.ts'
+import { moveNode, noteRepeat, recomputeFrom } from './state-change.ts'
 import { consumeSlots, timeOfSuite } from './times.ts'
 import { noteUserZombie, noteUserZombiesBelow } from './zombies.ts'
 
@@ -85,14 +87,44 @@ export function startClock(living: Living, suite: Node, localMinute: number): vo
   suite.suite = { begun: true, minute, wall: Math.floor(living.nowMs / 60_000), elapsed: 0 }
 }
 
-/** Back to the beginning. Does nothing while a task below is busy. */
-export function requeueNode(living: Living, path: string): void {
+/**
+ * Back to the beginning. Does nothing while a task below is busy, unless by `force`: then their jobs become zombies.
+ * `abort` requeues the aborted tasks below, each by itself.
+ */
+export function requeueNode(living: Living, path: string, how?: 'abort' | 'force'): void {
   const node = demandNode(living, path)
   demandBegun(node)
-  if (findBusyTask(node)) return
+  if (how === 'abort') {
+    const aborted: Node[] = []
+    visitAll(node, it => {
+      if (it.kind === 'task' && it.state === 'aborted') aborted.push(it)
+    })
+    for (const task of aborted) {
+      requeueSubtree(living, task, 'user')
+      noteMessage(living, task)
+      recomputeFrom(living, task.parent)
+    }
+    return
+  }
+  if (how === 'force') noteUserZombiesBelow(living, node)
+  else if (findBusyTask(node)) return
   requeueSubtree(living, node, 'user')
   noteMessage(living, node)
   recomputeFrom(living, node.parent)
+}
+
+/** Sets or clears one flag by hand. */
+export function changeFlag(living: Living, path: string, name: string, on: boolean): void {
+  const node = demandNode(living, path)
+  const flag = flagNames.find(it => it === name)
+  // What is archived is so by having lost its children, not by its flag.
+  if (!flag || flag === 'archived' || flag === 'restored') {
+    refuse('bad-field', `flag: there is no flag '${name.slice(0, 40)}' that could be changed`, {
+      field: 'flag',
+    })
+  }
+  living.setFlag(node, flag, on)
+  living.mark(node)
 }
 
 export function suspendNode(living: Living, path: string): void {
@@ -142,10 +174,18 @@ export function forceNode(
   living: Living,
   path: string,
   state: NodeState,
-  options: { recursive: boolean },
+  options: { recursive: boolean; full?: boolean },
 ): void {
   const node = demandNode(living, path)
   noteMessage(living, node)
+  if (options.recursive && options.full) {
+    visitAll(node, it => {
+      const repeat = it.attributes?.repeat
+      if (!repeat) return
+      finishRepeat(repeat)
+      noteRepeat(living, it)
+    })
+  }
   if (options.recursive && node.isContainer) {
     forceBelow(living, node, state)
     recomputeFrom(living, node.parent)
@@ -226,19 +266,23 @@ export function executeNode(living: Living, path: string): void {
   }
 }
 
-/** Frees the node's trigger, or times, until the next requeue. Ours: the original has it on the command line only. */
+/** Frees the node's trigger, dates, or times, until the next requeue. Ours: the original has it on the command line only. */
 export function freeDependencies(
   living: Living,
   path: string,
-  what: { trigger: boolean; times: boolean },
+  what: { trigger: boolean; dates: boolean; times: boolean },
 ): void {
   const node = demandNode(living, path)
   const own = node.attributes
   if (what.trigger && own?.trigger) own.trigger.free = true
+  if (what.dates) for (const date of own?.dates ?? []) date.free = true
   if (what.times && own) {
-    for (const list of [own.times, own.todays, own.crons, own.dates, own.days]) {
+    for (const list of [own.times, own.todays, own.crons, own.days]) {
       for (const item of list ?? []) item.free = true
     }
+    // The slot that would have come next is used up.
+    const suite = node.suiteNode
+    if (suite?.suite?.begun) consumeSlots(own, timeOfSuite(suite))
   }
   noteMessage(living, node)
   living.touch(node)

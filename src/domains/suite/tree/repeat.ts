@@ -97,6 +97,17 @@ export function resetRepeat(repeat: Repeat): void {
   else if (repeat.kind !== 'day') repeat.index = 0
 }
 
+/** The last value of the series, as if it had run to its end. */
+export function finishRepeat(repeat: Repeat): void {
+  if (repeat.kind === 'day') return
+  repeat.exhausted = true
+  if (!isRange(repeat)) repeat.index = Math.max(0, repeat.items.length - 1)
+  else if (repeat.kind === 'date') {
+    const days = daysOfCompact(repeat.end)! - daysOfCompact(repeat.start)!
+    repeat.value = addDays(repeat.start, Math.trunc(days / repeat.step) * repeat.step)
+  } else repeat.value = repeat.start + Math.trunc((repeat.end - repeat.start) / repeat.step) * repeat.step
+}
+
 /** Moves on by one step. False when the series is over; then the last valid value stays. */
 export function advanceRepeat(repeat: Repeat): boolean {
   if (repeat.kind === 'day') return true
