@@ -67,6 +67,8 @@ async function resubmit(house: House, job: Job): Promise<Answer> {
   const detail = { ...forgotten, lastErrorCode: errorCode(job) }
   const verdict = await house.kit.engine.resubmit(job.n, { detail })
   if (!verdict.ok) throw new ActionRefused(codes.badSequence, verdict.refusal.text)
+  // One that was cancelled while it was paused is not paused any more: contracts/orthanc.md §3.1.
+  if (job.held) await house.kit.engine.write(tx => tx.release(job.n))
   return nothingToSay
 }
 
