@@ -126,3 +126,36 @@ describe('tools', () => {
     }
   })
 })
+
+test('the change log does not speak of what was deleted, and goes on counting', async () => {
+  const other = await startOrthanc({ OverwriteInstances: true })
+  try {
+    const send = async (uid: string) => {
+      const body = Uint8Array.from(aDicomFile({ tags: { SOPInstanceUID: uid } }))
+      return (await (await fetch(`${other.url}/instances`, { method: 'POST', body })).json()) as {
+        ID: string
+      }
+    }
+    const log = async () =>
+      (await (await fetch(`${other.url}/changes`)).json()) as {
+        Changes: { ID: string; Seq: number }[]
+        Last: number
+      }
+    const [first, second] = [await send('1.2.1'), await send('1.2.2')]
+    const about = async (id: string) => (await log()).Changes.filter(change => change.ID === id).length
+    assert.deepEqual([await about(first!.ID), await about(second!.ID)], [1, 1])
+    // Overwritten, it has arrived once: the latest time.
+    await send('1.2.1')
+    assert.equal(await about(first!.ID), 1)
+    await fetch(`${other.url}/instances/${first!.ID}`, { method: 'DELETE' })
+    assert.deepEqual([await about(first!.ID), await about(second!.ID)], [0, 1])
+    const { Last: last } = await log()
+    await fetch(`${other.url}/changes`, { method: 'DELETE' })
+    await fetch(`${other.url}/instances/${second!.ID}`, { method: 'DELETE' })
+    await send('1.2.3')
+    const after = await log()
+    assert.ok(after.Changes.every(({ Seq: seq }) => seq > last) && after.Changes.length === 4)
+  } finally {
+    await other.close()
+  }
+})

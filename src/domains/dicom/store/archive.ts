@@ -20,7 +20,7 @@ import {
   setMeta,
 } from './bodies.ts'
 import { Browse, fileOf, seriesStatus } from './browse.ts'
-import { changesAbout, dropChange, logChange } from './change-log.ts'
+import { changesAbout, dropChange, logArrival, logChange } from './change-log.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { type KnownSeries, KnownSeriesCache } from './known-series.ts'
 import type { ArchiveParts, WriteBatch } from './parts.ts'
@@ -234,7 +234,10 @@ export class Archive {
   /** The change log does not speak of what is gone. */
   async #changesOf(doomed: readonly Resource[]): Promise<string[]> {
     const found: string[] = []
-    for (const { id } of doomed) found.push(...(await changesAbout(this.parts.records, id)))
+    for (const { id, body } of doomed) {
+      found.push(...(await changesAbout(this.parts.records, id)))
+      if (body.change !== undefined) found.push(String(body.change))
+    }
     return found
   }
 
@@ -272,12 +275,12 @@ export class Archive {
     const body = {
       ...this.#body(arrival, 'instance', instanceMeta(arrival, batch.now)),
       files: { [dicomFile]: file },
+      change: logArrival(batch, ids.instance),
     }
     batch.record(putResource({ level: 'instance', id: ids.instance, parent: ids.series, body }))
     const { bytes } = arrival
     batch.blob({ hash: file.hash, sizeBytes: file.sizeBytes, delta: 1, ...(bytes && { bytes }) })
     this.totals.add(batch, counts)
-    logChange(batch, 'NewInstance', 'instance', ids.instance)
     if (added.series) logChange(batch, 'NewSeries', 'series', ids.series)
     if (added.study) logChange(batch, 'NewStudy', 'study', ids.study)
     if (added.patient) logChange(batch, 'NewPatient', 'patient', ids.patient)

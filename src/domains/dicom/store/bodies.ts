@@ -39,6 +39,8 @@ export type ResourceBody = {
   files?: { [number: string]: Attachment }
   /** Studies: what their first instance says of the patient, which need not be what the patient's first one said. */
   patient?: MainTags
+  /** Instances: the number of the change that tells of their arrival. */
+  change?: number
   /** Patients: never recycled. */
   isProtected?: true
 }

@@ -37,8 +37,24 @@ const counter = 'dicom.change'
 /** The number of the newest change is kept apart: it outlives the change. */
 const newest = 'dicom.change.newest'
 
-/** Writes a change into a batch. */
+/** Writes a change into a batch. It is found again by the resource it is about (`changesAbout`). */
 export function logChange(batch: WriteBatch, type: ChangeType, level: Level, id: string): void {
+  putChange(batch, { type, level, id }, [['about', id]])
+}
+
+/**
+ * Writes the first change about an instance, and gives its number for the instance to keep: an index entry under a
+ * random id would cost every upload a page of the log.
+ */
+export function logArrival(batch: WriteBatch, id: string): number {
+  return putChange(batch, { type: 'NewInstance', level: 'instance', id }, [])
+}
+
+function putChange(
+  batch: WriteBatch,
+  { type, level, id }: { type: ChangeType; level: Level; id: string },
+  found: readonly (readonly [string, string])[],
+): number {
   const seq = batch.next(counter)
   batch.record({ put: { collection: newest, id: newest, body: seq } })
   const body = { type, level, id, at: batch.now }
@@ -47,12 +63,10 @@ export function logChange(batch: WriteBatch, type: ChangeType, level: Level, id:
       collection,
       id: String(seq),
       body,
-      index: [
-        ['seq', seq],
-        ['about', id],
-      ],
+      index: [['seq', seq], ...found],
     },
   })
+  return seq
 }
 
 /** The changes about a resource, to be dropped with it. */
