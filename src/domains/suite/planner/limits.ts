@@ -176,10 +176,12 @@ function noteLimit(living: Living, node: Node, limit: Limit): void {
 
 /** Gives back whatever a whole subtree holds, before it is deleted. */
 export function giveAllTokens(living: Living, top: Node): void {
+  // What is not busy gave its tokens back when it ended.
+  const busy: Node[] = []
   visitAll(top, node => {
-    if (!node.isContainer && isBusy(node.state)) node.state = 'unknown'
+    if (node.isContainer || !isBusy(node.state)) return
+    node.state = 'unknown'
+    busy.push(node)
   })
-  visitAll(top, node => {
-    if (node.kind === 'task' || node.kind === 'alias') giveTokens(living, node, 'ended')
-  })
+  for (const node of busy) giveTokens(living, node, 'ended')
 }

@@ -235,26 +235,34 @@ export class Living {
   /** Makes a subtree unknown again, before it is taken out. */
   dismiss(top: Node): void {
     const dependents = new Set<Node>()
+    const hasChanged = this.changed.size > 0
     visitAll(top, node => {
       node.order = -1
-      if (this.timed.delete(node)) this.timedBySuite = undefined
+      if (hasChanged) this.changed.delete(node)
       if (node.kind === 'suite') this.dueBySuite.delete(node)
-      this.lateNodes.delete(node)
-      this.watching.delete(node)
-      this.expiring.delete(node)
-      this.clockReaders.delete(node)
-      this.unresolved.delete(node)
-      this.shadowable.delete(node)
-      this.changed.delete(node)
       const own = node.attributes
-      if (own?.limits) {
-        for (const limit of own.limits) {
-          for (const waiter of this.waiters.get(limit)?.drain() ?? []) dependents.add(waiter)
-          this.waiters.delete(limit)
-          this.hungry.delete(limit)
-        }
+      if (!own) return
+      if (this.timed.delete(node)) this.timedBySuite = undefined
+      if (own.rare) {
+        this.lateNodes.delete(node)
+        this.watching.delete(node)
+        this.expiring.delete(node)
       }
-      if (node.dependents) for (const dependent of node.dependents) dependents.add(dependent)
+      if (own.trigger || own.complete) {
+        this.clockReaders.delete(node)
+        this.unresolved.delete(node)
+        this.shadowable.delete(node)
+      }
+      for (const limit of own.limits ?? []) {
+        for (const waiter of this.waiters.get(limit)?.drain() ?? []) dependents.add(waiter)
+        this.waiters.delete(limit)
+        this.hungry.delete(limit)
+      }
+    })
+    // Only now it is known which dependents stay: those inside go with it, and of a large suite that is nearly all.
+    visitAll(top, node => {
+      if (!node.dependents) return
+      for (const dependent of node.dependents) if (dependent.order >= 0) dependents.add(dependent)
     })
     for (const dependent of dependents) {
       if (dependent.order < 0) continue
