@@ -4,7 +4,7 @@ import { Client, drained } from '../load.ts'
 import { type RunningYard, rssOf, startYard } from '../processes.ts'
 import { boundFigure, type Figure, quantile, rateFigure, type Suite } from '../suite.ts'
 import { diffMs } from './diff.ts'
-import { createTypes, queueMany } from './recipes.ts'
+import { createLarge, createTypes, queueMany } from './recipes.ts'
 
 const manySlots = '[pools.default]\nslots = 1024\n'
 
@@ -108,6 +108,36 @@ async function restartFigures({ dataDir }: RunningYard, total: number): Promise<
   ]
 }
 
+const large: Suite = {
+  name: 'scale-large',
+  title: 'One recipe of 5 000 no-op nodes in 50 levels, all of whose ends are followed',
+  async run(): Promise<Figure[]> {
+    const count = 5000
+    const yard = await startYard({ config: manySlots })
+    const client = new Client(yard.url, yard.token)
+    await createTypes(client)
+    const typeId = await createLarge(client, count)
+    const startedAt = performance.now()
+    await queueMany(client, typeId, { count: 1, clients: 1 })
+    await drained(client)
+    const perEnd = (performance.now() - startedAt) / count
+    const shown = await client.json<{ jobs_completed: number }>('GET', '/v6/recipes/1/')
+    if (shown.jobs_completed !== count)
+      throw new Error(`${shown.jobs_completed} of ${count} jobs are complete`)
+    const times: number[] = []
+    for (let n = 0; n < 60; n++) {
+      const { ms } = await client.ask('GET', '/v6/recipes/1/')
+      if (n >= 10) times.push(ms)
+    }
+    client.close()
+    await yard.stop()
+    return [
+      boundFigure('a job, from its start to its recipe’s update', { value: perEnd, unit: 'ms', atMost: 10 }),
+      boundFigure('details of the recipe, median', { value: quantile(times, 0.5), unit: 'ms', atMost: 50 }),
+    ]
+  },
+}
+
 const diff: Suite = {
   name: 'scale-diff',
   title: 'Diff of two definitions of 2 000 nodes',
@@ -117,7 +147,7 @@ const diff: Suite = {
 }
 
 /** All suites of this dialect. */
-export const scaleSuites: readonly Suite[] = [recipes, lists, diff]
+export const scaleSuites: readonly Suite[] = [recipes, lists, large, diff]
 
 async function plainRate(total: number): Promise<number> {
   const yard = await startYard({ config: manySlots })

@@ -38,6 +38,18 @@ export async function createTypes(client: Client): Promise<{ chain: number; sing
   }
 }
 
+/** Creates a recipe type of many no-op nodes: levels of a hundred, each node below two of the level before. */
+export async function createLarge(client: Client, count: number): Promise<number> {
+  const type = { node_type: 'job', job_type_name: 'nothing', job_type_version: '1.0.0', job_type_revision: 1 }
+  const nodes = Array.from({ length: count }, (_, n) => {
+    const parents = n < 100 ? [] : [n - 100, n - (n % 100 === 0 ? 1 : 101)]
+    const dependencies = parents.map(parent => ({ name: `n${parent}` }))
+    return [`n${n}`, { dependencies, input: {}, node_type: type }]
+  })
+  const definition = { nodes: Object.fromEntries(nodes) }
+  return (await client.json<{ id: number }>('POST', '/v6/recipe-types/', { title: 'Large', definition })).id
+}
+
 /** Queues recipes of a type, one a request. */
 export async function queueMany(
   client: Client,

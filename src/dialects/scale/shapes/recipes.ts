@@ -1,7 +1,7 @@
 // Recipes and their instances as clients read them (contracts/scale.md §4.1, §4.2 and §6.5).
 
 import type { Json, JsonObject } from '../../../core/json.ts'
-import { showData } from '../../../domains/recipe/data.ts'
+import { emptyData, readData, showData } from '../../../domains/recipe/data.ts'
 import { showRunType } from '../../../domains/recipe/definition.ts'
 import { mebibytes } from '../../../domains/recipe/seed/resources.ts'
 import {
@@ -89,19 +89,27 @@ export async function showRecipeDetails(row: RecipeRow, world: World): Promise<J
     }),
     superseded_recipe: replaced ? showRecipeBase(replaced, world) : null,
     superseded_by_recipe: by ? showRecipeBase(by, world) : null,
-    input: showData(await inputOfRecipe(row, world)),
+    input: showData(await inputOfRecipe(row, world, record)),
     // Ours: for a recipe that replaced another, why each of its nodes ran anew or was taken over.
     ...(record?.why && row.id === row.root && { why: record.why }),
-    details: { nodes: await showNodes(row, world) },
+    details: { nodes: await showNodes(row, world, record) },
     job_types: [...jobTypes.values()].map(showJobTypeBase),
     sub_recipe_types: [...recipeTypes.values()].map(showRecipeTypeBase),
   }
 }
 
 /** A recipe's input data; a sub-recipe's follows from what it is connected to. */
-export async function inputOfRecipe(row: RecipeRow, world: World): Promise<Parameters<typeof showData>[0]> {
-  const record = await recordOf(row, world)
+export async function inputOfRecipe(
+  row: RecipeRow,
+  world: World,
+  known?: RecipeRecord,
+): Promise<Parameters<typeof showData>[0]> {
+  const record = known ?? (await recordOf(row, world))
   const stored = record?.recipes.find(recipe => recipe.id === row.id)
+  if (record && row.id === row.root) {
+    const reading = readData(record.input as unknown as JsonObject)
+    return reading.ok ? reading.value : emptyData
+  }
   const spec = await world.runs.specOf(row)
   const type = world.catalog.recipeTypes.get(row.typeId)!
   const names = [...world.catalog.recipeTypeRevision(type.name, row.revision)!.definition.input.keys()]
@@ -116,8 +124,12 @@ export async function recordOf(row: RecipeRow, world: World): Promise<RecipeReco
 }
 
 /** What stands at each node of a recipe. */
-export async function nodesOf(row: RecipeRow, world: World): Promise<ReadonlyMap<string, NodeRef>> {
-  const record = await recordOf(row, world)
+export async function nodesOf(
+  row: RecipeRow,
+  world: World,
+  known?: RecipeRecord,
+): Promise<ReadonlyMap<string, NodeRef>> {
+  const record = known ?? (await recordOf(row, world))
   return new Map(Object.entries(record?.recipes.find(recipe => recipe.id === row.id)?.nodes ?? {}))
 }
 
@@ -137,12 +149,16 @@ export async function gatesOf(
   return key => (key === undefined ? undefined : open.has(key))
 }
 
-async function showNodes(row: RecipeRow, world: World): Promise<JsonObject> {
+async function showNodes(
+  row: RecipeRow,
+  world: World,
+  record: RecipeRecord | undefined,
+): Promise<JsonObject> {
   const type = world.catalog.recipeTypes.get(row.typeId)!
   const { definition } = world.catalog.recipeTypeRevision(type.name, row.revision)!
   const isOpen = await gatesOf(row, world)
   const shown: [string, Json][] = []
-  for (const [name, ref] of await nodesOf(row, world)) {
+  for (const [name, ref] of await nodesOf(row, world, record)) {
     const node = definition.nodes.get(name)
     const instance = node && (await showInstance(ref, world, isOpen))
     if (!node || !instance) continue
