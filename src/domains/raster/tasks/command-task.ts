@@ -2,8 +2,9 @@
 // `inputs.json` and `outputs.json` hold values; a raster is `{"$raster": "file.nc"}`, a CF NetCDF file beside them.
 
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
+import type { Readable } from 'node:stream'
 import { isObject } from '../../../core/json.ts'
 import { openGrid } from '../netcdf/open-grid.ts'
 import { writeRasterFile } from '../netcdf/publish.ts'
@@ -17,6 +18,7 @@ import { type Parameter, readParameter } from './parameter.ts'
 import { ParameterCollection, type Task, type TaskTools } from './task.ts'
 
 const outputBytesMax = 64 * 1024 * 1024
+const lineMax = 65_536
 
 /** Reads a registration of type `command`. */
 export function readCommandTask(entry: Readonly<Record<string, unknown>>, folder: string): Task {
@@ -56,9 +58,12 @@ async function runCommand(
   const inputs = Object.fromEntries(Object.entries(args).map(([name, value]) => [name, place(value)]))
   await writeFile(join(room, 'inputs.json'), writePythonJson(inputs))
   await run(command, { room, folder, tools })
-  const text = await readFile(join(room, 'outputs.json'), 'utf8')
-  if (text.length > outputBytesMax) throw new Error(`outputs.json is larger than ${outputBytesMax} bytes`)
-  const values = readPythonJson(text)
+  const file = join(room, 'outputs.json')
+  const { size } = await stat(file).catch(() => {
+    throw new Error('the command ended without writing outputs.json')
+  })
+  if (size > outputBytesMax) throw new Error(`outputs.json is larger than ${outputBytesMax} bytes`)
+  const values = readPythonJson(await readFile(file, 'utf8'))
   if (!isObject(values)) throw new Error('outputs.json must hold an object')
   const read: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(values)) read[name] = await readOutput(value, room)
@@ -92,23 +97,28 @@ async function run(
   const child = spawn(program!, words, {
     cwd: room,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: what the command has started ends with it.
+    detached: true,
     env: { PATH: process.env['PATH'], HOME: room, LANG: 'C.UTF-8', SWITCHYARD_TASK_FOLDER: room },
   })
   let tail = ''
   const hear = (chunk: string): void => {
     tail = (tail + chunk).slice(-2000)
-    for (const line of chunk.split('\n')) {
-      const progress = /^progress ([\d.]+)$/.exec(line)
+  }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', hear)
+    eachLine(stream, line => {
+      const progress = /^progress (\d+(?:\.\d*)?|\.\d+)$/.exec(line)
       if (progress) tools.progress(Math.min(1, Number(progress[1])))
       else if (line !== '') tools.log(line)
-    }
+    })
   }
-  child.stdout.setEncoding('utf8').on('data', hear)
-  child.stderr.setEncoding('utf8').on('data', hear)
   // The stop is asked for through shared memory, which nothing announces while no code of ours runs.
   const watch = setInterval(() => {
-    if (tools.signal.aborted) child.kill('SIGKILL')
+    if (tools.signal.aborted) killGroup(child.pid)
   }, 100)
+  // What it left running would keep its streams open, and go on in a folder that is removed.
+  child.once('exit', () => killGroup(child.pid))
   try {
     const code = await new Promise<number | null>((done, failed) => {
       child.once('error', failed)
@@ -118,5 +128,27 @@ async function run(
     if (code !== 0) throw new Error(`the command ended with ${code}: ${tail.trim().slice(-500)}`)
   } finally {
     clearInterval(watch)
+  }
+}
+
+/** Calls with each line, which may come in pieces; one that does not end is given out in parts. */
+function eachLine(stream: Readable, tell: (line: string) => void): void {
+  let rest = ''
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (; rest.length > lineMax; rest = rest.slice(lineMax)) lines.push(rest.slice(0, lineMax))
+    for (const line of lines) tell(line)
+  })
+  stream.on('end', () => tell(rest))
+}
+
+/** Ends a command with all that it started and left behind. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nobody is left in the group.
   }
 }
