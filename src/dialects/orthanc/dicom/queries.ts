@@ -28,8 +28,12 @@ export interface Query {
   readonly answers: readonly Buffer[]
 }
 
+/** Answers of all queries together; the oldest queries make room. */
+const answersBytesMax = 256 * 1024 * 1024
+
 export class Queries {
   readonly #known = new Map<string, Query>()
+  #bytes = 0
   readonly #countMax: number
 
   constructor(countMax: number) {
@@ -47,16 +51,23 @@ export class Queries {
   add(query: Omit<Query, 'id'>): Query {
     const whole = { id: randomUUID(), ...query }
     this.#known.set(whole.id, whole)
+    this.#bytes += sizeOf(whole)
     for (const id of this.#known.keys()) {
-      if (this.#known.size <= this.#countMax) break
-      this.#known.delete(id)
+      const isOver = this.#known.size > this.#countMax || this.#bytes > answersBytesMax
+      if (!isOver || id === whole.id) break
+      this.drop(id)
     }
     return whole
   }
 
   drop(id: string): void {
-    this.#known.delete(id)
+    const query = this.#known.get(id)
+    if (query && this.#known.delete(id)) this.#bytes -= sizeOf(query)
   }
+}
+
+function sizeOf({ answers }: Query): number {
+  return answers.reduce((sum, answer) => sum + answer.length, 0)
 }
 
 export const levelWords: Readonly<Record<Level, string>> = {

@@ -26,7 +26,7 @@ const proposals: readonly Proposal[] = [
 
 /** Answers are kept in memory: no more of them than this. */
 const answersMax = 100_000
-const answersBytesMax = 256 * 1024 * 1024
+const answersBytesMax = 128 * 1024 * 1024
 
 /** Opens an association, uses it, and releases it whatever comes. */
 async function withAssociation<T>(
