@@ -92,13 +92,13 @@ describe('a checkpoint of the original', () => {
 defs_state MIGRATE state>:aborted flag:message state_change:52 modify_change:5 cal_count:0
 edit ECF_HOME '/elsewhere' # server
 edit SITE 'north'
+history /s/f \bMSG:[06:58:04 22.11.2026] --alter add variable FRED 1 /s/f :root@vm\bMSG:[06:59:05 2.1.2026] --suspend /s/f :ann
 suite s # begun:1 state:aborted
   calendar initTime:2026-Nov-22 06:58:04 suiteTime:2026-Nov-22 06:58:04 duration:00:00:00
   family f # state:aborted flag:message suspended:1
     task a # passwd:b.RAJdth rid:77 abort<:   Script for /s/f/a cannot be found:   so\\n>abort try:1 state:aborted flag:task_aborted
   endfamily
 endsuite
-history /s/f \bMSG:[06:58:04 22.11.2026] --alter add variable FRED 1 /s/f :root@vm\bMSG:[06:59:05 2.1.2026] --suspend /s/f :ann
 history /gone \bMSG:[06:58:04 22.11.2026] --suspend /gone :root@vm
 history / \bMSG:[06:58:04 22.11.2026] --restart :root@vm
 # enddef

@@ -37,6 +37,7 @@ class Parser {
   private readonly nodes: Node[] = []
   private readonly variables: Variable[] = []
   private readonly externs: string[] = []
+  private readonly histories: { path: string; text: string }[] = []
   private readonly suiteNames = new Set<string>()
   /** Stands for the server while `edit` lines come before the first suite. */
   private readonly server = new Node('root', '')
@@ -76,6 +77,7 @@ class Parser {
       start = next
     }
     this.refuseEmpty()
+    this.readHistories()
     return {
       nodes: this.nodes,
       variables: this.server.attributes?.variables ?? this.variables,
@@ -184,7 +186,10 @@ class Parser {
         return
       case 'history':
         if (!this.isPersisted || this.stack.length > 0) break
-        this.readHistory()
+        this.histories.push({
+          path: statement.word(1),
+          text: statement.text.slice(statement.startOf(2), statement.end),
+        })
         return
     }
     const node = this.stack.at(-1)
@@ -225,13 +230,16 @@ class Parser {
     return true
   }
 
-  /** What the original's checkpoints say about who did what, after the suites. Of nodes that are not there: nothing. */
-  private readHistory(): void {
-    const { statement } = this
-    const names = statement.word(1).split('/').slice(1)
-    let node = this.nodes.find(it => it.name === names[0])
-    for (const name of names.slice(1)) node = node?.child(name)
-    if (node) readEdits(node, statement.text.slice(statement.startOf(2), statement.end))
+  /** What the original's checkpoints say about who did what, before the suites. Of nodes that are not there: nothing. */
+  private readHistories(): void {
+    if (this.histories.length === 0) return
+    const suites = new Map(this.nodes.map(suite => [suite.name, suite]))
+    for (const { path, text } of this.histories) {
+      const names = path.split('/').slice(1)
+      let node = suites.get(names[0] ?? '')
+      for (const name of names.slice(1)) node = node?.child(name)
+      if (node) readEdits(node, text)
+    }
   }
 
   private readOutside(keyword: string): void {
