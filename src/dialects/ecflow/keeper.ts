@@ -45,7 +45,9 @@ const crowdMs = 40
 const gatherMs = 6
 
 /** A suite's changes are folded into a new image when they are many, or weigh more than the image itself. */
-const changesMax = 500
+const changesMin = 500
+/** For each so many bytes of image one more: folding a large suite holds the server up for a moment. */
+const bytesPerChange = 1000
 const changeBytesMin = 256 * 1024
 
 interface KeptSuite {
@@ -311,6 +313,7 @@ export class Keeper {
     }
     const text = JSON.stringify(change.changes)
     const isHeavy = kept.changeBytes + text.length > Math.max(changeBytesMin, kept.imageBytes)
+    const changesMax = Math.max(changesMin, kept.imageBytes / bytesPerChange)
     if (isHeavy || kept.changeIds.length >= changesMax) {
       this.#writeImage(tx, suite, imageOfSuite(living, suite))
       return

@@ -48,6 +48,39 @@ test('includes are found in ECF_INCLUDE, relative to the script, and once only w
   expect(job).toBe('head deep\nraw %WHAT% %%\n100%')
 })
 
+test('within nopp an end closes a comment first, and what is left out includes nothing', async () => {
+  const script = '%nopp\n%comment\n%A%\n%end\n%include <x>\n%end\n%manual\n%include <missing>\n%end\nlast\n'
+  expect(await makeJob(task(), files({ '/home/s/f/t.ecf': script }))).toBe(
+    '%comment\n%A%\n%end\n%include <x>\nlast',
+  )
+})
+
+test('quoted includes are relative to the script, also within an included file', async () => {
+  const job = await makeJob(
+    task("   edit ECF_INCLUDE '/inc'\n"),
+    files({
+      '/home/s/f/t.ecf': '%include <deep/head.h>\n',
+      '/inc/deep/head.h': '%include "./near.h"\n%include "../up.h"\n%include "here.h"\n%include /bare.h\n',
+      '/home/s/f/./near.h': 'near',
+      '/home/s/f/../up.h': 'up',
+      '/home/s/f/here.h': 'here',
+      '/bare.h': 'bare',
+    }),
+  )
+  expect(job).toBe('near\nup\nhere\nbare')
+})
+
+test('an unknown variable deep within includes is told with the line of its own file', async () => {
+  const of = {
+    '/home/s/f/t.ecf': 'a\n%include <one.h>',
+    '/home/one.h': '\n%include <two.h>',
+    '/home/two.h': 'x\ny %NO%',
+  }
+  await expect(makeJob(task(), files(of))).rejects.toThrow(
+    "Variable 'NO' is not defined in 'y %NO%' (/home/two.h:2)",
+  )
+})
+
 test.each([
   ["edit ECF_FETCH 'fetch %TASK%'\n   edit ECF_EXTN .job", 'printed by fetch t -s t.job'],
   ["edit ECF_SCRIPT_CMD 'cat %ECF_NAME%'", 'printed by cat /s/f/t'],

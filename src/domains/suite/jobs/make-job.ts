@@ -21,7 +21,22 @@ interface Maker {
   readonly files: ScriptFiles
   readonly counts: Map<string, number>
   readonly lines: Line[]
+  /** Where the script came from: quoted includes are relative to it. */
+  readonly script: string
   micro: string
+  /** The block that the lines taken in so far have left open, and the comments within a nopp. */
+  block: { readonly name: string; comments: number } | undefined
+}
+
+/** Moves on over a directive: an `end` within nopp closes a comment in there first. */
+function followBlock(maker: Pick<Maker, 'block'>, word: string): void {
+  const { block } = maker
+  if (!block) {
+    if (word === 'manual' || word === 'comment' || word === 'nopp') maker.block = { name: word, comments: 0 }
+  } else if (word === 'end') {
+    if (block.comments > 0) block.comments--
+    else maker.block = undefined
+  } else if (block.name === 'nopp' && word === 'comment') block.comments++
 }
 
 /** The job of a task's next run. Throws a JobFault that names file and line. */
@@ -32,6 +47,8 @@ export async function makeJob(node: Node, files: ScriptFiles): Promise<string> {
     files,
     counts: new Map(),
     lines: [],
+    script: script.source,
+    block: undefined,
     micro: jobVariable(node, 'ECF_MICRO') ?? '%',
   }
   await include(maker, script.text, { source: script.source, depth: 0, isLiteral: false })
@@ -48,23 +65,23 @@ async function include(
     throw new JobFault('edit_failed', `Includes are nested more than ${depthMax} deep at ${at.source}`)
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
-  let inNopp = false
   for (const [index, line] of lines.entries()) {
     const where = `${at.source}:${index + 1}`
     if (maker.lines.length >= linesMax)
       throw new JobFault('edit_failed', `The job has more than ${linesMax} lines at ${where}`)
-    const word = directiveOf(maker, line)
-    if (!at.isLiteral && word === 'nopp') inNopp = true
-    else if (inNopp && word === 'end') inNopp = false
+    const word = at.isLiteral ? undefined : directiveOf(maker, line)
+    // What is left out or kept as it is includes nothing.
+    const wasOpen = maker.block !== undefined
+    if (word !== undefined) followBlock(maker, word)
     const match =
-      at.isLiteral || inNopp
+      at.isLiteral || wasOpen
         ? undefined
         : /^(include|includeonce|includenopp)\s+(\S.*?)\s*$/.exec(line.slice(1))
     if (match && line.startsWith(maker.micro)) {
       await includeFile(maker, match[1]!, match[2]!, { ...at, where })
       continue
     }
-    if (!at.isLiteral && !inNopp && word === 'ecfmicro') {
+    if (!wasOpen && word === 'ecfmicro') {
       const micro = line.slice(1).trim().split(/\s+/)[1]
       if (micro === undefined || micro.length !== 1)
         throw new JobFault('edit_failed', `ecfmicro takes one character (${where})`)
@@ -119,7 +136,7 @@ async function resolveInclude(
   if (quoted === undefined) return text
   if (quoted.startsWith('/')) return quoted
   if (quoted.startsWith('./') || quoted.startsWith('../')) {
-    const folder = at.source.slice(0, Math.max(0, at.source.lastIndexOf('/')))
+    const folder = maker.script.slice(0, Math.max(0, maker.script.lastIndexOf('/')))
     return `${folder}/${quoted}`
   }
   const levels = [jobVariable(node, 'ECF_HOME'), jobVariable(node, 'SUITE'), jobVariable(node, 'FAMILY')]
@@ -139,16 +156,19 @@ const directives = new Set(['manual', 'comment', 'nopp', 'end', 'ecfmicro'])
 function expand(maker: Maker): string {
   const job: string[] = []
   maker.micro = jobVariable(maker.node, 'ECF_MICRO') ?? '%'
-  let block: { name: string; where: string } | undefined
+  const open: Pick<Maker, 'block'> = { block: undefined }
+  let openedAt = ''
   for (const line of maker.lines) {
+    const { block } = open
     if (line.isLiteral) {
       if (block?.name !== 'manual' && block?.name !== 'comment') job.push(line.text)
       continue
     }
     const word = directiveOf(maker, line.text)
+    if (word !== undefined) followBlock(open, word)
     if (block) {
-      if (word === 'end') block = undefined
-      else if (block.name === 'nopp') job.push(line.text)
+      // The mark that ends a block is dropped with it; within nopp everything else is kept.
+      if (block.name === 'nopp' && open.block) job.push(line.text)
       else if (word === 'manual' || word === 'comment') {
         throw new JobFault('edit_failed', `${word} inside of ${block.name} (${line.where})`)
       }
@@ -156,10 +176,11 @@ function expand(maker: Maker): string {
     }
     if (word === 'end') throw new JobFault('edit_failed', `end without a block (${line.where})`)
     if (word === 'ecfmicro') maker.micro = line.text.slice(1).trim().split(/\s+/)[1]!
-    else if (word !== undefined) block = { name: word, where: line.where }
+    else if (word !== undefined) openedAt = line.where
     else job.push(substitute(maker.node, line.text, { micro: maker.micro, where: line.where }))
   }
-  if (block) throw new JobFault('edit_failed', `${block.name} without an end (${block.where})`)
+  const { block } = open
+  if (block) throw new JobFault('edit_failed', `${block.name} without an end (${openedAt})`)
   return job.join('\n')
 }
 
