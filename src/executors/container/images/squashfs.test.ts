@@ -149,6 +149,19 @@ describe.skipIf(missing !== undefined)(`Singularity images${missing ? ` (skipped
     await assert.rejects(importImage(world.store, { file, name: 'bad' }), /maxTotalBytes/)
   })
 
+  test('many small files that share one large block, each without a tail of its own, are counted as what they unpack to', async () => {
+    await world.close()
+    world = await openWorld({ maxTotalBytes: 40_000_000 })
+    const dir = join(world.dir, 'same')
+    await mkdir(dir)
+    for (let i = 0; i < 60; i++) await writeFile(join(dir, `f${i}`), Buffer.alloc(1_000_000 - (i % 2), 'x'))
+    const packed = await squash(dir, '-b', '1M', '-no-fragments')
+    // Sixty names of one megabyte, kept once: sixty megabytes when they are unpacked.
+    assert.ok(packed.length < 100_000, String(packed.length))
+    const file = await world.file('same.sif', sifOf(packed))
+    await assert.rejects(importImage(world.store, { file, name: 'bad' }), /maxTotalBytes/)
+  })
+
   test('a damaged file system is refused or read, and never does harm', async () => {
     const bytes = await squash(await makeTree(5), '-b', '4096', '-noI')
     await writeFile(join(world.dir, 'canary'), 'alive')

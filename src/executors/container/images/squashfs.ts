@@ -17,6 +17,8 @@ export interface RandomBytes {
 const MAGIC = 0x7371_7368
 const META_BYTES = 8192
 const META_CACHE_COUNT = 64
+/** Small files come in no order of the blocks that they share. */
+const FRAGMENT_CACHE_COUNT = 8
 const NO_FRAGMENT = 0xffff_ffff
 const STORED_BIT = 1 << 24
 const SYMLINK_BYTES_MAX = 4095
@@ -29,16 +31,19 @@ export function isSquashfs(first: Buffer): boolean {
   return first.length >= 4 && first.readUInt32LE(0) === MAGIC
 }
 
-/** Everything in a file system, each directory before what is in it. Content counts against the budget as it is read. */
+/**
+ * Everything in a file system, each directory before what is in it. All that is unpacked counts against the budget, each
+ * time that it is: a small file whose many names share one large block would else be work without end.
+ */
 export async function* readSquashfs(bytes: RandomBytes, budget: Budget): AsyncGenerator<TarEntry> {
-  const image = await openSquashfs(bytes)
+  const image = await openSquashfs(bytes, budget)
   /** Inodes with several names, under the first of them. */
   const firstNames = new Map<number, string>()
   const walked = new Set<number>()
   const root = await image.inode(image.root)
   if (root.kind !== 'directory') throw damaged('its root is no directory')
   const ahead: { dir: DirInode; path: string }[] = [{ dir: root, path: '' }]
-  yield entryOf(root, { name: './', budget })
+  yield entryOf(root, { name: './' })
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
     const { dir, path } = next
     if (walked.has(dir.ref)) throw new ImageError('unsafe', `${quote(path)}: a directory that is in itself`)
@@ -48,12 +53,12 @@ export async function* readSquashfs(bytes: RandomBytes, budget: Budget): AsyncGe
       const inside = `${path}${name}`
       if (inode.kind === 'directory') {
         ahead.push({ dir: inode, path: `${inside}/` })
-        yield entryOf(inode, { name: `${inside}/`, budget })
+        yield entryOf(inode, { name: `${inside}/` })
         continue
       }
       const first = firstNames.get(ref)
       if (first === undefined && inode.linkCount > 1) firstNames.set(ref, inside)
-      yield entryOf(inode, { name: inside, budget, ...(first === undefined ? {} : { linkName: first }) })
+      yield entryOf(inode, { name: inside, ...(first === undefined ? {} : { linkName: first }) })
     }
   }
 }
@@ -77,7 +82,7 @@ interface LeafInode extends InodeBase {
   readonly linkCount: number
   readonly sizeBytes: number
   readonly linkName: string
-  content(budget: Budget): AsyncGenerator<Buffer>
+  content(): AsyncGenerator<Buffer>
 }
 
 interface OpenImage {
@@ -88,7 +93,7 @@ interface OpenImage {
 
 function entryOf(
   inode: DirInode | LeafInode,
-  { name, budget, linkName }: { name: string; budget: Budget; linkName?: string },
+  { name, linkName }: { name: string; linkName?: string },
 ): TarEntry {
   const type: TarType = linkName === undefined ? inode.kind : 'link'
   const isFile = inode.kind === 'file' && type === 'file'
@@ -102,13 +107,13 @@ function entryOf(
     sizeBytes: isFile ? inode.sizeBytes : 0,
     linkName: linkName ?? (inode.kind === 'symlink' ? inode.linkName : ''),
     contentAt: 0,
-    content: () => (isFile ? inode.content(budget) : nothing()),
+    content: () => (isFile ? inode.content() : nothing()),
   }
 }
 
 async function* nothing(): AsyncGenerator<Buffer> {}
 
-async function openSquashfs(bytes: RandomBytes): Promise<OpenImage> {
+async function openSquashfs(bytes: RandomBytes, budget: Budget): Promise<OpenImage> {
   const read = async (at: number, count: number): Promise<Buffer> => {
     if (at < 0 || count < 0 || at + count > bytes.sizeBytes) throw damaged('it points outside of itself')
     return bytes.read(at, count)
@@ -137,7 +142,11 @@ async function openSquashfs(bytes: RandomBytes): Promise<OpenImage> {
     number,
   ]
 
-  const meta = openMeta(read, packed => unpackSync(compressor, packed))
+  const meta = openMeta(read, packed => {
+    const unpacked = unpackSync(compressor, packed)
+    budget.takeBytes(unpacked.length)
+    return unpacked
+  })
   /** A number of a table whose pieces are found through a list of addresses. */
   async function fromTable(table: number, at: number, count: number): Promise<Buffer> {
     const pointer = await read(table + 8 * Math.floor(at / META_BYTES), 8)
@@ -161,18 +170,21 @@ async function openSquashfs(bytes: RandomBytes): Promise<OpenImage> {
     const stored = await read(at, storedBytes)
     const block = (word & STORED_BIT) !== 0 ? stored : await unpackAway(compressor, stored, blockBytes)
     if (block.length < wantedBytes) throw damaged('a block is too short')
+    budget.takeBytes(block.length)
     return block
   }
 
-  let lastFragment: { index: number; block: Buffer } | undefined
+  const fragments = new Map<number, Buffer>()
   async function fragment(index: number, offset: number, count: number): Promise<Buffer> {
     if (index >= fragmentCount) throw damaged('a piece of a file is not in its table')
-    if (lastFragment?.index !== index) {
+    let block = fragments.get(index)
+    if (block === undefined) {
       const entry = await fromTable(fragmentTable, index * 16, 16)
-      const at = Number(entry.readBigUInt64LE(0))
-      lastFragment = { index, block: await dataBlock(at, entry.readUInt32LE(8), 0) }
+      block = await dataBlock(Number(entry.readBigUInt64LE(0)), entry.readUInt32LE(8), 0)
+      const oldest = fragments.size >= FRAGMENT_CACHE_COUNT ? fragments.keys().next().value : undefined
+      if (oldest !== undefined) fragments.delete(oldest)
+      fragments.set(index, block)
     }
-    const { block } = lastFragment
     if (offset + count > block.length) throw damaged('a piece of a file is too short')
     return block.subarray(offset, offset + count)
   }
@@ -184,7 +196,7 @@ async function openSquashfs(bytes: RandomBytes): Promise<OpenImage> {
     fragmentOffset: number
     words: () => Cursor
   }): LeafInode['content'] {
-    return async function* (budget) {
+    return async function* () {
       const hasTail = file.fragmentIndex !== NO_FRAGMENT
       const tailBytes = hasTail ? file.sizeBytes % blockBytes : 0
       const words = file.words()
@@ -192,15 +204,15 @@ async function openSquashfs(bytes: RandomBytes): Promise<OpenImage> {
       for (let left = file.sizeBytes - tailBytes; left > 0; ) {
         const count = Math.min(blockBytes, left)
         const word = (await words.take(4)).readUInt32LE(0)
-        budget.takeBytes(count)
         // A block of which nothing is stored is a hole.
-        if (word === 0) yield Buffer.alloc(count)
-        else yield (await dataBlock(at, word, count)).subarray(0, count)
+        if (word === 0) {
+          budget.takeBytes(count)
+          yield Buffer.alloc(count)
+        } else yield (await dataBlock(at, word, count)).subarray(0, count)
         at += word & (STORED_BIT - 1)
         left -= count
       }
       if (tailBytes === 0) return
-      budget.takeBytes(tailBytes)
       yield await fragment(file.fragmentIndex, file.fragmentOffset, tailBytes)
     }
   }
