@@ -50,6 +50,11 @@ test(`a server killed ${kills} times under recipes completes them all, runs no j
       assert.deepEqual(last.output.json, { OUT: `${queued.word}.${queued.word}-in-a-file.last` })
     }
     assert.equal(jobs.size, ledger.length * 3, 'two recipes share a job')
+    await listsAgree(server, ledger)
+    // What has come to rest is read back by another start.
+    await server.kill()
+    server = await startServer({ dataDir, config })
+    await listsAgree(server, ledger)
     const runs = readFileSync(ran, 'utf8').trim().split('\n')
     const times = Map.groupBy(runs, run => run.slice(0, run.indexOf(' ')))
     for (const [job, list] of times)
@@ -150,6 +155,29 @@ async function scanRecipe(server: RealServer): Promise<string> {
   const answer = await server.ask('/v6/recipe-types/', { body: { title: 'Takes One', definition } })
   assert.equal(answer.status, 201, answer.text)
   return answer.json.name
+}
+
+/** Every recipe stands in the lists once, with its three jobs, also those that were queued and not acknowledged. */
+async function listsAgree(server: RealServer, ledger: readonly Queued[]): Promise<void> {
+  const listed = async (path: string): Promise<number[]> => {
+    const { json } = await server.ask(`${path}page_size=1000`)
+    assert.equal(json.count, json.results.length)
+    return json.results.map(({ id }: { id: number }) => id)
+  }
+  for (let turn = 0; ; turn++) {
+    const [all, done] = [await listed('/v6/recipes/?'), await listed('/v6/recipes/?is_completed=true&')]
+    assert.equal(new Set(all).size, all.length, 'a recipe is listed twice')
+    for (const { id } of ledger) assert.ok(all.includes(id), `recipe ${id} is not listed`)
+    const jobs = await listed('/v6/jobs/?')
+    assert.deepEqual([new Set(jobs).size, jobs.length], [all.length * 3, all.length * 3])
+    if (done.length === all.length) break
+    assert.ok(turn < 250, `${all.length - done.length} of ${all.length} recipes do not complete`)
+    await sleep(100)
+  }
+  assert.equal(
+    (await listed('/v6/jobs/?status=COMPLETED&order=-id&')).length,
+    (await listed('/v6/recipes/?')).length * 3,
+  )
 }
 
 /** Three programs in a row; the answer is the recipe type's id. */
