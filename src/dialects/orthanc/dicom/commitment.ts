@@ -3,8 +3,9 @@
 
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { OpenContext } from '../../../domains/dicom/network/association.ts'
-import { commands } from '../../../domains/dicom/network/command.ts'
+import { type Command, commands } from '../../../domains/dicom/network/command.ts'
 import { readIdentifier, writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
+import type { Role } from '../../../domains/dicom/network/pdu.ts'
 import { commitmentInstance, sopClasses } from '../../../domains/dicom/network/sop-classes.ts'
 import { type Element, find } from '../../../domains/dicom/reading/data-set.ts'
 import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
@@ -85,35 +86,15 @@ export async function askCommitmentOf(
     failures: [],
     startedAt: house.kit.clock.now(),
   })
-  const association = await callModality(caller, house.settings.network, {
-    proposals: [
-      {
-        abstractSyntax: sopClasses.commitment,
-        transferSyntaxes: [syntaxes.explicitLittle, syntaxes.implicitLittle],
-      },
-    ],
-  })
-  try {
-    const context = association.contextFor(sopClasses.commitment)
-    if (!context) throw refused('storage commitment', caller)
-    await association.send(
-      context,
-      {
-        field: commands.actionRq,
-        messageId: 1,
-        requestedClass: sopClasses.commitment,
-        requestedInstance: commitmentInstance,
-        actionType: 1,
-      },
-      writeReport(house, context, { transaction, success: references, failures: [] }),
-    )
-    const { command } = await answerFrom(association, 1)
-    if (command.status !== 0) throw failedWith('Storage commitment', caller, command.status)
-    await association.release()
-  } catch (error) {
-    association.abort()
-    throw networkError('storage commitment to', caller.modality.aet, error)
-  }
+  await tell(house, caller, 'Storage commitment', context => ({
+    command: {
+      field: commands.actionRq,
+      requestedClass: sopClasses.commitment,
+      requestedInstance: commitmentInstance,
+      actionType: 1,
+    },
+    data: writeReport(house, context, { transaction, success: references, failures: [] }),
+  }))
 }
 
 /** Sends the report about instances that a modality asked us to vouch for. */
@@ -122,36 +103,44 @@ export async function reportCommitment(
   caller: Caller,
   report: { transaction: string; success: readonly Reference[]; failures: readonly Failed[] },
 ): Promise<void> {
+  // We are the provider of this service, though we open the association.
+  const roles = [{ sopClass: sopClasses.commitment, isScu: false, isScp: true }]
+  const tellReport = (context: OpenContext) => ({
+    command: {
+      field: commands.eventReportRq,
+      affectedClass: sopClasses.commitment,
+      affectedInstance: commitmentInstance,
+      eventType: report.failures.length > 0 ? 2 : 1,
+    },
+    data: writeReport(house, context, report),
+  })
+  await tell(house, caller, 'Storage commitment report', tellReport, roles)
+}
+
+/** One command over an association of its own, and the peer's agreement. */
+async function tell(
+  house: House,
+  caller: Caller,
+  what: string,
+  make: (context: OpenContext) => { command: Command; data: Buffer },
+  roles: readonly Role[] = [],
+): Promise<void> {
+  const transferSyntaxes = [syntaxes.explicitLittle, syntaxes.implicitLittle]
   const association = await callModality(caller, house.settings.network, {
-    proposals: [
-      {
-        abstractSyntax: sopClasses.commitment,
-        transferSyntaxes: [syntaxes.explicitLittle, syntaxes.implicitLittle],
-      },
-    ],
-    // We are the provider of this service, though we open the association.
-    roles: [{ sopClass: sopClasses.commitment, isScu: false, isScp: true }],
+    proposals: [{ abstractSyntax: sopClasses.commitment, transferSyntaxes }],
+    roles,
   })
   try {
     const context = association.contextFor(sopClasses.commitment)
-    if (!context) throw refused('storage commitment report', caller)
-    await association.send(
-      context,
-      {
-        field: commands.eventReportRq,
-        messageId: 1,
-        affectedClass: sopClasses.commitment,
-        affectedInstance: commitmentInstance,
-        eventType: report.failures.length > 0 ? 2 : 1,
-      },
-      writeReport(house, context, report),
-    )
-    const { command } = await answerFrom(association, 1)
-    if (command.status !== 0) throw failedWith('Storage commitment report', caller, command.status)
+    if (!context) throw refused(what, caller)
+    const { command, data } = make(context)
+    await association.send(context, { ...command, messageId: 1 }, data)
+    const { status } = (await answerFrom(association, 1)).command
+    if (status !== 0) throw failedWith(what, caller, status)
     await association.release()
   } catch (error) {
     association.abort()
-    throw networkError('storage commitment report to', caller.modality.aet, error)
+    throw networkError(`${what} to`, caller.modality.aet, error)
   }
 }
 

@@ -1,13 +1,14 @@
 // Connections to modalities: opened within a time, and an association over them.
 
 import { connect, type Socket } from 'node:net'
+import type { JsonObject } from '../../../core/json.ts'
 import { Refused } from '../../../core/refusal.ts'
 import { Association, type AssociationOptions } from '../../../domains/dicom/network/association.ts'
 import { AssociationFailed } from '../../../domains/dicom/network/failure.ts'
 import type { ProposedContext, Role } from '../../../domains/dicom/network/pdu.ts'
 import { implementation } from '../../../domains/dicom/writing/writer.ts'
 import { codes, OrthancError } from '../errors.ts'
-import type { Modality } from './modality.ts'
+import { type Modality, readModality, showModality } from './modality.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
 /** Whom to call, and how: fixed when a job is submitted. */
@@ -17,6 +18,20 @@ export interface Caller {
   readonly localAet: string
   /** Seconds; undefined: as the modality or the settings say. */
   readonly timeout: number | undefined
+}
+
+/** The form in which a caller stays in a job. */
+export function showCaller({ modality, localAet, timeout }: Caller): JsonObject {
+  return { modality: showModality(modality), localAet, timeout: timeout ?? null }
+}
+
+export function readCaller(kept: unknown): Caller {
+  const { modality, localAet, timeout } = kept as {
+    modality: unknown
+    localAet: string
+    timeout: number | null
+  }
+  return { modality: readModality(modality), localAet, timeout: timeout ?? undefined }
 }
 
 /** A presentation context without its number. */

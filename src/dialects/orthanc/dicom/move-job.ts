@@ -4,8 +4,7 @@ import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Talk } from '../../../core/talk.ts'
 import type { Tag } from '../../../domains/dicom/tag.ts'
 import type { House } from '../house.ts'
-import type { Caller } from './dial.ts'
-import { readModality, showModality } from './modality.ts'
+import { type Caller, readCaller, showCaller } from './dial.ts'
 import { levelTag, move } from './service-client.ts'
 import { leftOff, makeNotes, Passage } from './store-job.ts'
 
@@ -20,31 +19,13 @@ export interface MoveOrder {
 }
 
 export function showMoveOrder({ caller, ...rest }: MoveOrder): Json {
-  return {
-    ...rest,
-    caller: {
-      modality: showModality(caller.modality),
-      localAet: caller.localAet,
-      timeout: caller.timeout ?? null,
-    },
-  } as unknown as Json
+  return { ...rest, caller: showCaller(caller) } as unknown as Json
 }
 
 export function moveTalk(house: House): Talk {
   return async (input, tools) => {
-    const {
-      caller: told,
-      target,
-      isPermissive,
-      keys,
-    } = input as unknown as MoveOrder & {
-      caller: { modality: unknown; localAet: string; timeout: number | null }
-    }
-    const caller: Caller = {
-      modality: readModality(told.modality),
-      localAet: told.localAet,
-      timeout: told.timeout ?? undefined,
-    }
+    const { caller: kept, target, isPermissive, keys } = input as unknown as MoveOrder
+    const caller = readCaller(kept)
     const job = await house.kit.engine.job({ id: tools.job })
     const passage = new Passage(job)
     const notes = makeNotes(house, job)

@@ -8,9 +8,8 @@ import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { askCommitment } from './commitment.ts'
-import type { Caller } from './dial.ts'
+import { type Caller, readCaller, showCaller } from './dial.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
-import { readModality, showModality } from './modality.ts'
 import { type MoveOriginator, StoreClient } from './store-client.ts'
 
 export const storeKind = 'dicom.modality-store'
@@ -30,30 +29,13 @@ const namedFailuresMax = 100
 const noteMs = 100
 
 /** The form in which an order stays in the job. */
-export function showOrder(order: StoreOrder): Json {
-  const { caller, ...rest } = order
-  return {
-    ...rest,
-    caller: {
-      modality: showModality(caller.modality),
-      localAet: caller.localAet,
-      timeout: caller.timeout ?? null,
-    },
-  } as unknown as Json
+export function showOrder({ caller, ...rest }: StoreOrder): Json {
+  return { ...rest, caller: showCaller(caller) } as unknown as Json
 }
 
 function readOrder(input: Json): StoreOrder {
-  const { caller, ...rest } = input as unknown as StoreOrder & {
-    caller: { modality: unknown; localAet: string; timeout: number | null }
-  }
-  return {
-    ...rest,
-    caller: {
-      modality: readModality(caller.modality),
-      localAet: caller.localAet,
-      timeout: caller.timeout ?? undefined,
-    },
-  }
+  const { caller, ...rest } = input as unknown as StoreOrder
+  return { ...rest, caller: readCaller(caller) }
 }
 
 /** How far a job came: instances that are done, and what was wrong with those that failed. */
