@@ -5,6 +5,7 @@ import type { RegisteredJob } from '../../domains/raster/tasks/registration.ts'
 import { pathOf } from '../../http/paths.ts'
 import type { Kit } from '../dialect.ts'
 import type { TemporaryFiles } from './admin/temporary-files.ts'
+import type { FactsCache } from './maps/facts-cache.ts'
 import type { Painters } from './maps/painters.ts'
 import type { TileCache } from './maps/tile-cache.ts'
 import type { ServiceShelf } from './service-shelf.ts'
@@ -18,6 +19,7 @@ export interface House {
   readonly files: TemporaryFiles
   readonly painters: Painters
   readonly tiles: TileCache
+  readonly facts: FactsCache
 }
 
 /** The path of a request below the prefix under which the dialect is mounted. */

@@ -15,6 +15,7 @@ import { TemporaryFiles } from './admin/temporary-files.ts'
 import { dialectName, type House, jobKind } from './house.ts'
 import { answerCleanup } from './jobs/cleanup.ts'
 import { answerJobs, answerRefusal } from './jobs/routes.ts'
+import { FactsCache } from './maps/facts-cache.ts'
 import { Painters } from './maps/painters.ts'
 import { answerMaps } from './maps/routes.ts'
 import { TileCache } from './maps/tile-cache.ts'
@@ -50,6 +51,7 @@ export const ncdjango: Dialect = {
       shelf: new ServiceShelf(kit),
       files: new TemporaryFiles(kit, settings.uploadBytes),
       painters: new Painters(kit, settings.renderThreads),
+      facts: new FactsCache(),
       tiles: new TileCache(settings.tileCacheBytes),
     }
     kit.prepare(jobKind, async ({ spec }) => withServices(spec, house))

@@ -32,7 +32,9 @@ export async function answerData(house: House, request: FastifyRequest, reply: F
   const place: LayerPlace = { path: house.kit.blobs.path(service.hash), layer }
   const order = readOrder(house, match[3]!, place, parameters)
   if (!order) return refuse('not-found', `There is nothing at ${path.slice(0, 300)}`)
-  sendMap(request, reply, parameters, await house.painters.facts(order))
+  // The path is that of the file's hash, so that the key names what is looked at.
+  const facts = await house.facts.get(JSON.stringify(order), () => house.painters.facts(order))
+  sendMap(request, reply, parameters, facts)
 }
 
 function readOrder(
