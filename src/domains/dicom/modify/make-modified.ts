@@ -2,8 +2,8 @@
 // the server in groups, so that they share commits. The server says after each group whether to go on.
 
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { Json } from '../../../core/json.ts'
 import { Refused } from '../../../core/refusal.ts'
 import type { WorkBlobs, WorkTools } from '../../../core/work.ts'
@@ -45,6 +45,7 @@ export async function makeModified(input: Json, tools: WorkTools): Promise<void>
   const groups = makeGroups(plan.from, ask)
   const { sources, change } = plan
   const blobs = await tools.blobs()
+  const readWhole = makeReader()
   const parent = change.inherits && openParent(blobs, change.inherits.hash, dictionary)
   try {
     let modifier: Modifier | undefined
@@ -53,7 +54,7 @@ export async function makeModified(input: Json, tools: WorkTools): Promise<void>
       const source = sources[at]!
       const item = await attempt(source, () => {
         modifier ??= makeModifier(change, { dictionary })
-        return makeOne(source, { plan, modifier, parent: parent?.set, dictionary, blobs, ask })
+        return makeOne(source, { plan, modifier, parent: parent?.set, dictionary, blobs, readWhole, ask })
       })
       await groups.add(item)
       tools.progress((at + 1) / (sources.length + 1))
@@ -107,6 +108,7 @@ interface Making {
   readonly parent: DataSet | undefined
   readonly dictionary: ReturnType<typeof makeDictionary>
   readonly blobs: WorkBlobs
+  readonly readWhole: (path: string) => Uint8Array
   readonly ask: (question: ModifyQuestion) => Promise<ModifyAnswer>
 }
 
@@ -114,7 +116,7 @@ async function makeOne(source: ModifySource, making: Making): Promise<NonNullabl
   const place = making.blobs.find(source.hash)
   if ('path' in place && source.sizeBytes > heldBytesMax) return makeLarge(place.path, making)
   const { change } = making.plan
-  const bytes = modifyBytes('bytes' in place ? place.bytes : await readFile(place.path), making)
+  const bytes = modifyBytes('bytes' in place ? place.bytes : making.readWhole(place.path), making)
   const { from, summary } = summariesOf(bytes, change, making)
   return {
     summary,
@@ -191,6 +193,30 @@ async function makeLarge(path: string, making: Making): Promise<NonNullable<Modi
 function* stretch(source: ByteSource, { at, length }: { at: number; length: number }): Generator<Uint8Array> {
   for (let done = 0; done < length; done += copyBytes) {
     yield source.read(at + done, Math.min(copyBytes, length - done))
+  }
+}
+
+/**
+ * Reads files one after another into the same memory: what it gave is gone with the next call. At once, because the
+ * threads that would read it meanwhile are those that wait for the disk to take what was made before.
+ */
+function makeReader(): (path: string) => Uint8Array {
+  let memory = Buffer.alloc(0)
+  return path => {
+    const fd = openSync(path, 'r')
+    try {
+      const { size } = fstatSync(fd)
+      if (memory.length < size) memory = Buffer.allocUnsafeSlow(Math.ceil(size * 1.25))
+      let done = 0
+      while (done < size) {
+        const got = readSync(fd, memory, done, size - done, done)
+        if (got === 0) break
+        done += got
+      }
+      return memory.subarray(0, done)
+    } finally {
+      closeSync(fd)
+    }
   }
 }
 
