@@ -103,6 +103,8 @@ export class Keeper {
   async load(): Promise<void> {
     const { records } = this.#parts
     const living = new Living(this.#parts.living)
+    // A suite that failed would fail again: it stays alone over the reading back.
+    living.failed = this.living.failed
     const suites = new Map<string, KeptSuite>()
     const log = new StateLog()
     let seq = 0
@@ -181,6 +183,7 @@ export class Keeper {
     } catch (error) {
       if (!(error instanceof Refused)) {
         // A bug in the middle of a change: what is in memory cannot be trusted any more.
+        living.blame(error)
         this.#isStale = true
         throw error
       }
@@ -189,6 +192,7 @@ export class Keeper {
     try {
       runPass(living)
     } catch (error) {
+      living.blame(error)
       this.#isStale = true
       throw error
     }
@@ -260,6 +264,7 @@ export class Keeper {
       })
     } catch (error) {
       // Nothing of this turn is certain: what is in memory may be ahead of the store.
+      living.blame(error)
       this.#isStale = true
       throw error
     }

@@ -148,6 +148,8 @@ export async function updateServerStatus(parts: Parts, call: Call): Promise<Answ
   if (state) {
     await changeBy(parts, call, { path: '/', text: action }, living => {
       living.serverState = state
+      // Whoever restarts gives suites that failed another chance.
+      if (state === 'RUNNING') living.failed.clear()
       living.touch(living.root)
     })
     parts.count(`${action}_server`)

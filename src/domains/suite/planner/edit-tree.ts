@@ -219,6 +219,7 @@ export function removeNode(living: Living, node: Node): void {
   giveAllTokens(living, node)
   living.dismiss(node)
   parent.remove(node)
+  if (node.kind === 'suite') living.failed.delete(node.name)
   living.structure.push({ type: 'drop', path })
   living.ordersStale = true
   recomputeFrom(living, parent)

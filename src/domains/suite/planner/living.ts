@@ -72,6 +72,13 @@ export class Living {
   readonly zombies = new Map<string, ZombieRecord[]>()
   /** Paths whose zombies changed since changes were last taken. */
   readonly changedZombies = new Set<string>()
+  /**
+   * Suites that an error of ours came up in, with what it said: they are left alone, so that it stops them and not the
+   * others. Until the server is restarted, or the suite deleted.
+   */
+  failed = new Map<string, string>()
+  /** Whose turn it is in a pass or minute: who is to blame when it fails. */
+  working: Node | undefined = undefined
   /** Nodes whose own facts changed. */
   readonly changed = new Set<Node>()
   /** Suites whose clocks went on; whatever else changed of them is in `changed`. */
@@ -112,6 +119,14 @@ export class Living {
   constructor(parts: LivingParts) {
     this.parts = parts
     this.root.serverVariables = (parts.serverVariables ?? []).map(variable => ({ ...variable }))
+  }
+
+  /** Notes an error that came up in somebody's turn; false when it was nobody's. What is in memory is lost with it. */
+  blame(error: unknown): boolean {
+    const suite = this.working?.suiteNode
+    if (!suite) return false
+    this.failed.set(suite.name, error instanceof Error ? error.message : String(error))
+    return true
   }
 
   /** The node's own facts changed and have to be written down. */

@@ -32,12 +32,15 @@ export function runPass(living: Living): void {
     for (let node = living.marked.pop(); node; node = living.marked.pop()) {
       node.isMarked = false
       if (node.order < 0) continue
+      if (living.failed.size > 0 && living.failed.has(node.suiteNode?.name ?? '')) continue
       living.position = node.order
+      living.working = node
       look(living, node)
       if (living.ordersStale) break
       if (living.hungry.size > 0) wakeHungry(living)
     }
     living.position = -1
+    living.working = undefined
     for (const node of living.later.splice(0)) if (node.order >= 0) living.marked.push(node)
   }
 }

@@ -108,7 +108,7 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
   const times = new Map<Node, SuiteTime>()
   for (const suite of living.root.children ?? []) {
     const part = suite.suite
-    if (!part?.begun || !isDue(suite)) continue
+    if (!part?.begun || !isDue(suite) || living.failed.has(suite.name)) continue
     const before = timeOfSuite(suite)
     part.elapsed++
     part.minute++
@@ -120,6 +120,7 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
     living.ticked.add(suite)
   }
   for (const [suite, now] of times) {
+    living.working = suite
     const isNewDay = newDays.has(suite) && !now.hybrid
     const heap = living.dueBySuite.get(suite)
     // Midnight is for all of them; any other minute for those that it may free.
@@ -130,6 +131,7 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
       heap?.push(node)
     }
   }
+  living.working = undefined
   for (const reader of living.clockReaders) {
     if (reader.order < 0) living.clockReaders.delete(reader)
     else living.mark(reader)

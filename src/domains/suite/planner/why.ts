@@ -17,6 +17,7 @@ import { minutesToNext, timeOfSuite, timesAreFree } from './times.ts'
 /** The kinds of things that hold a node. */
 export type HolderKind =
   | 'server'
+  | 'failed'
   | 'suspended'
   | 'archived'
   | 'not-begun'
@@ -72,6 +73,12 @@ export function holdersAbove(living: Living, node: Node): Holder[] {
       text: `The server is *not* RUNNING, but ${living.serverState}.`,
       about: [],
     })
+  }
+  const suite = node.suiteNode
+  const failure = suite && living.failed.get(suite.name)
+  if (suite && failure !== undefined) {
+    const text = `SUITE:${suite.path} is left alone after an error inside of the server, until that is restarted: ${failure}`
+    holders.push({ kind: 'failed', node: suite, text, about: [] })
   }
   for (const above of ancestors(node).reverse()) holders.push(...holdersOf(above, { isAbove: true }))
   holders.push(...holdersOf(node, { isAbove: false }))
