@@ -123,7 +123,7 @@ export class JobStarter {
   async #carryOut(ask: Ask): Promise<void> {
     if (ask.type !== 'start') return this.#command(ask)
     const node = nodeOfRun(this.#parts.keeper().living, ask)
-    if (!node) return
+    if (!node || node.run?.job !== undefined) return
     try {
       const command = await this.#makeCommand(node)
       this.#gather({ path: ask.path, tryNumber: ask.tryNumber, password: ask.password, command })
@@ -158,8 +158,12 @@ export class JobStarter {
     let runs: readonly ReadyRun[] = []
     try {
       const job = await this.#parts.keeper().changeWith((living, tx) => {
-        // Some may have been requeued, forced or deleted while their scripts were read.
-        runs = ready.filter(run => nodeOfRun(living, run))
+        // Some may have been requeued, forced or deleted while their scripts were read. And after a failure of the
+        // store a run is asked for by who failed and by who read everything back: it is handed over once.
+        runs = ready.filter(run => {
+          const node = nodeOfRun(living, run)
+          return node !== undefined && node.run?.job === undefined
+        })
         if (runs.length === 0) return undefined
         const made = this.#submit(tx, {
           kind: jobKind,
