@@ -226,6 +226,19 @@ describe('ecflow_client of ours', () => {
     expect(await client('--get_state=/d/f')).toBe('complete\n')
     await client('--check_pt')
 
+    const stranger = { ECF_NAME: '/d/nobody', ECF_PASS: 'p', ECF_RID: '9', ECF_TRYNO: 1 }
+    await server.ask('PUT', '/v1/suites/d/nobody/attributes', {
+      ...stranger,
+      type: 'meter',
+      name: 'm',
+      value: '1',
+    })
+    expect(await client('--zombie_get')).toMatch(/^\/d\/nobody path 9 - 2\S+Z$/m)
+    await client('--zombie_fail=/d/nobody', '9')
+    expect(await client('--zombie_get')).toMatch(/^\/d\/nobody path 9 fail 2/m)
+    await client('--zombie_remove=/d/nobody')
+    expect(await client('--zombie_get')).not.toContain('nobody')
+
     // The whole suite; its clock goes on.
     await writeFile(file, 'suite d\n task only\n  trigger 1 == 0\n')
     await client('--replace=/d', file)

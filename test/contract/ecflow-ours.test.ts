@@ -46,6 +46,24 @@ describe('after a restart', () => {
     expect(await say(second, { ...a, ECF_NAME: '/z/nobody' })).toBe(200)
     const { json } = await second.ask('GET', '/v1/suites/z/a/attributes?filter=flag')
     expect(json.value.split(',')).toContain('zombie')
+    // What somebody decides about it by hand comes before the attributes.
+    const shown = (await second.ask('GET', '/v1/server/zombies')).json.zombies as {
+      path: string
+      type: string
+    }[]
+    expect(shown.map(it => `${it.path} ${it.type}`).sort()).toEqual([
+      '/z/a user',
+      '/z/b user',
+      '/z/nobody path',
+    ])
+    expect(JSON.stringify(shown)).not.toContain(a.ECF_PASS)
+    const order = (path: string, action: string, headers = token) =>
+      second.ask('PUT', '/v1/server/zombies', { path, action, rid: 7 }, headers)
+    expect((await order('/z/a', 'fob')).status).toBe(200)
+    expect(await say(second, a)).toBe(200)
+    expect((await order('/z/a', 'remove')).status).toBe(200)
+    expect((await order('/z/a', 'fob')).status).toBe(404)
+    expect((await order('/z/b', 'dance')).status).toBe(400)
     await second.close()
   })
 
@@ -293,6 +311,7 @@ describe('the OpenAPI document', () => {
       ['/v1/server/ping', '/v1/server/ping'],
       ['/v1/server/status', '/v1/server/status'],
       ['/v1/server/attributes', '/v1/server/attributes'],
+      ['/v1/server/zombies', '/v1/server/zombies'],
       ['/v1/statistics', '/v1/statistics'],
     ]
     for (const [path, url] of live) {

@@ -38,6 +38,7 @@ import {
   updateServerStatus,
 } from './server-calls.ts'
 import { methodsOf, type Place, readPlace } from './url-path.ts'
+import { orderAboutZombies, showZombies } from './zombie-calls.ts'
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'] as const
 
@@ -122,6 +123,8 @@ async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answ
       return showServerStatus(parts)
     case 'server-attributes':
       return showServerAttributes(parts)
+    case 'zombies':
+      return showZombies(parts)
     case 'statistics':
       return showStatistics(parts)
     case 'openapi':
@@ -165,6 +168,8 @@ async function write(parts: Parts, call: Call): Promise<Answer> {
       return updateScript(parts, call, place.node)
     case 'server-status':
       return updateServerStatus(parts, call)
+    case 'zombies':
+      return orderAboutZombies(parts, call)
     case 'server-attributes':
       if (method === 'POST') return addServerAttribute(parts, call)
       return method === 'PUT' ? updateServerAttribute(parts, call) : removeServerAttribute(parts, call)

@@ -19,6 +19,7 @@ export type Place =
   | { readonly type: NodeTarget; readonly node: string }
   /** The short form, `/v1/suites/P`. */
   | { readonly type: 'node'; readonly node: string }
+  | { readonly type: 'zombies' }
   | { readonly type: 'ping' | 'server-status' | 'server-attributes' | 'statistics' | 'openapi' | 'events' }
 
 const fixed: Readonly<Record<string, Place>> = {
@@ -28,6 +29,7 @@ const fixed: Readonly<Record<string, Place>> = {
   '/v1/server/ping': { type: 'ping' },
   '/v1/server/status': { type: 'server-status' },
   '/v1/server/attributes': { type: 'server-attributes' },
+  '/v1/server/zombies': { type: 'zombies' },
   '/v1/statistics': { type: 'statistics' },
   '/v1/openapi.yaml': { type: 'openapi' },
   '/v1/events': { type: 'events' },
@@ -68,6 +70,7 @@ export const methodsOf: Readonly<Record<Place['type'], readonly string[]>> = {
   ping: ['GET'],
   'server-status': ['GET', 'PUT'],
   'server-attributes': ['GET', 'PUT', 'POST', 'DELETE'],
+  zombies: ['GET', 'PUT'],
   statistics: ['GET'],
   openapi: ['GET'],
   events: ['GET'],

@@ -2,7 +2,7 @@
 // is written down (`changed`), told (`log`), and wakes the nodes whose expressions look at it.
 
 import { eachMention } from '../expression/mentions.ts'
-import type { Condition, Limit, ZombieKind } from '../tree/attribute.ts'
+import type { Condition, Limit, ZombieAction, ZombieKind } from '../tree/attribute.ts'
 import { findReference } from '../tree/find.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { flagBit } from '../tree/flag.ts'
@@ -27,6 +27,8 @@ export type Ask =
 
 /** A job that is not, or no longer, the one its task waits for. */
 export interface ZombieRecord {
+  /** What somebody decided about this very job; without it, the zombie attributes decide. */
+  action?: ZombieAction
   kind: ZombieKind
   readonly password: string
   readonly remoteId: string

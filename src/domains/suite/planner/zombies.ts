@@ -1,6 +1,7 @@
 // Zombies: jobs that report although their task is not, or no longer, theirs. What happens to their commands is
 // decided by the nearest zombie attribute of that kind, else by a rule that never lets them change anything.
 
+import { refuse } from '../../../core/refusal.ts'
 import type { ChildCommand, Zombie, ZombieAction, ZombieKind } from '../tree/attribute.ts'
 import { findNode } from '../tree/find.ts'
 import { type Node, visitAll } from '../tree/node.ts'
@@ -86,11 +87,37 @@ export function judgeZombie(
   const node = findNode(living.root, path)
   remember(living, path, { kind, password, remoteId })
   if (node && node.kind !== 'root') living.setFlag(node, 'zombie', true)
+  if (known?.action) return known.action
   const attribute = nearestAttribute(deepestNode(living, path), kind)
   if (attribute && attribute.action !== '') {
     if (attribute.commands.length === 0 || attribute.commands.includes(at.command)) return attribute.action
   }
   return at.command === 'event' || at.command === 'meter' || at.command === 'label' ? 'fob' : 'block'
+}
+
+/** The words for what may be done about one zombie by hand. */
+export const zombieOrders = ['fob', 'fail', 'adopt', 'block', 'remove', 'kill'] as const
+
+/**
+ * Somebody decides about the zombies of a path, or about the one with that process id: it holds for their next commands.
+ * `remove` forgets them; `kill` asks for them to be killed.
+ */
+export function orderZombies(
+  living: Living,
+  path: string,
+  order: { action: (typeof zombieOrders)[number]; remoteId?: string },
+): void {
+  const { action, remoteId } = order
+  const records = (living.zombies.get(path) ?? []).filter(
+    it => remoteId === undefined || it.remoteId === remoteId,
+  )
+  if (records.length === 0) refuse('not-found', `There is no zombie of ${path}`)
+  for (const record of records) {
+    if (action === 'remove') forgetZombie(living, path, record.password)
+    else record.action = action
+    if (action === 'kill') living.asks.push({ type: 'kill', path, remoteId: record.remoteId })
+  }
+  living.changedZombies.add(path)
 }
 
 /** The sender is the task's job from now on, or is forgotten. */
