@@ -1,6 +1,7 @@
 // Rows of jobs and recipes, wherever they are: at hand while something of them may still move, else read from the engine's
 // history and the dialect's records. A few that were read lately are kept.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import type { World } from '../world.ts'
 import { jobInts, recipeInts } from './ledgers.ts'
 import { readRow, recipeRows } from './load.ts'
@@ -16,11 +17,14 @@ import type { JobRow, RecipeRow } from './rows.ts'
 
 /** How many rows of each kind are kept after they were read. */
 const keptMax = 2048
+/** After this many readings others have their turn: a batch may ask for ten thousand rows. */
+const turnEvery = 100
 
 export class Archive {
   readonly #world: World
   readonly #jobs = new Kept<JobRow>()
   readonly #recipes = new Kept<RecipeRow>()
+  #readings = 0
 
   constructor(world: World) {
     this.#world = world
@@ -73,6 +77,7 @@ export class Archive {
   }
 
   async #readJob(id: number): Promise<JobRow | undefined> {
+    if (++this.#readings % turnEvery === 0) await turn()
     const { instances, kit } = this.#world
     const ledger = instances.ledgers.jobs
     const entry = ledger.rowOf(id)
@@ -95,13 +100,18 @@ export class Archive {
   }
 
   async #readRecipe(id: number): Promise<RecipeRow | undefined> {
+    if (++this.#readings % turnEvery === 0) await turn()
     const { instances, kit } = this.#world
     const entry = instances.ledgers.recipes.rowOf(id)
     if (!entry) return undefined
     const root = String(entry.ints[recipeInts.root])
     const stored = await kit.records.get(recipeCollection, root)
     const row = stored && recipeRows(stored.body as unknown as RecipeRecord).find(other => other.id === id)
-    if (!row) return undefined
+    if (!row) {
+      // Its record is gone: a line of what cannot be shown would only be counted.
+      if (!instances.recipes.has(id)) instances.ledgers.recipes.drop(id)
+      return undefined
+    }
     const end = await kit.records.get(recipeEndCollection, root)
     const facts = (end?.body as unknown as RecipeEnd | undefined)?.ends.find(other => other.id === id)
     Object.assign(row, facts)
