@@ -393,6 +393,33 @@ describe('the DICOM port', () => {
     assert.deepEqual(scp.got, uids)
   })
 
+  test('a retrieve that is paused has the peer leave off, and asks for everything again when it goes on', async () => {
+    const [farPort, scp] = [await freePort(), await slowScp(60)]
+    const near = await open({ DicomAet: 'NEAR', DicomPort: 0 })
+    const far = await open({
+      ...{ DicomPort: farPort, DicomAet: 'FAR', DicomAlwaysAllowFind: true, DicomAlwaysAllowMove: true },
+      DicomModalities: { third: ['THIRD', '127.0.0.1', scp.port] },
+    })
+    await put(near, 'far', farPort)
+    const { uids } = await fill(far, 10)
+    const query = { Level: 'Study', Query: { StudyInstanceUID: '1.2.77' } }
+    const { Path: path } = await send<{ Path: string }>(near, 'POST', '/modalities/far/query', query)
+    const { ID: id } = await send<{ ID: string }>(near, 'POST', `${path}/retrieve`, {
+      TargetAet: 'THIRD',
+      Asynchronous: true,
+    })
+    await has(scp, 2)
+    await send(near, 'POST', `/jobs/${id}/pause`)
+    await until(near, id, 'Paused')
+    const sent = scp.got.length
+    assert.ok(sent < 10)
+    await sleep(200)
+    assert.ok(scp.got.length <= sent + 1)
+    await send(near, 'POST', `/jobs/${id}/resume`)
+    await until(near, id, 'Success')
+    assert.deepEqual([...new Set(scp.got)].sort(), [...uids].sort())
+  })
+
   test('an identifier that is none, a level that is none, and keys that name nothing are refused, and the port goes on', async () => {
     const server = await open({ DicomPort: 0, DicomAlwaysAllowFind: true, DicomAlwaysAllowMove: true })
     const port = await portOf(server)

@@ -40,8 +40,8 @@ export function moveTalk(house: House): Talk {
             level,
             query: query.filter(([tag]) => tag !== levelTag),
             target,
-            // A kill tells the peer to leave off; a pause lets it finish what it is at.
-            ...(tools.stopReason() === 'kill' ? { signal: tools.signal } : {}),
+            // The peer is told to leave off between two instances; what it was at is asked for again.
+            signal: tools.signal,
             told: ({ completed, remaining }) => {
               const all = (completed ?? 0) + (remaining ?? 0)
               if (all > 0) tools.progress((passage.at + (completed ?? 0) / all) / keys.length)
@@ -50,7 +50,7 @@ export function moveTalk(house: House): Talk {
           moved.completed += counts.completed ?? 0
           moved.failed += counts.failed ?? 0
         } catch (error) {
-          if (!isPermissive) throw error
+          if (!isPermissive || tools.signal.aborted) throw error
           passage.fail(String(passage.at), error instanceof Error ? error.message : String(error))
         }
         passage.at++

@@ -11,7 +11,7 @@ import { type Piece, putPiece } from '../../../domains/dicom/writing/piece.ts'
 import { readPiece } from '../../../domains/dicom/writing/value-piece.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
-import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
+import { after, type Caller, callModality, networkError, type Proposal } from './dial.ts'
 
 const plain = [syntaxes.explicitLittle, syntaxes.implicitLittle]
 
@@ -175,6 +175,9 @@ function writeQuestion(house: House, context: OpenContext, query: FindRequest['q
   })
 }
 
+/** How long a peer may take to leave off, below what the talk executor waits for a talk. */
+export const stopMs = 8000
+
 export const levelTag: Tag = 0x00080052
 
 export interface MoveCounts {
@@ -202,8 +205,11 @@ export function move(
       moveDestination: request.target,
     }
     await association.send(context, command, identifier)
+    let callOff = (): void => {}
     const cancel = (): void => {
       association.send(context, { field: commands.cancelRq, respondsTo: 1 }).catch(() => {}) // It has ended by itself.
+      // Some go on all the same: then they are left.
+      callOff = after(stopMs, () => association.abort())
     }
     request.signal?.addEventListener('abort', cancel, { once: true })
     try {
@@ -221,6 +227,7 @@ export function move(
       }
     } finally {
       request.signal?.removeEventListener('abort', cancel)
+      callOff()
     }
   })
 }

@@ -8,8 +8,9 @@ import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { askCommitment } from './commitment.ts'
-import { type Caller, readCaller, showCaller } from './dial.ts'
+import { after, type Caller, readCaller, showCaller } from './dial.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
+import { stopMs } from './service-client.ts'
 import { type MoveOriginator, StoreClient } from './store-client.ts'
 
 export const storeKind = 'dicom.modality-store'
@@ -92,11 +93,13 @@ export function storeTalk(house: House): Talk {
     const job = await house.kit.engine.job({ id: tools.job })
     const passage = new Passage(job)
     const client = new StoreClient(house, order.caller, order.originator)
-    const kill = (): void => {
-      // Others stop between two instances, so that none is left half sent.
+    let callOff = (): void => {}
+    // It stops between two instances, so that none is left half sent, unless that takes too long.
+    const stop = (): void => {
       if (tools.stopReason() === 'kill') client.abort()
+      else callOff = after(stopMs, () => client.abort())
     }
-    tools.signal.addEventListener('abort', kill, { once: true })
+    tools.signal.addEventListener('abort', stop, { once: true })
     try {
       await sendAll(house, { order, client, passage, tools, notes: makeNotes(house, job) })
       if (order.commitment !== undefined)
@@ -105,6 +108,7 @@ export function storeTalk(house: House): Talk {
     } catch (error) {
       throw leftOff(error, passage, { total: order.instances.length, tools })
     } finally {
+      callOff()
       await client.close()
     }
   }
@@ -162,7 +166,7 @@ async function sendAll(
       if (!file) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
       await client.send(file)
     } catch (error) {
-      if (!isPermissive || tools.stopReason() === 'kill') throw error
+      if (!isPermissive || tools.signal.aborted) throw error
       const why = error instanceof Error ? error.message : String(error)
       passage.fail(id, why)
       if (/connecting to AET/.test(why)) {
