@@ -308,6 +308,8 @@ describe('the OpenAPI document', () => {
       ['/v1/suites/{path}/definition', '/v1/suites/s/definition'],
       ['/v1/suites/{path}/status', '/v1/suites/s/t/status'],
       ['/v1/suites/{path}/attributes', '/v1/suites/s/t/attributes'],
+      ['/v1/suites/{path}/history', '/v1/suites/s/t/history'],
+      ['/v1/suites/history', '/v1/suites/history'],
       ['/v1/server/ping', '/v1/server/ping'],
       ['/v1/server/status', '/v1/server/status'],
       ['/v1/server/attributes', '/v1/server/attributes'],

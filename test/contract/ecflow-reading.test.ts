@@ -265,3 +265,28 @@ test('where reads are closed, only who shows good credentials may look; jobs rep
   await server.close()
   await rm(server.dir, { recursive: true, force: true })
 })
+
+test('a minute of suite time is news for generated variables only, and is there after a restart', async () => {
+  const disk = new MemoryDisk()
+  const server = await startEcflow({ disk, dialect: { interval: 1 } })
+  const clocked = 'suite c\n clock real 5.2.2024 +09:58\n task t\n  time 20:00\n'
+  await server.ask('POST', '/v1/suites', { definition: clocked }, token)
+  await put(server, '/v1/suites/c/status', { action: 'begin' })
+  const tag = async (query: string) =>
+    (await server.ask('GET', `/v1/suites/c/tree?content=full${query}`)).headers['etag']
+  const time = async (of: EcflowServer) => {
+    const { json } = await of.ask('GET', '/v1/suites/c/attributes?filter=variables')
+    return Number(json.find((it: { name: string }) => it.name === 'TIME').value)
+  }
+  const [plain, generated, before] = [await tag(''), await tag('&gen_vars=true'), await time(server)]
+  for (let left = 400; left > 0 && (await time(server)) < before + 2; left--)
+    await new Promise(resolve => setTimeout(resolve, 25))
+  expect(await tag('')).toBe(plain)
+  expect(await tag('&gen_vars=true')).not.toBe(generated)
+  const last = await time(server)
+  await server.close()
+  const again = await startEcflow({ disk, dir: server.dir, dialect: { interval: 60 } })
+  expect(await time(again)).toBeGreaterThanOrEqual(last)
+  await again.close()
+  await rm(server.dir, { recursive: true, force: true })
+})

@@ -225,7 +225,10 @@ export class Keeper {
         refuse('unavailable', 'The server could not store what was changed')
       }
       const isChanged =
-        living.changed.size > 0 || living.structure.length > 0 || living.changedZombies.size > 0
+        living.changed.size > 0 ||
+        living.ticked.size > 0 ||
+        living.structure.length > 0 ||
+        living.changedZombies.size > 0
       if (isChanged) return this.#write(living, () => {})
       this.#tell(living.asks.splice(0), living.log.splice(0))
       // Somebody else may have written it down meanwhile.
