@@ -1,7 +1,7 @@
 // A minute of suite time passes: clocks advance, times become free, late is looked at, what has had its time goes.
 
 import type { Expiry, Late } from '../tree/attribute.ts'
-import { type Node, visitAll } from '../tree/node.ts'
+import type { Node } from '../tree/node.ts'
 import { isBusy } from '../tree/state.ts'
 import { archiveChildren } from './archive.ts'
 import { removeNode } from './edit-tree.ts'
@@ -164,11 +164,16 @@ function lookForLate(living: Living, times: ReadonlyMap<Node, SuiteTime>): void 
   for (const node of living.lateNodes) {
     const now = times.get(node.suiteNode!)
     if (!now) continue
-    visitAll(node, task => {
-      if (task.kind !== 'task' || seen.has(task)) return
-      seen.add(task)
-      if (!task.has('late') && isLate(task, now)) setLate(living, task)
-    })
+    // What is complete is not late any more, and neither is anything below it.
+    const open = [node]
+    for (let at = open.pop(); at; at = open.pop()) {
+      if (at.state === 'complete' || at.state === 'unknown') continue
+      if (at.isContainer) for (const child of at.children ?? []) open.push(child)
+      else if (at.kind === 'task' && !seen.has(at)) {
+        seen.add(at)
+        if (!at.has('late') && isLate(at, now)) setLate(living, at)
+      }
+    }
   }
 }
 
