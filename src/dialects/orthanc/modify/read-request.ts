@@ -21,19 +21,8 @@ export type Wishes = Omit<Modification, 'seed' | 'level' | 'defaultTerm'>
 const product = 'Switchyard'
 
 export function readModification(body: Body, dictionary: Dictionary): Wishes {
-  const force = readForce(body)
   const removesPrivate = optionalFlag(body, 'RemovePrivateTags') ?? false
-  const removed = readPaths(body, 'Remove', dictionary)
-  const replaced = readValues(body, dictionary)
-  const kept = readPaths(body, 'Keep', dictionary)
-  refuseRemovals(removed)
-  refuseWithoutForce(
-    replaced.map(([path]) => path),
-    'replaced',
-    force,
-    dictionary,
-  )
-  refuseWithoutForce(kept, 'kept', force, dictionary)
+  const { removed, replaced, kept } = readTags(body, dictionary)
   const keeps = topTags(kept)
   return {
     isAnonymization: false,
@@ -51,26 +40,15 @@ export function readModification(body: Body, dictionary: Dictionary): Wishes {
   }
 }
 
-/** `name`: the patient's new name, unless the request gives one. */
+/** `isNamed`: the request itself says what becomes of the name of the patient. */
 export function readAnonymization(body: Body, dictionary: Dictionary): { wishes: Wishes; isNamed: boolean } {
   const version = body['DicomVersion'] ?? '2021b'
   if (typeof version !== 'string') fail(codes.badFormat, 'Member "DicomVersion" should be a string')
   if (!isEdition(version))
     fail(codes.outOfRange, `Unknown specific version of the DICOM standard: ${version}`)
   const profile = profileOf(version)
-  const force = readForce(body)
   const keepsPrivate = optionalFlag(body, 'KeepPrivateTags') ?? false
-  const removed = readPaths(body, 'Remove', dictionary)
-  const replaced = readValues(body, dictionary)
-  const kept = readPaths(body, 'Keep', dictionary)
-  refuseRemovals(removed)
-  refuseWithoutForce(
-    replaced.map(([path]) => path),
-    'replaced',
-    force,
-    dictionary,
-  )
-  refuseWithoutForce(kept, 'kept', force, dictionary)
+  const { removed, replaced, kept } = readTags(body, dictionary)
 
   const keeps = topTags(kept)
   const removes = topTags(removed).filter(tag => !keeps.includes(tag))
@@ -132,8 +110,21 @@ const identifierNames: Readonly<Record<Level, string>> = {
 
 const identifiers: ReadonlySet<Tag> = new Set(levels.map(level => levelTags[level]))
 
-function readForce(body: Body): boolean {
-  return optionalFlag(body, 'Force') ?? false
+/** The elements that a request names, as far as they may be named. */
+function readTags(body: Body, dictionary: Dictionary) {
+  const force = optionalFlag(body, 'Force') ?? false
+  const removed = readPaths(body, 'Remove', dictionary)
+  const replaced = readValues(body, dictionary)
+  const kept = readPaths(body, 'Keep', dictionary)
+  refuseRemovals(removed)
+  refuseWithoutForce(
+    replaced.map(([path]) => path),
+    'replaced',
+    force,
+    dictionary,
+  )
+  refuseWithoutForce(kept, 'kept', force, dictionary)
+  return { removed, replaced, kept }
 }
 
 function optionalFlag(body: Body, name: string): boolean | undefined {
