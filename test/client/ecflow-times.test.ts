@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { parseDefinition } from '../../src/domains/suite/language/parse-definition.ts'
 import { childCommand } from '../../src/domains/suite/planner/child-commands.ts'
@@ -16,7 +17,8 @@ import { type Node, visitAll } from '../../src/domains/suite/tree/node.ts'
 import { missingRealEcflow, startRealEcflow } from './ecflow-server.ts'
 
 const minutes = 13
-const intervalSeconds = 4
+/** A busy machine makes the real server's jobs report in the next minute: then it is asked again, with longer ones. */
+const intervals = [4, 7, 11]
 
 /** Monday, 2024-02-05 23:54. */
 const begun = '20240205 23:54'
@@ -138,7 +140,7 @@ function runOurs(): Course {
   return { starts: starts.filter(counts).map(shown).sort(), ends }
 }
 
-async function runTheirs(): Promise<Course> {
+async function runTheirs(intervalSeconds: number): Promise<Course> {
   const real = await startRealEcflow(intervalSeconds)
   try {
     const file = join(real.home, 'starts')
@@ -174,11 +176,15 @@ describe.skipIf(missing !== undefined)(
   `schedules from ${begun} on${missing ? ` (skipped: ${missing})` : ''}`,
   () => {
     test('each job starts in the minute in which the real server starts it', async () => {
-      const theirs = await runTheirs()
       const ours = runOurs()
+      let theirs = await runTheirs(intervals[0]!)
+      for (const interval of intervals.slice(1)) {
+        if (isDeepStrictEqual(theirs, ours)) break
+        theirs = await runTheirs(interval)
+      }
       expect(theirs.starts.length).toBeGreaterThan(50)
       expect(ours.starts).toEqual(theirs.starts)
       expect(ours.ends).toEqual(theirs.ends)
-    }, 180_000)
+    }, 600_000)
   },
 )
