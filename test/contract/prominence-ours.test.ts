@@ -264,6 +264,15 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     expect(await upload('a', 8_000_000)).toBe(200)
     expect((await ask('carol', 'DELETE', '/api/v1/data/a')).status).toBe(204)
     expect(await upload('b', 2_000_000)).toBe(200)
+    // What was collected from a job counts, soon after its end.
+    expect(await upload('c', 4_000_000)).toBe(200)
+    const leaves = await submit('carol', 'jobs', {
+      resources,
+      tasks: [task(`sh -c 'head -c 2900000 /dev/zero >left'`)],
+      outputFiles: ['left'],
+    })
+    expect(await ended('carol', 'jobs', leaves)).toMatchObject({ status: 'completed' })
+    await expect.poll(() => upload('more', 1_000_000), { timeout: 20_000 }).toBe(413)
   })
 
   test('an upload that its client breaks off leaves nothing behind', async () => {

@@ -1,11 +1,13 @@
-// Sees to it that the end of a job or workflow is told to whom it was promised: each notice is a job of its own, so
-// that it outlives restarts and is tried again. Where it had got to is kept with the notices.
+// Follows the ends of jobs and workflows: each is told to whom it was promised, and what a job left counts against its
+// owner's quota. A notice is a job of its own, so that it outlives restarts and is tried again. Where the following had
+// got to is kept with the notices.
 
 import type { Event } from '../../core/event.ts'
 import type { Flow } from '../../core/flow.ts'
 import type { Job, JobDraft } from '../../core/job.ts'
 import { isFinal } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
+import { countCollected } from './collected.ts'
 import type { NotificationDocument } from './document.ts'
 import type { Notice } from './outside/notify.ts'
 import type { Parts } from './parts.ts'
@@ -114,6 +116,7 @@ export class Notifications {
   async #ofJob(n: number): Promise<Wanted | undefined> {
     const job: Job | undefined = await this.#parts.kit.engine.job({ n })
     if (job?.dialect !== dialectName || job.kind !== jobKind || !isFinal(job.state)) return undefined
+    await countCollected(this.#parts, job)
     const told = await this.#parts.specs.job(job)
     const status = jobStatus(factsOf(job))
     // The original mails when a job is completed; whoever names a web address wants to hear of every end.

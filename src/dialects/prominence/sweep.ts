@@ -2,6 +2,7 @@
 // is about to run. In between it only takes room.
 
 import type { BlobCount, Rec } from '../../store/store.ts'
+import { collectedOutputs } from './collected.ts'
 import { everyRecord } from './every-record.ts'
 import { snapshots } from './inside.ts'
 import { approvals, renewals } from './issuer.ts'
@@ -56,6 +57,7 @@ export async function sweepRecords(parts: Parts): Promise<number> {
   const isOver = async ({ until }: Swept) => until !== undefined && until < clock.now()
   const rules: readonly (readonly [string, (record: Rec, body: Swept) => Promise<boolean>])[] = [
     [putOutputs, async ({ parent }) => (await engine.job({ id: parent ?? '' })) === undefined],
+    [collectedOutputs, (_, { n }) => isForgotten(n)],
     [snapshots, (_, { n }) => isForgotten(n)],
     [leftOnes, (_, { n }) => isForgotten(n)],
     [approvals, (_, body) => isOver(body)],
