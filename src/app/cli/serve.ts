@@ -116,7 +116,8 @@ async function run(settings: Settings, dataPath: string, options: ServeOptions):
 function tidyMemoryLater(): void {
   const timer = setTimeout(() => {
     // A heap full of live jobs is no idle server's, and collecting it would hold requests up.
-    if (process.memoryUsage().heapUsed < tidiedBytesMax) globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+    if (process.memoryUsage().heapUsed < tidiedBytesMax)
+      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   }, tidiedAfterMs)
   timer.unref()
 }
