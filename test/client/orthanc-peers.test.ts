@@ -1,5 +1,5 @@
-// The real Orthanc as a peer, in both directions, with us killed in the middle: every instance arrives, byte for byte,
-// and none is lost or there twice.
+// The real Orthanc as a peer, in both directions, with either side killed in the middle: every instance arrives, byte for
+// byte, and none is lost or there twice.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -10,7 +10,7 @@ import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { freshDataDir, type RealServer, startServer } from '../support/server.ts'
 import { hasOrthanc, type RealOrthanc, startRealOrthanc } from './real-orthanc.ts'
 
-const count = 1000
+const count = 2000
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes, looked into by each test.
 type Answer = any
@@ -111,6 +111,26 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
     assert.equal(job.State, 'Success', job.ErrorDetails)
     assert.equal(job.Content.InstancesCount, count)
     assert.equal(job.Content.FailedInstancesCount, 0)
+    await assertThere(real.url, study, hashes)
+  }, 120_000)
+
+  test('what we send arrives, though the real one is killed on the way', async () => {
+    const { study, hashes } = await fill(ours.url, 'TAKEN')
+    const wish = { Resources: [study], Asynchronous: true }
+    const { ID: id } = await call('POST', `${ours.url}/peers/real/store`, wish)
+    await past(ours.url, id, 20)
+    await real.kill()
+    let job = await past(ours.url, id, 100)
+    assert.equal(job.State, 'Failure')
+    await real.again()
+    const sent = job.Progress
+    await call('POST', `${ours.url}/jobs/${id}/resubmit`, {})
+    for (job = await past(ours.url, id, 100); job.State !== 'Success'; job = await past(ours.url, id, 100)) {
+      assert.ok(job.State === 'Failure' || job.Progress >= sent - 1, 'it goes on with what was left')
+      await sleep(50)
+    }
+    assert.equal(job.Content.InstancesCount, count)
+    // The real one forgets what it had not written out: what it has told us that it has must be there.
     await assertThere(real.url, study, hashes)
   }, 120_000)
 
