@@ -16,6 +16,7 @@ import { resourcesFor } from './resources.ts'
 import { mergeSources, readSideCar, wellKnownText } from './side-car.ts'
 
 const face: JsonObject = {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a command template of Seed, which has this form
   command: 'run  ${IN_FILE} ${LABEL/#/--label=} $OUTPUT_DIR ${DB} $ALLOCATED_CPUS $HOME',
   inputs: {
     files: [{ name: 'in-file', mediaTypes: ['text/plain'] }],
@@ -177,6 +178,7 @@ describe('the command of a program', () => {
   test('gets a prefix before a value that was given', () => {
     expect(
       expandCommand(
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: as above
         'a ${X/#/--x=} ${Y/#/-y }',
         new Map([
           ['X', '1'],
