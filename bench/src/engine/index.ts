@@ -235,7 +235,7 @@ const full: Suite = {
   async run() {
     const facts = { clients: 64, seconds: 6, body: JSON.stringify(waitingNoop) }
     const empty = await startYard()
-    await new Promise(resolved => setTimeout(resolved, 3_000))
+    await new Promise(resolved => setTimeout(resolved, 12_000))
     const idleRss = rssOf(empty.pid)
     const emptyRate = postRate(`${empty.url}/yard/v1/jobs`, { ...facts, token: empty.token })
     await empty.stop()
