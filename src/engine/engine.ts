@@ -110,8 +110,10 @@ export interface Engine {
   /** The job, once it is final and that is durable; undefined after the time-out. */
   settled(n: number, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Job | undefined>
   settledFlow(n: number, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Flow | undefined>
-  /** Calls with each batch of events once it is durable; the returned function ends it. */
-  watch(listener: (events: readonly Event[]) => void): () => void
+  /** Calls with each batch of events once it is durable, and with what ended by it; the returned function ends it. */
+  watch(listener: (events: readonly Event[], ended: Ended) => void): () => void
+  /** Tells of the ends of one dialect, those that were missed first. The returned function ends it. */
+  followEnds(following: EndsFollowed): Promise<() => Promise<void>>
   /** The seq of the newest durable event. */
   lastEvent(): Promise<number>
   /** Why a job, or a node, is not running; undefined when it runs or has ended. */
@@ -131,6 +133,28 @@ export interface Engine {
   explainer(kind: string, explain: Explainer): void
   /** Why such a thing is not running; undefined when there is none of that kind and name. */
   explain(kind: string, name: string): Promise<Explanation | undefined>
+}
+
+/** What ended by a batch of events. By the time one looks it may have been taken up again. */
+export interface Ended {
+  readonly jobs: readonly Job[]
+  readonly flows: readonly Flow[]
+}
+
+/** An end by the seq of its event, as `Ended`. */
+export type End = { readonly seq: number; readonly job: Job } | { readonly seq: number; readonly flow: Flow }
+
+/** Whose ends somebody follows, and what is done with them. */
+export interface EndsFollowed {
+  readonly dialect: string
+  /** The seq up to which all was dealt with, as last written by `take`; undefined where following begins now. */
+  readonly from: number | undefined
+  /**
+   * Deals with ends, in their order, and writes down durably that everything up to `upTo` is dealt with. Called one
+   * at a time, now and then without ends. When it throws, the same ends are told again later.
+   */
+  readonly take: (ends: readonly End[], upTo: number) => Promise<void>
+  readonly onError: (error: unknown) => void
 }
 
 /** Says why a thing of one kind is not running; undefined when there is no thing of that name. */

@@ -1,7 +1,6 @@
 // The life of the engine: starts from the store, lets commands and reports change the model, commits what changed,
 // and only then answers and asks the executors. Falls, and recovers from the store, when a commit fails.
 
-import type { Event } from '../core/event.ts'
 import type { DagPlan, Flow, FlowNode } from '../core/flow.ts'
 import { attemptIdOf, idMaker } from '../core/ids.ts'
 import type { Job, Resources } from '../core/job.ts'
@@ -18,6 +17,7 @@ import { committedHistory, committedRecords, type ReadParts } from './committed-
 import { type DispatchParts, dispatch } from './dispatch.ts'
 import type {
   Completer,
+  EndsFollowed,
   Engine,
   EngineParts,
   Explainer,
@@ -28,6 +28,7 @@ import type {
   Tx,
   Why,
 } from './engine.ts'
+import { EndFollower } from './follow-ends.ts'
 import { Ledger } from './ledger.ts'
 import { Model, refKey } from './model.ts'
 import { applyMove } from './move.ts'
@@ -44,6 +45,7 @@ import { makeTx, mergeDetail } from './transaction.ts'
 import { explainJob, explainNode } from './why.ts'
 import { noteServer, type Yard } from './yard.ts'
 
+type Watcher = Parameters<Engine['watch']>[0]
 type Key = { n: number } | { id: string } | { dialect: string; ref: string }
 
 /** How long after a failed commit the store is tried again. */
@@ -63,7 +65,7 @@ export class YardEngine implements Engine {
   readonly #dispatch: DispatchParts
   readonly #jobWaiters = new Waiters()
   readonly #flowWaiters = new Waiters()
-  readonly #watchers = new Set<(events: readonly Event[]) => void>()
+  readonly #watchers = new Set<Watcher>()
   readonly #preparers = new Map<string, Preparer>()
   readonly #completers = new Map<string, Completer>()
   readonly #explainers = new Map<string, Explainer>()
@@ -374,9 +376,16 @@ export class YardEngine implements Engine {
     return flow !== undefined && flow.state !== 'running' ? flow : undefined
   }
 
-  watch(listener: (events: readonly Event[]) => void): () => void {
+  watch(listener: Watcher): () => void {
     this.#watchers.add(listener)
     return () => this.#watchers.delete(listener)
+  }
+
+  async followEnds(following: EndsFollowed): Promise<() => Promise<void>> {
+    const { clock, defer } = this.#parts
+    const follower = new EndFollower({ ...following, engine: this, clock, defer })
+    await follower.start()
+    return () => follower.close()
   }
 
   async lastEvent(): Promise<number> {
@@ -494,7 +503,9 @@ export class YardEngine implements Engine {
     const now = this.#parts.clock.now()
     for (const { job } of batch.starts) observe?.started?.(job, now - (job.readyAt ?? job.createdAt))
     dispatch(this.#dispatch, batch)
-    if (batch.events.length > 0) for (const watcher of this.#watchers) watcher(batch.events)
+    if (batch.events.length === 0) return
+    const ended = { jobs: batch.endedJobs, flows: batch.endedFlows }
+    for (const watcher of this.#watchers) watcher(batch.events, ended)
   }
 
   // ---- small parts ----

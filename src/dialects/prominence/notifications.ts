@@ -2,11 +2,11 @@
 // owner's quota. A notice is a job of its own, so that it outlives restarts and is tried again. Where the following had
 // got to is kept with the notices.
 
-import type { Event } from '../../core/event.ts'
 import type { Flow } from '../../core/flow.ts'
 import type { Job, JobDraft } from '../../core/job.ts'
 import { isFinal } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
+import type { End } from '../../engine/engine.ts'
 import { countCollected } from './collected.ts'
 import type { NotificationDocument } from './document.ts'
 import type { Notice } from './outside/notify.ts'
@@ -19,11 +19,9 @@ export const noticeKind = 'prominence.notice'
 
 const collection = 'prominence.cursor'
 const cursorId = 'notifications'
-const catchUpPage = 500
-/** How many events may go by before the cursor is written although nothing was sent. */
-const idleEventsMax = 20_000
+/** How many events may go by before the place is written down although nothing was sent. */
+const unwrittenMax = 20_000
 const triesMax = 8
-const endings = new Set(['succeeded', 'failed', 'cancelled'])
 
 interface Wanted {
   readonly event: string
@@ -38,74 +36,41 @@ interface Wanted {
 
 export class Notifications {
   readonly #parts: Parts
-  #seen = 0
+  #stop = async () => {}
   #written = 0
-  #tail: Promise<void> = Promise.resolve()
-  #stop: (() => void) | undefined
-  #closed = false
-  /** There may be events after the last seen that only the store can tell. */
-  #isBehind = true
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
   /**
-   * Takes up what ended since the last notice, then follows the events. A long history (the dialect was switched off
-   * for a while) is caught up with beside the running server, which does not wait for it.
+   * Takes up what ended since the last notice, then follows the ends. Where the dialect was never on, nobody was
+   * promised anything: following begins with what comes.
    */
   async start(): Promise<void> {
-    const { engine, records } = this.#parts.kit
+    const { engine, records, log } = this.#parts.kit
     const cursor = await records.get(collection, cursorId)
-    this.#seen = this.#written = (cursor?.body as { seq?: number } | undefined)?.seq ?? 0
-    const caughtUp = this.#follow([])
-    this.#stop = engine.watch(events => void this.#follow(events))
-    await Promise.race([caughtUp, new Promise(resolve => setImmediate(resolve))])
+    const from = (cursor?.body as { seq: number } | undefined)?.seq
+    this.#written = from ?? 0
+    this.#stop = await engine.followEnds({
+      dialect: dialectName,
+      from,
+      take: (ends, upTo) => this.#take(ends, upTo),
+      onError: error => log.error({ err: error }, 'notices could not be written'),
+    })
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#stop?.()
-    await this.#tail
+    await this.#stop()
   }
 
-  #follow(events: readonly Event[]): Promise<void> {
-    this.#tail = this.#tail
-      .then(() => (this.#isBehind ? this.#catchUp() : this.#take(events)))
-      .catch(error => {
-        // Nothing of it was written, so it is all read again: at the next event, or at the next start.
-        this.#seen = this.#written
-        this.#isBehind = true
-        if (!this.#closed) this.#parts.kit.log.error({ err: error }, 'notices could not be written')
-      })
-    return this.#tail
-  }
-
-  async #catchUp(): Promise<void> {
-    for (;;) {
-      const events = await this.#parts.kit.engine.history.events(this.#seen, catchUpPage)
-      await this.#take(events)
-      if (this.#closed) return
-      if (events.length < catchUpPage) break
-      // Reading is all there is to wait for, and it is no waiting: requests must get their turn.
-      await new Promise(resolve => setImmediate(resolve))
-    }
-    this.#isBehind = false
-  }
-
-  async #take(events: readonly Event[]): Promise<void> {
+  async #take(ends: readonly End[], seq: number): Promise<void> {
     const drafts: JobDraft[] = []
-    for (const event of events) {
-      if (event.seq <= this.#seen) continue
-      if (endings.has(event.type) && event.subject !== 'server') {
-        const wanted = event.subject === 'job' ? await this.#ofJob(event.n) : await this.#ofFlow(event.n)
-        if (wanted !== undefined) drafts.push(...this.#draftsOf(wanted, event.seq))
-      }
+    for (const end of ends) {
+      const wanted = 'job' in end ? await this.#ofJob(end.job) : await this.#ofFlow(end.flow)
+      if (wanted !== undefined) drafts.push(...this.#draftsOf(wanted, end.seq))
     }
-    const last = events.at(-1)?.seq ?? this.#seen
-    this.#seen = Math.max(this.#seen, last)
-    if (drafts.length === 0 && this.#seen - this.#written < idleEventsMax) return
-    const seq = this.#seen
+    if (drafts.length === 0 && ends.length > 0 && seq - this.#written < unwrittenMax) return
     await this.#parts.kit.engine.write(tx => {
       for (const draft of drafts) tx.submit(draft)
       tx.record({ put: { collection, id: cursorId, body: { seq } } })
@@ -113,9 +78,8 @@ export class Notifications {
     this.#written = seq
   }
 
-  async #ofJob(n: number): Promise<Wanted | undefined> {
-    const job: Job | undefined = await this.#parts.kit.engine.job({ n })
-    if (job?.dialect !== dialectName || job.kind !== jobKind || !isFinal(job.state)) return undefined
+  async #ofJob(job: Job): Promise<Wanted | undefined> {
+    if (job.kind !== jobKind || !isFinal(job.state)) return undefined
     await countCollected(this.#parts, job)
     const told = await this.#parts.specs.job(job)
     const status = jobStatus(factsOf(job))
@@ -130,22 +94,30 @@ export class Notifications {
       notifications,
       by,
       owner: job.owner,
-      id: n,
+      id: job.n,
       name,
       status,
       endedAt: job.endedAt!,
     }
   }
 
-  async #ofFlow(n: number): Promise<Wanted | undefined> {
-    const flow: Flow | undefined = await this.#parts.kit.engine.flow({ n })
-    if (flow?.dialect !== dialectName || flow.kind !== workflowKind || flow.endedAt === null) return undefined
-    const workflow = await this.#parts.specs.workflow(n)
+  async #ofFlow(flow: Flow): Promise<Wanted | undefined> {
+    if (flow.kind !== workflowKind || flow.endedAt === null) return undefined
+    const workflow = await this.#parts.specs.workflow(flow.n)
     const notifications = workflow?.document.notifications ?? []
     if (workflow === undefined || notifications.length === 0) return undefined
     const { owner, name, endedAt } = flow
     const status = workflowStatusOf(flow)
-    return { event: 'workflowFinished', notifications, by: workflow.by, owner, id: n, name, status, endedAt }
+    return {
+      event: 'workflowFinished',
+      notifications,
+      by: workflow.by,
+      owner,
+      id: flow.n,
+      name,
+      status,
+      endedAt,
+    }
   }
 
   #draftsOf(wanted: Wanted, seq: number): JobDraft[] {
