@@ -13,6 +13,8 @@ export interface DispatchParts {
   readonly preparers: ReadonlyMap<string, Preparer>
   /** The spec of a job that is not on the shelf. */
   readonly specOf: (n: number) => Promise<Json>
+  /** Whether the engine still has this very job; after a failed commit everything was read anew and is asked for again. */
+  readonly isCurrent: (job: Job) => boolean
   /** How the engine hears of what could not even be started. */
   readonly hear: (executor: Executor, reports: readonly Report[]) => void
 }
@@ -51,6 +53,7 @@ async function startPrepared(
     const spec = known ?? (await parts.specOf(job.n))
     const facts = { spec, job: job.id, ref: job.ref, owner: job.owner, n: job.n, attempt: job.attempts }
     const ready = prepare === undefined ? spec : await prepare(facts)
+    if (!parts.isCurrent(job)) return
     if (job.stop !== 'none') {
       // It was asked to stop while its spec was being completed: the executor never heard of it, so it has stopped.
       parts.hear(executorOf(parts, job.executor), [
@@ -60,6 +63,7 @@ async function startPrepared(
     }
     start(parts, job.executor, [{ ...order, spec: ready }])
   } catch (error) {
+    if (!parts.isCurrent(job)) return
     failLaunch(parts, job.executor, [order], error instanceof Error ? error.message : String(error), error)
   }
 }

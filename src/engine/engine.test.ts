@@ -457,6 +457,41 @@ describe('preparing', () => {
     )
   })
 
+  test.each(['completes its spec', 'cannot'])(
+    'a preparer that %s after the store failed has no word any more: the attempt was asked for anew',
+    async what => {
+      let fails = false
+      const yard = await setup({
+        onCommit: apply => {
+          if (fails) throw new Error('no space in this test')
+          apply()
+        },
+      })
+      const asked: PromiseWithResolvers<void>[] = []
+      yard.engine.preparer('slow', async ({ spec }) => {
+        const gate = Promise.withResolvers<void>()
+        asked.push(gate)
+        await gate.promise
+        return spec
+      })
+      const [job] = await yard.submit(aJob({ kind: 'slow' }))
+      fails = true
+      await yard.submit(aJob({})).catch(() => {})
+      await yard.settle()
+      fails = false
+      await yard.advance(10_000)
+      assert.equal(asked.length, 2)
+      if (what === 'cannot') asked[0]!.reject(new Error('the store was away'))
+      else asked[0]!.resolve()
+      await yard.settle()
+      assert.equal((await yard.see(job!)).state, 'starting')
+      assert.equal(yard.world.attempts.size, 0)
+      asked[1]!.resolve()
+      await yard.settle()
+      assert.equal(yard.world.attempts.size, 1)
+    },
+  )
+
   test('a spec that cannot be completed fails the attempt as a failed launch', async () => {
     const yard = await setup()
     yard.engine.preparer('broken', () => {

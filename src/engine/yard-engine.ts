@@ -110,6 +110,7 @@ export class YardEngine implements Engine {
       executors: this.executors,
       preparers: this.#preparers,
       specOf: n => this.spec(n),
+      isCurrent: job => this.#model.jobs.get(job.n) === job,
       hear: (executor, reports) => this.#hear(executor, reports),
     }
     const reading: ReadParts = {
