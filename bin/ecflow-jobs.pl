@@ -1,6 +1,6 @@
 # Carries out the job commands of several tasks beside each other, for one attempt of the server's: a process that keeps
 # each of them would cost more than most of them do. Standard input: for each task its path, its try, its mark and its
-# command, each followed by a NUL. Standard output: `INDEX STATUS` for each command that has ended. A command that ended
+# command, each followed by a NUL. Standard output: `MARK STATUS` for each command that has ended. A command that ended
 # badly is told to the server at once, by ecflow_client, which goes on trying while the server is away. Perl without any
 # module starts in two milliseconds.
 use strict;
@@ -14,11 +14,10 @@ open(STDIN, '<', '/dev/null');
 
 my %task_of;    # what runs: process => its task
 while (my ($path, $try, $mark, $command) = splice(@orders, 0, 4)) {
-  my $task = { index => scalar(keys %task_of), path => $path, try => $try, mark => $mark };
+  my $task = { path => $path, try => $try, mark => $mark };
   my $process = run('/bin/sh', '-c', $command);
   if (defined $process) { $task_of{$process} = $task }
   else {
-    $task_of{"never $task->{index}"} = $task;
     ended($task, 127);
   }
 }
@@ -39,7 +38,7 @@ sub run {
 
 sub ended {
   my ($task, $status) = @_;
-  syswrite(STDOUT, "$task->{index} $status\n");
+  syswrite(STDOUT, "$task->{mark} $status\n");
   return if $status == 0;
   local @ENV{'ECF_NAME', 'ECF_TRYNO', 'ECF_PASS', 'NO_ECF'} = ($task->{path}, $task->{try}, $task->{mark}, '');
   run('/bin/sh', $client, "--job_command_ended=$status");

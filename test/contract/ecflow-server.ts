@@ -14,10 +14,11 @@ import { type Server, startServer } from '../../src/app/server.ts'
 import { settingsSchema } from '../../src/app/settings/schema.ts'
 import { ecflow } from '../../src/dialects/ecflow/index.ts'
 import { native } from '../../src/dialects/native/index.ts'
+import type { StartOrder } from '../../src/executors/executor.ts'
 import { ProcessExecutor } from '../../src/executors/process/process-executor.ts'
 import { BlobFiles } from '../../src/store/blob-files/blob-files.ts'
 import { MemoryDisk } from '../../src/store/memory/disk.ts'
-import { MemoryStore } from '../../src/store/memory/memory-store.ts'
+import { MemoryStore, type MemoryStoreOptions } from '../../src/store/memory/memory-store.ts'
 
 export interface Answered {
   readonly status: number
@@ -78,7 +79,15 @@ const tokens = [
 
 /** Starts a server; with the same `disk` and `dir` it goes on where another one stopped. */
 export async function startEcflow(
-  options: { dialect?: Record<string, unknown>; tls?: TlsFiles; disk?: MemoryDisk; dir?: string } = {},
+  options: {
+    dialect?: Record<string, unknown>
+    tls?: TlsFiles
+    disk?: MemoryDisk
+    dir?: string
+    onCommit?: NonNullable<MemoryStoreOptions['onCommit']>
+    /** What the executor is asked to start. */
+    onStart?: (orders: readonly StartOrder[]) => void
+  } = {},
 ): Promise<EcflowServer & { disk: MemoryDisk }> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'switchyard-ecflow-')))
   const home = join(dir, 'home')
@@ -98,10 +107,19 @@ export async function startEcflow(
     clock: systemClock(),
     dialects: [ecflow, native],
     tell: () => {},
-    adapters: async ({ dir: data }) => ({
-      store: new MemoryStore({ disk, blobs: new BlobFiles(data.blobs) }),
-      executors: [new ProcessExecutor({ folder: join(data.executors, 'process') })],
-    }),
+    adapters: async ({ dir: data }) => {
+      const { onCommit, onStart } = options
+      const executor = new ProcessExecutor({ folder: join(data.executors, 'process') })
+      if (onStart) {
+        const start = executor.start.bind(executor)
+        executor.start = orders => {
+          onStart(orders)
+          start(orders)
+        }
+      }
+      const store = new MemoryStore({ disk, blobs: new BlobFiles(data.blobs), ...(onCommit && { onCommit }) })
+      return { store, executors: [executor] }
+    },
   })
   const ask: EcflowServer['ask'] = async (method, path, body, headers = {}) => {
     const answer = await server.host.root.inject({

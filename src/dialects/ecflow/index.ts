@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import type { Living } from '../../domains/suite/planner/living.ts'
 import { followWall, tickMinute } from '../../domains/suite/planner/tick.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialect.ts'
-import { JobStarter, poolName } from './jobs.ts'
+import { commandPoolName, JobStarter, jobKind, poolName } from './jobs.ts'
 import { Keeper } from './keeper.ts'
 import { registerMetrics } from './metrics.ts'
 import type { Parts } from './parts.ts'
@@ -27,7 +27,7 @@ export const ecflow: Dialect = {
   claims: ['/v1'],
   // Reads are open, as the original's are; a suite runs programs of its author's choice, so nothing else is.
   access: { anonymous: ['read'] },
-  pools: () => ({ [poolName]: {} }),
+  pools: () => ({ [poolName]: {}, [commandPoolName]: {} }),
   open,
 }
 
@@ -36,6 +36,9 @@ async function open(kit: Kit): Promise<OpenDialect> {
   const settings = readSettings(kit.settings, kit.dir)
   for (const sentence of settings.idle) log.info(sentence)
   if (settings.noSsl) log.warn('tokens and passwords are taken without TLS (no_ssl)')
+  if (!engine.executors.has(settings.executor)) {
+    throw new Error(`dialects.ecflow.executor: there is no executor called ${settings.executor} here`)
+  }
   await mkdir(settings.home, { recursive: true })
 
   const folders = new OpenFolders(settings.roots)
@@ -59,7 +62,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     clock,
     living: { password: () => makePassword(kit), serverVariables: serverVariables(settings) },
     firstState: settings.state,
-    act: asks => starter.act(asks),
+    handOver: (tx, living, asks) => starter.handOver(tx, living, asks),
     resumed: () => starter.resume(),
   })
   const counters: Counters = {
@@ -102,6 +105,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
         localOf: utcMinute => localMinute(utcMinute * 60_000),
       })
   }
+  kit.prepare(jobKind, order => starter.prepare(order.spec))
   kit.explain(nodeKind, suiteExplainer(parts, engine))
   const watchers = new Watchers({ clock, keeper, sources: makeSources(folders), log })
   let stopTicker = () => {}

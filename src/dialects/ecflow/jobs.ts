@@ -1,27 +1,26 @@
-// Starting what the planner asked for: jobs are made from their scripts and handed to the engine, which runs the job
-// commands. The running job reports for itself; here only the end of its command is heard.
+// Starting what the planner asked for: each run becomes part of an engine's job in the very transaction that made its task
+// submitted. The running job reports for itself; here only the end of its command is heard.
 
 import type { Logger } from 'pino'
 import type { Clock } from '../../core/clock.ts'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
-import { isObject, type JsonObject } from '../../core/json.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
 import { Refused } from '../../core/refusal.ts'
-import { makeJob } from '../../domains/suite/jobs/make-job.ts'
 import { JobFault, jobVariable, substitute } from '../../domains/suite/jobs/substitute.ts'
 import { jobFailed } from '../../domains/suite/planner/job-outcome.ts'
 import type { Ask, Living } from '../../domains/suite/planner/living.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { FlagName } from '../../domains/suite/tree/flag.ts'
 import { type Node, visitAll } from '../../domains/suite/tree/node.ts'
-import { findUserVariable } from '../../domains/suite/tree/user-variable.ts'
 import type { Engine, Tx } from '../../engine/engine.ts'
-import { endedRuns, groupMax, markOf, type ReadyRun, type Run, specOfRuns } from './job-groups.ts'
+import { endedRuns, groupMax, markOf, nodeOfRun, type Run, specOfCommand, specOfGroup } from './job-groups.ts'
+import { JobMaker, unmadeReason } from './job-maker.ts'
 import type { Keeper } from './keeper.ts'
 import type { OpenFolders } from './script-files.ts'
 
 export const jobKind = 'ecflow.job'
-export const killKind = 'ecflow.kill'
+const killKind = 'ecflow.kill'
 const scriptKind = 'ecflow.script'
 /** The commands about a running job: the variable that holds it, the kind of engine job, the flag when it fails. */
 const commandsOf = {
@@ -30,13 +29,9 @@ const commandsOf = {
 } as const
 const scriptMsMax = 60_000
 const scriptBytesMax = 16 * 1024 * 1024
+/** Jobs of tasks; and what is done about them, which must not wait for the very jobs that it is about. */
 export const poolName = 'ecflow'
-
-/** Jobs made at the same time: making one is reading files, which does not get faster by doing more at once. */
-const makersMax = 16
-
-/** A job that is ready waits so long for others at most, while others are being made. */
-const gatherMs = 20
+export const commandPoolName = 'ecflow.commands'
 
 /** How long after a failure of the store it is tried again. */
 const retryMs = 1000
@@ -53,43 +48,81 @@ export interface JobParts {
   readonly log: Logger
 }
 
-type Start = Extract<Ask, { type: 'start' }>
-
 export class JobStarter {
   readonly #parts: JobParts
-  readonly #queue: Ask[] = []
+  readonly #maker: JobMaker
   readonly #printing = new Map<string, Promise<string>>()
-  #ready: ReadyRun[] = []
-  #stopGathering: (() => void) | undefined
-  #makers = 0
   #isClosed = false
 
   constructor(parts: JobParts) {
     this.#parts = parts
+    this.#maker = new JobMaker({
+      ...parts,
+      print: (node, command) => this.print(node, command),
+      fail: (runs, failure) => this.#fail(runs, failure),
+    })
   }
 
-  /** Takes asks that are durable. Never throws: what fails is told to the tree. */
-  act(asks: readonly Ask[]): void {
-    this.#queue.push(...asks)
-    while (this.#makers < makersMax && this.#queue.length > 0) this.#runMaker()
+  /** What the executor is to start for a job of ours. */
+  prepare(spec: Json): Promise<Json> {
+    return this.#maker.prepare(spec)
   }
 
-  /** After a restart: starts what was promised and never handed over, and listens to what was. */
+  /**
+   * Writes what the planner asked for into the transaction that the asking is part of: done once, or not at all. The
+   * returned function is to be called when that is durable. Never throws: what fails is told to the tree.
+   */
+  handOver(tx: Tx, living: Living, asks: readonly Ask[]): () => void {
+    const deeds: (() => void)[] = []
+    const runs: Run[] = []
+    for (const ask of asks) {
+      if (ask.type === 'start') {
+        runs.push({ path: ask.path, tryNumber: ask.tryNumber, mark: markOf(ask.password) })
+      } else deeds.push(this.#command(tx, living, ask))
+    }
+    // Only the process executor is known to have what a group needs.
+    const size = this.#parts.executor === 'process' ? groupMax : 1
+    for (let from = 0; from < runs.length; from += size) {
+      deeds.push(this.#submitGroup(tx, living, runs.slice(from, from + size)))
+    }
+    return () => {
+      for (const deed of deeds) deed()
+    }
+  }
+
+  #submitGroup(tx: Tx, living: Living, asked: readonly Run[]): () => void {
+    // Within one turn a task may have been asked for and requeued again.
+    const nodes = asked.map(run => nodeOfRun(living, run))
+    const runs = asked.filter((_, index) => nodes[index] !== undefined)
+    const [first, ...others] = runs
+    if (!first) return () => {}
+    const name = others.length === 0 ? first.path : `${first.path} and ${others.length} more`
+    try {
+      const job = this.#submit(tx, { kind: jobKind, pool: poolName, name, spec: specOfGroup(runs) })
+      for (const node of nodes) {
+        if (!node) continue
+        node.run!.job = job.n
+        living.touch(node)
+      }
+      return () => this.#listen(runs, job)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      return () => void this.#fail(runs, { flag: 'ecfcmd_failed', why: error.message })
+    }
+  }
+
+  /** After a restart: listens to what was handed over. The engine starts what it has not started yet. */
   resume(): void {
     const { root } = this.#parts.keeper().living
-    const promised: Start[] = []
     const handed = new Map<number, Run[]>()
     visitAll(root, node => {
       const { run } = node
-      if (node.isContainer || !run || (node.state !== 'submitted' && node.state !== 'active')) return
-      const { tryNumber, password, job } = run
-      const of = { path: node.path, tryNumber, password }
-      if (job === undefined) {
-        if (node.state === 'submitted') promised.push({ type: 'start', ...of })
-      } else if (handed.has(job)) handed.get(job)!.push(of)
-      else handed.set(job, [of])
+      if (node.isContainer || (node.state !== 'submitted' && node.state !== 'active')) return
+      if (run?.job === undefined) return
+      const of = { path: node.path, tryNumber: run.tryNumber, mark: markOf(run.password) }
+      if (handed.has(run.job)) handed.get(run.job)!.push(of)
+      else handed.set(run.job, [of])
     })
-    this.act(promised)
     void this.#listenAgain(handed)
   }
 
@@ -103,87 +136,6 @@ export class JobStarter {
 
   close(): void {
     this.#isClosed = true
-    this.#queue.length = 0
-  }
-
-  #runMaker(): void {
-    this.#makers++
-    void (async () => {
-      for (let ask = this.#queue.shift(); ask && !this.#isClosed; ask = this.#queue.shift()) {
-        await this.#carryOut(ask).catch(error => {
-          this.#parts.log.error({ err: error, path: ask?.path }, 'a job could not be started')
-        })
-      }
-    })().finally(() => {
-      this.#makers--
-      if (this.#makers === 0) this.#handOver()
-    })
-  }
-
-  async #carryOut(ask: Ask): Promise<void> {
-    if (ask.type !== 'start') return this.#command(ask)
-    const node = nodeOfRun(this.#parts.keeper().living, ask)
-    if (!node || node.run?.job !== undefined) return
-    try {
-      const command = await this.#makeCommand(node)
-      this.#gather({ path: ask.path, tryNumber: ask.tryNumber, password: ask.password, command })
-    } catch (error) {
-      const flag = error instanceof JobFault ? error.flag : 'edit_failed'
-      await this.#fail([ask], flag, (error as Error).message)
-    }
-  }
-
-  /** Hands over when many are ready, when nothing more is being made, or when the first has waited long enough. */
-  #gather(run: ReadyRun): void {
-    this.#ready.push(run)
-    const { clock } = this.#parts
-    if (this.#ready.length >= groupMax) this.#handOver()
-    else this.#stopGathering ??= clock.alarm(clock.now() + gatherMs, () => this.#handOver())
-  }
-
-  #handOver(): void {
-    this.#stopGathering?.()
-    this.#stopGathering = undefined
-    const ready = this.#ready
-    this.#ready = []
-    // Only the process executor is known to have what a group needs.
-    const size = this.#parts.executor === 'process' ? groupMax : 1
-    for (let from = 0; from < ready.length; from += size)
-      void this.#submitRuns(ready.slice(from, from + size))
-  }
-
-  /** The engine's job and the word that it was handed over are one transaction: it is done once, or not at all. */
-  async #submitRuns(ready: readonly ReadyRun[]): Promise<void> {
-    const { home, environment } = this.#parts
-    let runs: readonly ReadyRun[] = []
-    try {
-      const job = await this.#parts.keeper().changeWith((living, tx) => {
-        // Some may have been requeued, forced or deleted while their scripts were read. And after a failure of the
-        // store a run is asked for by who failed and by who read everything back: it is handed over once.
-        runs = ready.filter(run => {
-          const node = nodeOfRun(living, run)
-          return node !== undefined && node.run?.job === undefined
-        })
-        if (runs.length === 0) return undefined
-        const made = this.#submit(tx, {
-          kind: jobKind,
-          name: runs.length === 1 ? runs[0]!.path : `${runs[0]!.path} and ${runs.length - 1} more`,
-          spec: specOfRuns(runs, { home, environment: environment() }),
-        })
-        for (const run of runs) {
-          const node = nodeOfRun(living, run)!
-          node.run!.job = made.n
-          living.touch(node)
-        }
-        return made
-      })
-      if (job) this.#listen(runs, job)
-    } catch (error) {
-      // The store fails at the moment: that is no fault of the task, so it is started when it works again.
-      if (error instanceof Refused && error.refusal.kind === 'unavailable') {
-        this.#later(() => this.act(ready.map(({ command: _, ...run }) => ({ type: 'start', ...run }))))
-      } else await this.#fail(ready, 'ecfcmd_failed', (error as Error).message)
-    }
   }
 
   #later(run: () => void): void {
@@ -191,22 +143,6 @@ export class JobStarter {
     clock.alarm(clock.now() + retryMs, () => {
       if (!this.#isClosed) run()
     })
-  }
-
-  async #makeCommand(node: Node): Promise<string> {
-    const { folders } = this.#parts
-    if (findUserVariable(node, 'ECF_NO_SCRIPT') === undefined) {
-      const files = folders.forJobs(command => this.print(node, command))
-      const text = await makeJob(node, files)
-      const path = jobVariable(node, 'ECF_JOB') ?? ''
-      await folders.writeJob(path, text).catch(error => {
-        throw new JobFault(
-          'edit_failed',
-          `The job file ${path} cannot be written: ${(error as Error).message}`,
-        )
-      })
-    }
-    return substitute(node, jobVariable(node, 'ECF_JOB_CMD') ?? '', { where: 'ECF_JOB_CMD' })
   }
 
   /** The same for readers: however many ask at once, the command runs once. */
@@ -222,7 +158,9 @@ export class JobStarter {
   /** What a command prints, for scripts that come from one (ECF_FETCH, ECF_SCRIPT_CMD). */
   async print(node: Node, command: string): Promise<string> {
     const { engine } = this.#parts
-    const job = await this.#submitCommand({ kind: scriptKind, command, name: node.path })
+    const job = await engine.write(tx =>
+      this.#submitCommand(tx, { kind: scriptKind, command, name: node.path }),
+    )
     const ended = await engine.settled(job.n, { timeoutMs: scriptMsMax })
     if (ended?.state !== 'succeeded') {
       const why = ended
@@ -231,20 +169,24 @@ export class JobStarter {
       if (!ended) await engine.write(tx => tx.cancel(job.n, { kill: true }))
       throw new JobFault('no_script', `The script's command failed (${why}): ${command.slice(0, 200)}`)
     }
-    const executor = engine.executors.get(this.#parts.executor)
+    return this.#output(ended)
+  }
+
+  /** What an ended job wrote to its standard output. */
+  async #output(ended: Job): Promise<string> {
+    const executor = this.#parts.engine.executors.get(this.#parts.executor)
     const chunk = await executor?.read(attemptIdOf(ended.id, ended.attempts), 'out', 0, scriptBytesMax)
     return chunk ? Buffer.from(chunk.bytes).toString('utf8') : ''
   }
 
-  #submit(tx: Tx, at: { kind: string; name: string; spec: JsonObject }): Job {
-    return tx.submit({ dialect: 'ecflow', executor: this.#parts.executor, pool: poolName, ...at })
+  #submit(tx: Tx, at: { kind: string; pool: string; name: string; spec: JsonObject }): Job {
+    return tx.submit({ dialect: 'ecflow', executor: this.#parts.executor, ...at })
   }
 
-  #submitCommand(at: { kind: string; command: string; name: string }): Promise<Job> {
-    const { engine, home, environment } = this.#parts
-    const run = { path: at.name, tryNumber: 0, password: '', command: at.command }
-    const spec = specOfRuns([run], { home, environment: environment() })
-    return engine.write(tx => this.#submit(tx, { kind: at.kind, name: at.name, spec }))
+  #submitCommand(tx: Tx, at: { kind: string; command: string; name: string }): Job {
+    const { home, environment } = this.#parts
+    const spec = specOfCommand(at.command, { home, environment: environment() })
+    return this.#submit(tx, { kind: at.kind, pool: commandPoolName, name: at.name, spec })
   }
 
   /** The job commands ended: well is no matter for the tree. What ended badly in a group was told by it already. */
@@ -252,89 +194,88 @@ export class JobStarter {
     void this.#parts.engine
       .settled(job.n)
       .then(async ended => {
-        if (this.#isClosed || ended?.state === 'succeeded') return
+        if (this.#isClosed || ended?.state === 'succeeded' || isUnmade(ended)) return
         if (!ended) {
           // The engine had to start over; the job goes on, and so does listening to it.
           this.#later(() => this.#listen(runs, job))
           return
         }
         const why = ended.message ?? `The job command ended with exit code ${ended.exitCode ?? 'none'}`
-        await this.#fail(await this.#unheard(runs, ended), 'ecfcmd_failed', why)
+        const heard = runs.length === 1 ? new Set<string>() : endedRuns(await this.#output(ended))
+        const unheard = runs.filter(run => !heard.has(run.mark))
+        await this.#fail(unheard, { flag: 'ecfcmd_failed', why })
       })
       .catch(error => {
         this.#parts.log.warn({ err: error, path: job.name }, 'the end of a job was not heard')
       })
   }
 
-  /** The runs of a group that was cut short whose own ends nobody has heard. */
-  async #unheard(runs: readonly Run[], ended: Job): Promise<readonly Run[]> {
-    const spec = await this.#parts.engine.spec(ended.n)
-    const orders = isObject(spec) && typeof spec['stdin'] === 'string' ? spec['stdin'].split('\0') : undefined
-    if (!orders) return runs
-    const executor = this.#parts.engine.executors.get(this.#parts.executor)
-    const chunk = await executor?.read(attemptIdOf(ended.id, ended.attempts), 'out', 0, scriptBytesMax)
-    const heard = endedRuns(chunk ? Buffer.from(chunk.bytes).toString('utf8') : '')
-    const places = new Map<string, number>()
-    for (let at = 0; at * 4 + 2 < orders.length; at++) places.set(orders[at * 4 + 2]!, at)
-    return runs.filter(run => !heard.has(places.get(markOf(run.password)) ?? -1))
-  }
-
-  async #fail(runs: readonly Run[], flag: FlagName, why: string): Promise<void> {
+  async #fail(runs: readonly Run[], { flag, why }: { flag: FlagName; why: string }): Promise<void> {
     for (const { path, tryNumber } of runs) {
       this.#parts.log.info({ path, try: tryNumber, flag, why }, 'a job did not start')
     }
     if (runs.length === 0) return
     await this.#parts.keeper().change(living => {
-      for (const run of runs) failRun(living, { ...run, mark: markOf(run.password) }, { flag, why })
+      for (const run of runs) failRun(living, run, { flag, why })
     })
   }
 
-  /** Runs the kill or status command of a task; that it failed is shown on the task. */
-  async #command(ask: Extract<Ask, { type: 'kill' | 'status' }>): Promise<void> {
-    const keeper = this.#parts.keeper()
-    const node = findNode(keeper.living.root, ask.path)
+  /** Has the kill or status command of a task run; that it failed is shown on the task. */
+  #command(tx: Tx, living: Living, ask: Extract<Ask, { type: 'kill' | 'status' }>): () => void {
+    const node = findNode(living.root, ask.path)
     // Without its id nothing is known of the job yet.
-    if (!node || ask.remoteId === '') return
-    const { variable, kind, flag } = commandsOf[ask.type]
-    let why: string | undefined
+    if (!node || ask.remoteId === '') return () => {}
+    const { variable, kind } = commandsOf[ask.type]
     try {
-      if (!/^(?!0+$)[\w.:@+=,/][\w.:@+=,/-]{0,200}$/.test(ask.remoteId)) {
-        // The job wrote it, or somebody who says that he is one: it goes into a shell's line, next to `kill`.
-        throw new JobFault(
-          'edit_failed',
-          `ECF_RID is nothing that a command may be given: ${ask.remoteId.slice(0, 100)}`,
-        )
-      }
-      const text = (jobVariable(node, variable) ?? '').replaceAll('%ECF_RID%', ask.remoteId)
-      const command = substitute(node, text, { where: variable })
-      const job = await this.#submitCommand({ kind, command, name: ask.path })
-      const ended = await this.#parts.engine.settled(job.n, { timeoutMs: scriptMsMax })
-      if (ended && ended.state !== 'succeeded') why = ended.message ?? `exit code ${ended.exitCode ?? 'none'}`
+      const command = commandAbout(node, ask.remoteId, variable)
+      const job = this.#submitCommand(tx, { kind, command, name: ask.path })
+      return () => void this.#commandEnd(ask, job)
     } catch (error) {
-      if (!(error instanceof JobFault)) throw error
-      why = error.message
+      if (!(error instanceof JobFault) && !(error instanceof Refused)) throw error
+      return () => void this.#commandFailed(ask, error.message)
     }
-    if (why === undefined || this.#isClosed) return
+  }
+
+  async #commandEnd(ask: Extract<Ask, { type: 'kill' | 'status' }>, job: Job): Promise<void> {
+    const ended = await this.#parts.engine.settled(job.n, { timeoutMs: scriptMsMax }).catch(() => undefined)
+    if (!ended || ended.state === 'succeeded') return
+    await this.#commandFailed(ask, ended.message ?? `exit code ${ended.exitCode ?? 'none'}`)
+  }
+
+  async #commandFailed(ask: Extract<Ask, { type: 'kill' | 'status' }>, why: string): Promise<void> {
+    const { variable, flag } = commandsOf[ask.type]
+    if (this.#isClosed) return
     this.#parts.log.info({ path: ask.path, variable, why }, 'a command about a job failed')
-    await keeper.change(living => {
-      const task = findNode(living.root, ask.path)
-      if (task) living.setFlag(task, flag, true)
-    })
+    await this.#parts
+      .keeper()
+      .change(living => {
+        const task = findNode(living.root, ask.path)
+        if (task) living.setFlag(task, flag, true)
+      })
+      .catch(error => this.#parts.log.warn({ err: error, path: ask.path }, 'a flag could not be set'))
   }
 }
 
-/** The task of a run, while it is still in it. */
-function nodeOfRun(living: Living, run: Run): Node | undefined {
-  const node = findNode(living.root, run.path)
-  return node?.run && node.run.password === run.password ? node : undefined
+/** The command about a running job, its id filled in. Throws a JobFault when it cannot be made. */
+function commandAbout(node: Node, remoteId: string, variable: string): string {
+  if (!/^(?!0+$)[\w.:@+=,/][\w.:@+=,/-]{0,200}$/.test(remoteId)) {
+    // The job wrote it, or somebody who says that he is one: it goes into a shell's line, next to `kill`.
+    throw new JobFault(
+      'edit_failed',
+      `ECF_RID is nothing that a command may be given: ${remoteId.slice(0, 100)}`,
+    )
+  }
+  const text = (jobVariable(node, variable) ?? '').replaceAll('%ECF_RID%', remoteId)
+  return substitute(node, text, { where: variable })
+}
+
+/** The maker made nothing of it: the tree has moved on, or was told why. */
+function isUnmade(ended: Job | undefined): boolean {
+  return ended?.state === 'failed' && ended.reason === unmadeReason
 }
 
 /** A run's job command ended badly. Only the run that was asked for may fail by this: a requeued task begins at try 1. */
-export function failRun(
-  living: Living,
-  run: { path: string; tryNumber: number; mark: string },
-  failure: { flag: FlagName; why: string },
-): void {
+export function failRun(living: Living, run: Run, failure: { flag: FlagName; why: string }): void {
   const node = findNode(living.root, run.path)
   if (!node?.run || (markOf(node.run.password) !== run.mark && node.state !== 'complete')) return
   jobFailed(living, { path: run.path, tryNumber: run.tryNumber, ...failure })

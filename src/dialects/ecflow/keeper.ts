@@ -64,8 +64,8 @@ export interface KeeperParts {
   readonly clock: Clock
   readonly living: LivingParts
   readonly firstState: ServerImage['state']
-  /** Called with what the world has to do, once it is durable. */
-  readonly act: (asks: readonly Ask[]) => void
+  /** Writes down in the turn's own transaction what the world is asked to do; what it returns is called when that is durable. */
+  readonly handOver: (tx: Tx, living: Living, asks: readonly Ask[]) => () => void
   /** Called after the tree was read back from the store. */
   readonly resumed: () => void
 }
@@ -93,6 +93,8 @@ export class Keeper {
   /** Names this reading of the store: versions of one life of the server mean nothing in another. */
   #epoch = ''
   #loads = 0
+  /** Settled when everything was read back for the first time. */
+  readonly #opened = Promise.withResolvers<void>()
 
   constructor(parts: KeeperParts) {
     this.#parts = parts
@@ -149,10 +151,12 @@ export class Keeper {
     this.#epoch = `${living.nowMs.toString(36)}.${(++this.#loads).toString(36)}`
     this.#isStale = false
     this.#parts.resumed()
+    this.#opened.resolve()
   }
 
   /** Makes sure that memory is what the store has; refuses while the store does not work. */
   async ready(): Promise<void> {
+    await this.#opened.promise
     if (!this.#isStale) return
     if (!this.#parts.engine.up) refuse('unavailable', 'The server cannot store anything at the moment')
     this.#reloading ??= this.load().finally(() => {
@@ -203,19 +207,6 @@ export class Keeper {
     return value!
   }
 
-  /** As `change`, in one transaction with what `fn` writes of its own, and at once. Nothing may be refused in it. */
-  async changeWith<T>(fn: (living: Living, tx: Tx) => T): Promise<T> {
-    await this.ready()
-    const { living } = this
-    living.nowMs = this.#parts.clock.now()
-    let value: T
-    await this.#write(living, tx => {
-      value = fn(living, tx)
-      runPass(living)
-    })
-    return value!
-  }
-
   /** Resolves when the changes of this turn are durable. */
   #kept(living: Living): Promise<void> {
     this.#turn ??= (async () => {
@@ -228,9 +219,10 @@ export class Keeper {
         living.changed.size > 0 ||
         living.ticked.size > 0 ||
         living.structure.length > 0 ||
-        living.changedZombies.size > 0
-      if (isChanged) return this.#write(living, () => {})
-      this.#tell(living.asks.splice(0), living.log.splice(0))
+        living.changedZombies.size > 0 ||
+        living.asks.length > 0
+      if (isChanged) return this.#write(living)
+      this.#tell(living.log.splice(0))
       // Somebody else may have written it down meanwhile.
       await this.#parts.engine.committed()
     })()
@@ -246,13 +238,13 @@ export class Keeper {
     return new Promise<void>(resolve => clock.alarm(now + gatherMs, resolve))
   }
 
-  async #write(living: Living, first: (tx: Tx) => void): Promise<void> {
-    let asks: Ask[] = []
+  /** What happened, what it means for the store and what the world has to do about it: one transaction. */
+  async #write(living: Living): Promise<void> {
+    let isHandedOver = () => {}
     let log: LogEntry[] = []
     try {
       await this.#parts.engine.write(tx => {
-        first(tx)
-        asks = living.asks.splice(0)
+        isHandedOver = this.#parts.handOver(tx, living, living.asks.splice(0))
         log = living.log.splice(0)
         const { suites, server } = takeChanges(living)
         this.#noteVersions(suites, server !== undefined)
@@ -271,11 +263,11 @@ export class Keeper {
       this.#isStale = true
       throw error
     }
-    this.#tell(asks, log, true)
+    isHandedOver()
+    this.#tell(log, true)
   }
 
-  #tell(asks: readonly Ask[], log: readonly LogEntry[], isChanged = log.length > 0): void {
-    if (asks.length > 0) this.#parts.act(asks)
+  #tell(log: readonly LogEntry[], isChanged = log.length > 0): void {
     if (isChanged) for (const listener of [...this.#listeners]) listener(log)
   }
 
