@@ -1,8 +1,18 @@
 // Three kinds of tests: unit (beside the sources), contract and others (below test/); see CONTRIBUTING.md.
-import { defineConfig } from 'vitest/config'
+import { availableParallelism } from 'node:os'
+import { defineConfig, type TestUserConfig } from 'vitest/config'
 import ClosingLine from './test/support/closing-line.ts'
 
-const shared = { pool: 'threads', isolate: false, testTimeout: 30_000, hookTimeout: 60_000 } as const
+const shared: TestUserConfig = {
+  // Processes, not threads, and no throwing away of compiled WebAssembly: see docs/decisions/009-compiled-webassembly-is-kept.md.
+  pool: 'forks',
+  execArgv: ['--no-wasm-code-gc', '--wasm-wrapper-tiering-budget=2147483647'],
+  isolate: false,
+  // Two files at a time even on two cores: the longest ones wait for processes and flushes most of their time.
+  maxWorkers: Math.min(4, Math.max(2, availableParallelism() - 1)),
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+}
 
 export default defineConfig({
   test: {
@@ -24,7 +34,6 @@ export default defineConfig({
           name: 'process',
           include: ['test/process/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/client/**/*.test.ts'],
           testTimeout: 600_000,
-          fileParallelism: false,
         },
       },
     ],

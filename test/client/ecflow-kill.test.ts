@@ -1,23 +1,14 @@
 // A living suite whose server is killed again and again: no completed task runs twice, and nothing that a job said is lost.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import { freshDataDir, type RealServer, startServer } from '../support/server.ts'
 
 const kills = 30
 const rounds = 25
 const wide = ['w1', 'w2', 'w3', 'w4', 'w5']
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await new Promise<number>(resolve => {
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
-  })
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
 
 test(`a suite lives through ${kills} kills of its server`, async () => {
   const dataDir = freshDataDir('ecflow-kill')

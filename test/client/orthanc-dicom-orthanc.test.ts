@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { type OrthancServer, startOrthanc } from '../contract/orthanc-server.ts'
-import { freePort } from '../support/dcmtk.ts'
+import { freePort } from '../support/free-port.ts'
 import { hasShared, sharedPath } from '../support/shared.ts'
 import { hasOrthanc, type RealOrthanc, startRealOrthanc } from './real-orthanc.ts'
 

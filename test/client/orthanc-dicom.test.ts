@@ -11,7 +11,8 @@ import { memorySource } from '../../src/domains/dicom/reading/source.ts'
 import { showTags } from '../../src/domains/dicom/show-tags.ts'
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { type OrthancServer, startOrthanc } from '../contract/orthanc-server.ts'
-import { freePort, hasDcmtk, type Peer, run, start } from '../support/dcmtk.ts'
+import { hasDcmtk, type Peer, run, start } from '../support/dcmtk.ts'
+import { freePort } from '../support/free-port.ts'
 import { hasShared, sharedPath } from '../support/shared.ts'
 
 const storeSyntaxes = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2']

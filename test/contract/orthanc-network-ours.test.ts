@@ -9,7 +9,7 @@ import { commands } from '../../src/domains/dicom/network/command.ts'
 import { sopClasses } from '../../src/domains/dicom/network/sop-classes.ts'
 import { aRequest, options } from '../../src/domains/dicom/network/testing/pair.ts'
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
-import { freePort } from '../support/dcmtk.ts'
+import { freePort } from '../support/free-port.ts'
 import { type SlowScp, startSlowScp } from '../support/slow-scp.ts'
 import { type OrthancServer, startOrthanc } from './orthanc-server.ts'
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
 import { hasOrthanc, startRealOrthanc } from '../client/real-orthanc.ts'
-import { freePort } from '../support/dcmtk.ts'
+import { freePort } from '../support/free-port.ts'
 import { hasShared } from '../support/shared.ts'
 import { startSlowScp } from '../support/slow-scp.ts'
 import { type Ours, type Recorded, Replay, readRecording } from './orthanc-replay.ts'
