@@ -1,5 +1,5 @@
 // A server of its own for conformance tests, made to be killed: it opens an executor, starts what it is told, and
-// prints each report as a line. Run by conformance.ts: node conformance-host.ts MODULE FOLDER
+// prints each report as a line. Run by killed-server.ts: node conformance-host.ts MODULE FOLDER
 
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
