@@ -275,6 +275,23 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     await expect.poll(() => upload('more', 1_000_000), { timeout: 20_000 }).toBe(413)
   })
 
+  test('a workflow that is left in the queue is run again, too', async () => {
+    const id = await submit('alice', 'workflows', {
+      name: 'left',
+      jobs: [
+        { name: 'good', resources, tasks: [task('true')] },
+        { name: 'bad', resources, tasks: [task('false')] },
+      ],
+      policies: { leaveInQueue: true },
+    })
+    expect(await ended('alice', 'workflows', id)).toMatchObject({ status: 'failed' })
+    const { status, text } = await ask('alice', 'PUT', `/api/v1/workflows/${id}`)
+    expect(status, text).toBe(200)
+    expect(await ended('alice', 'workflows', (JSON.parse(text) as { id: number }).id)).toMatchObject({
+      progress: { total: 2, done: 1, failed: 1 },
+    })
+  })
+
   test('an upload that its client breaks off leaves nothing behind', async () => {
     const { url } = (await ask('eve', 'POST', '/api/v1/data/upload', { filename: 'broken.bin' }))
       .body as unknown as { url: string }
