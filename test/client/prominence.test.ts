@@ -1,5 +1,5 @@
-// What the command line client 0.21.0 sends (recording 021) and what it reads of the answers, command by command. The
-// client itself is a Python program that cannot be had here, so its requests are made as it was seen to make them.
+// What the command line client 0.21.0 sends (recording 021) and what it reads of the answers, command by command, made as
+// it was seen to make them. The client itself is a Python program: where it is, prominence-client.test.ts drives it.
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
