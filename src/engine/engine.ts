@@ -64,6 +64,11 @@ export interface Tx {
   rerank(n: number, rank: number): Verdict<Job>
   /** Changes a job's detail (members merge; null removes) while it is not final. */
   note(n: number, detail: JsonObject): Verdict<Job>
+  /**
+   * Makes the job of a node that waits in a live flow, blocked until the node is released, so that it can be held,
+   * ranked or noted before its time; gives the one that the node has, if it has one that has not ended.
+   */
+  makeJob(flow: number, node: string): Verdict<Job>
   cancelFlow(n: number): Verdict<Flow>
   noteFlow(n: number, detail: JsonObject): Verdict<Flow>
   record(change: RecordChange): void
@@ -99,6 +104,11 @@ export interface Engine {
   job(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Job | undefined>
   flow(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Flow | undefined>
   nodes(flow: number): Promise<readonly FlowNode[]>
+  /**
+   * What memory has at hand, at once and without waiting for the commit, for whoever only sorts what it hears of: a job
+   * or a flow that lives, or whose end is being told; the nodes of a live flow, which move on as the planner moves them.
+   */
+  readonly atHand: AtHand
   spec(n: number): Promise<Json>
   /** How far a live job is, as its executor last said. */
   progress(n: number): { fraction: number | null; detail: JsonObject | null } | undefined
@@ -155,6 +165,13 @@ export interface EndsFollowed {
    */
   readonly take: (ends: readonly End[], upTo: number) => Promise<void>
   readonly onError: (error: unknown) => void
+}
+
+/** See `Engine.atHand`. */
+export interface AtHand {
+  job(n: number): Readonly<Job> | undefined
+  flow(n: number): Readonly<Flow> | undefined
+  nodes(flow: number): readonly Readonly<FlowNode>[] | undefined
 }
 
 /** Says why a thing of one kind is not running; undefined when there is no thing of that name. */

@@ -47,6 +47,7 @@ export function makeTx(parts: TransactionParts): Tx {
         noteJob(yard, job, 'noted')
         return granted(job)
       }),
+    makeJob: (n, node) => onFlow(n, flow => flows.makeJob(flow, node)),
     cancelFlow: n => onFlow(n, flow => flows.cancel(flow, 'cancelled with the flow it belongs to')),
     noteFlow: (n, detail) =>
       onFlow(n, flow => {

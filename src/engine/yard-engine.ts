@@ -16,6 +16,7 @@ import { claimAll } from './claim.ts'
 import { committedHistory, committedRecords, type ReadParts } from './committed-reads.ts'
 import { type DispatchParts, dispatch } from './dispatch.ts'
 import type {
+  AtHand,
   Completer,
   EndsFollowed,
   Engine,
@@ -56,6 +57,7 @@ export class YardEngine implements Engine {
   readonly pools: Readonly<Record<string, PoolSettings>>
   readonly records: Records
   readonly history: History
+  readonly atHand: AtHand
   readonly #parts: EngineParts
   readonly #alarms: Alarms
   readonly #ledger: Ledger
@@ -120,6 +122,11 @@ export class YardEngine implements Engine {
     }
     this.records = committedRecords(reading, parts.store.records)
     this.history = committedHistory(reading, parts.store.history)
+    this.atHand = {
+      job: n => this.#hotJob({ n }),
+      flow: n => this.#hotFlow({ n }),
+      nodes: flow => this.#hotNodes(flow),
+    }
   }
 
   get up(): boolean {
@@ -493,20 +500,21 @@ export class YardEngine implements Engine {
       durationMs,
     })
     for (const job of batch.endedJobs) {
-      if (isFinal(job.state)) this.#model.dropJob(job)
       this.#jobWaiters.wake(job.n)
       observe?.ended?.(job, (job.endedAt ?? 0) - (job.startedAt ?? job.endedAt ?? 0))
     }
-    for (const flow of batch.endedFlows) {
-      if (flow.state !== 'running') this.#model.dropFlow(flow)
-      this.#flowWaiters.wake(flow.n)
-    }
+    for (const flow of batch.endedFlows) this.#flowWaiters.wake(flow.n)
     const now = this.#parts.clock.now()
     for (const { job } of batch.starts) observe?.started?.(job, now - (job.readyAt ?? job.createdAt))
     dispatch(this.#dispatch, batch)
-    if (batch.events.length === 0) return
-    const ended = { jobs: batch.endedJobs, flows: batch.endedFlows }
-    for (const watcher of this.#watchers) watcher(batch.events, ended)
+    try {
+      const ended = { jobs: batch.endedJobs, flows: batch.endedFlows }
+      if (batch.events.length > 0) for (const watcher of this.#watchers) watcher(batch.events, ended)
+    } finally {
+      // Last, so that whoever hears of an end finds at hand what has ended.
+      for (const job of batch.endedJobs) if (isFinal(job.state)) this.#model.dropJob(job)
+      for (const flow of batch.endedFlows) if (flow.state !== 'running') this.#model.dropFlow(flow)
+    }
   }
 
   // ---- small parts ----
@@ -538,6 +546,15 @@ export class YardEngine implements Engine {
     if ('n' in key) return this.#model.flows.get(key.n)
     if ('id' in key) return this.#model.flowsById.get(key.id)
     return this.#model.flowsByRef.get(refKey(key.dialect, key.ref))
+  }
+
+  /** The nodes of a live flow; of one that ended as it began, those of the batch that is being made. */
+  #hotNodes(flow: number): readonly FlowNode[] | undefined {
+    const plan = this.#flows.plans.get(flow)
+    if (plan !== undefined) return plan.steps.flatMap(step => step.nodes)
+    return this.#model.flows.has(flow)
+      ? [...this.#ledger.batch.nodes].filter(node => node.flow === flow)
+      : undefined
   }
 
   async #wait(

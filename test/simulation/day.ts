@@ -149,7 +149,9 @@ function oneStep(yard: TestYard, dice: Dice, told: Ledger, report: { jobs: numbe
       if (job !== undefined) tell(engine.write(tx => tx.rerank(job.n, dice.below(5))))
       return
     case 8:
-      if (flow !== undefined && dice.chance(0.3)) tell(engine.write(tx => tx.cancelFlow(flow.n)))
+      if (flow === undefined) return
+      if (dice.chance(0.3)) tell(engine.write(tx => tx.cancelFlow(flow.n)))
+      else tell(makeSome(engine, dice, flow.n))
       return
     case 9: {
       const ended = dice.pick([...yard.disk.jobs.values()].filter(other => isFinal(other.state)))
@@ -169,6 +171,16 @@ function oneStep(yard: TestYard, dice: Dice, told: Ledger, report: { jobs: numbe
       if (attempt !== undefined) executor.end(attempt, randomOutcome(dice))
       return
   }
+}
+
+/** The job of a node before its time, and sometimes held. */
+function makeSome(engine: TestYard['engine'], dice: Dice, flow: number): Promise<unknown> {
+  const node = dice.pick([...(engine.atHand.nodes(flow) ?? [])])
+  const isHeld = dice.chance(0.3)
+  return engine.write(tx => {
+    const made = node === undefined ? undefined : tx.makeJob(flow, node.key)
+    if (made?.ok && isHeld) tx.hold(made.value.n)
+  })
 }
 
 /** What a client does with an answer: believes an ok, shrugs at a refusal. */
@@ -196,7 +208,7 @@ function randomFlow(dice: Dice): FlowDraft {
   const plan: DagPlan = {
     failure: dice.chance(0.5) ? 'cut' : 'spread',
     ...(dice.chance(0.3) ? { idleMax: 1 + dice.below(3) } : {}),
-    ...(dice.chance(0.4) ? { ahead: true } : {}),
+    ...(dice.chance(0.4) ? { sparse: true } : {}),
     steps: keys.map((key, at) => ({
       key,
       does: dice.chance(0.15) ? 'gate' : 'job',
@@ -250,6 +262,19 @@ function checkLive(yard: TestYard, seed: number): void {
   const live = [...yard.engine.liveJobs()].filter(job => isLive(job.state)).length
   assert.ok(live <= slots, `seed ${seed}: ${live} jobs live in ${slots} slots`)
   assert.equal(yard.engine.poolState()[0]?.slotsUsed, live, `seed ${seed}: the pool lost count`)
+  if (yard.engine.up) checkNodes(yard, seed)
+}
+
+/** A node is live exactly while its newest job is, whatever of it was stored before a crash. */
+function checkNodes({ engine }: TestYard, seed: number): void {
+  for (const flow of engine.liveFlows()) {
+    for (const node of engine.atHand.nodes(flow.n) ?? []) {
+      const job = node.job === 0 ? undefined : engine.atHand.job(node.job)
+      const isOnItsWay = job !== undefined && !isFinal(job.state) && job.state !== 'blocked'
+      const told = `seed ${seed}: node ${node.key} of flow ${flow.n} is ${node.state}, its job ${job?.n} ${job?.state}`
+      assert.equal(node.state === 'live', isOnItsWay, told)
+    }
+  }
 }
 
 /** Holds whenever the disk is all there is. */

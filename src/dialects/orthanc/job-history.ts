@@ -89,12 +89,20 @@ export class JobHistory {
   }
 
   #hear(events: readonly Event[]): void {
-    const ended = events.filter(event => event.subject === 'job' && finals.has(event.type))
+    const ended = events.filter(
+      event => event.subject === 'job' && finals.has(event.type) && this.#mayBeOurs(event.n),
+    )
     if (ended.length === 0) return
     // One after another, and never rejected: nobody waits for it.
     this.#work = this.#work
       .then(() => this.#note(ended))
       .catch(error => this.#kit.log.warn({ err: error }, 'the list of ended jobs could not be trimmed'))
+  }
+
+  // Most ends are those of other dialects' jobs, and not worth a look into the store.
+  #mayBeOurs(n: number): boolean {
+    const job = this.#kit.engine.atHand.job(n)
+    return job === undefined || job.dialect === this.#options.dialect
   }
 
   async #note(ended: readonly Event[]): Promise<void> {

@@ -27,6 +27,13 @@ async function begin(yard: TestYard, draft: FlowDraft): Promise<Flow> {
   return yard.tell(tx => tx.startFlow(draft))
 }
 
+/** The job of a node that waits, made before its time. */
+async function make(yard: TestYard, flow: Flow, node: string): Promise<Job> {
+  const made = await yard.tell(tx => tx.makeJob(flow.n, node))
+  assert.ok(made.ok)
+  return made.value
+}
+
 /** The live jobs of a flow by node. */
 function live(yard: TestYard, flow: Flow): Record<string, Job> {
   return Object.fromEntries([...yard.engine.liveJobs({ flow: flow.n })].map(job => [job.node, job]))
@@ -183,7 +190,8 @@ describe('failures that spread', () => {
 
   test('block what depends on them, and the block is undone when the failed job is resubmitted', async () => {
     const yard = await setup()
-    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true }))
+    for (const key of ['b', 'c']) await make(yard, flow, key)
     const jobs = live(yard, flow)
     assert.deepEqual(
       Object.values(jobs).map(job => job.state),
@@ -204,7 +212,7 @@ describe('failures that spread', () => {
   test('are all there after a restart at any moment, although only what cannot be told from their jobs is stored', async () => {
     let yard = await setup()
     const gated = [...steps, aStep('g', { does: 'gate', needs: ['a'] }), aStep('d', { needs: ['g', 'c'] })]
-    const flow = await begin(yard, aFlow(gated, { failure: 'spread', ahead: true, done: ['none'] }))
+    const flow = await begin(yard, aFlow(gated, { failure: 'spread', sparse: true, done: ['none'] }))
     const stored = (): Promise<FlowNode[]> =>
       yard.engine.history.nodes(flow.n, { step: 0, index: 0, limit: 99 })
     const again = async (): Promise<Record<string, string>> => {
@@ -240,7 +248,7 @@ describe('failures that spread', () => {
 
   test('stay as they are across a restart', async () => {
     const before = await setup()
-    const flow = await begin(before, aFlow(steps, { failure: 'spread', ahead: true }))
+    const flow = await begin(before, aFlow(steps, { failure: 'spread', sparse: true }))
     await before.fail(live(before, flow)['a']!)
     const yard = await setup(before.crash())
     assert.deepEqual(await states(yard, flow), { a: 'failed', b: 'blocked', c: 'blocked' })
@@ -248,6 +256,71 @@ describe('failures that spread', () => {
     await yard.engine.resubmit(a.job)
     await yard.settle()
     for (const key of ['a', 'b', 'c']) await yard.end(live(yard, flow)[key]!)
+    assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  })
+})
+
+describe('the job of a node that waits', () => {
+  const steps = [aStep('a'), aStep('b', { needs: ['a'] }), aStep('c', { needs: ['b'] })]
+
+  test.for([true, false])(
+    'is made when somebody wants it, and is the one that runs (sparse: %s)',
+    async sparse => {
+      let yard = await setup()
+      const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse }))
+      const b = await make(yard, flow, 'b')
+      assert.equal((await make(yard, flow, 'b')).n, b.n)
+      await yard.tell(tx => tx.hold(b.n))
+      yard = await setup(yard.crash())
+      await yard.end(live(yard, flow)['a']!)
+      assert.deepEqual(await states(yard, flow), { a: 'done', b: 'live', c: 'waiting' })
+      assert.deepEqual([live(yard, flow)['b']!.n, live(yard, flow)['b']!.state], [b.n, 'ready'])
+      await yard.tell(tx => tx.release(b.n))
+      for (const key of ['b', 'c']) await yard.end(live(yard, flow)[key]!)
+      assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+    },
+  )
+
+  test('knows at once when something above it has failed', async () => {
+    const yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true }))
+    await yard.fail(live(yard, flow)['a']!)
+    const c = await make(yard, flow, 'c')
+    assert.deepEqual([c.state, c.reason], ['blocked', 'upstream'])
+    assert.deepEqual(await states(yard, flow), { a: 'failed', b: 'blocked', c: 'blocked' })
+  })
+
+  test('fails with its node, and does not run, when its pool can never hold it', async () => {
+    const yard = await setup({ pools: { default: { resources: { cpus: 1 } } } })
+    const spec = { b: { needs: { cpus: 2 } } }
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true, spec }))
+    await make(yard, flow, 'b')
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed', c: 'blocked' })
+  })
+
+  test('is not made for gates, for nodes that have ended, and in flows that have', async () => {
+    const yard = await setup()
+    const gated = [...steps, aStep('g', { does: 'gate', needs: ['c'] })]
+    const flow = await begin(yard, aFlow(gated, { failure: 'spread', sparse: true }))
+    const refusal = async (node: string): Promise<unknown> => {
+      const verdict = await yard.tell(tx => tx.makeJob(flow.n, node))
+      return !verdict.ok && verdict.refusal.kind
+    }
+    await yard.end(live(yard, flow)['a']!)
+    for (const node of ['a', 'g', 'nobody']) assert.equal(await refusal(node), 'illegal-move')
+    for (const key of ['b', 'c']) await yard.end(live(yard, flow)[key]!)
+    assert.equal(await refusal('c'), 'not-found')
+  })
+
+  test('that an earlier version made ahead is still the one that runs', async () => {
+    const before = await setup()
+    const old = { failure: 'spread', ahead: true } as Partial<DagPlan>
+    const flow = await begin(before, aFlow(steps, old))
+    const b = await make(before, flow, 'b')
+    const yard = await setup(before.crash())
+    await yard.end(live(yard, flow)['a']!)
+    assert.equal(live(yard, flow)['b']!.n, b.n)
+    for (const key of ['b', 'c']) await yard.end(live(yard, flow)[key]!)
     assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
   })
 })
@@ -276,10 +349,11 @@ describe('a step that asks that nothing failed', () => {
 
   test('is blocked, with all behind it, while what it needs has failed, and goes on once that is mended', async () => {
     const yard = await setup()
-    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true }))
     await yard.end(live(yard, flow)['a']!)
     const { branch } = live(yard, flow)
     await yard.fail(branch!)
+    await make(yard, flow, 'after')
     const blocked = { a: 'done', maybe: 'done', branch: 'failed', last: 'blocked', after: 'blocked' }
     assert.deepEqual(await states(yard, flow), blocked)
     assert.equal(live(yard, flow)['after']!.reason, 'upstream')
@@ -306,11 +380,12 @@ describe('a job of a flow that is revived', () => {
 
   test('waits again for what it needs, and goes when that is done', async () => {
     const yard = await setup()
-    const flow = await begin(yard, aFlow(steps, { failure: 'spread', ahead: true }))
-    const { a, b } = live(yard, flow)
-    await yard.tell(tx => tx.cancel(b!.n))
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true }))
+    const b = await make(yard, flow, 'b')
+    const { a } = live(yard, flow)
+    await yard.tell(tx => tx.cancel(b.n))
     assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed' })
-    assert.ok((await yard.engine.revive(b!.n)).ok)
+    assert.ok((await yard.engine.revive(b.n)).ok)
     await yard.settle()
     assert.deepEqual(await states(yard, flow), { a: 'live', b: 'waiting' })
     await yard.end(a!)

@@ -2,7 +2,7 @@
 // takes effect through PlannerActs. Its cost follows what changed: a node's end touches its step, and a step's end
 // the steps that need it.
 
-import type { Flow, FlowDraft, FlowNode, NodeState } from '../../../core/flow.ts'
+import type { DagPlan, Flow, FlowDraft, FlowNode, NodeState } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
 import { isFinal, isWaiting } from '../../../core/job-state.ts'
 import type { Drafter, NodePlace, PlannerActs } from '../../../core/planner.ts'
@@ -67,16 +67,19 @@ export function makeNodes(flow: Flow, done: ReadonlySet<string>): FlowNode[] {
   return nodes
 }
 
-/**
- * The nodes of a stored flow whose jobs were made ahead. Such a node is stored when it ends or is blocked; until then
- * its job says where it stands, so that a recipe's progress costs one row a node instead of three.
- */
+/** Whether a plan's nodes are stored only when their jobs cannot say where they stand. */
+export function isSparse(plan: DagPlan): boolean {
+  // Plans of earlier versions made all jobs ahead, and stored their nodes in the same way.
+  return plan.sparse === true || 'ahead' in plan
+}
+
+/** All nodes of a stored flow: those of a sparse plan that are not stored follow from the jobs that live. */
 export function completeNodes(
   flow: Flow,
   stored: readonly FlowNode[],
   jobs: Iterable<Job>,
 ): readonly FlowNode[] {
-  if (flow.plan.ahead !== true) return stored
+  if (!isSparse(flow.plan)) return stored
   const known = new Map(stored.map(node => [node.key, node]))
   const nodes = makeNodes(flow, new Set()).map(node => known.get(node.key) ?? node)
   const byKey = new Map(nodes.map(node => [node.key, node]))
@@ -149,9 +152,8 @@ export function loadPlan(parts: {
   return plan
 }
 
-/** Goes as far as possible: makes jobs ahead, releases what is free, ends the flow. Call it after loadPlan, once. */
+/** Goes as far as possible: releases what is free, ends the flow. Call it after loadPlan, once. */
 export function beginPlan(plan: Plan, acts: PlannerActs): void {
-  if (plan.flow.plan.ahead === true) makeJobsAhead(plan, acts)
   for (const at of plan.graph.order) {
     const run = plan.steps[at]!
     if (!run.ended && run.open === 0 && !isFree(plan, at)) decideStep(plan, acts, at)
@@ -430,19 +432,15 @@ function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       const existing = node.job === 0 ? undefined : acts.liveJob(node.job)
       if (existing !== undefined && existing.state === 'blocked') {
         node.runs = Math.max(node.runs, 1)
-        if (plan.flow.plan.ahead === true) moveNode(plan, node, 'live')
-        else setNode(plan, acts, node, 'live')
-        plan.idle++
+        goLive(plan, acts, node)
         acts.release(existing)
         return
       }
       node.runs++
       const draft = plan.drafter.job(plan.flow, plan.spec, where, node.runs)
-      setNode(plan, acts, node, 'live')
-      plan.idle++
+      goLive(plan, acts, node)
       const job = acts.enqueue({ ...draft, flow: plan.flow.n, node: node.key })
-      node.job = job.n
-      acts.saveNode(node)
+      giveJob(plan, acts, node, job)
       // Refused by its pool on the spot: it moved before the node knew of it.
       if (isFinal(job.state)) {
         plan.idle--
@@ -465,16 +463,35 @@ function startChild(plan: Plan, acts: PlannerActs, node: FlowNode, where: NodePl
   return acts.startFlow({ ...draft, parent: { flow: plan.flow.n, node: node.key } })
 }
 
-/** Jobs for all nodes at once, blocked: a recipe shows all its jobs from the beginning. */
-function makeJobsAhead(plan: Plan, acts: PlannerActs): void {
-  for (const [at, step] of plan.graph.steps.entries()) {
-    if (step.does !== 'job') continue
-    for (const node of plan.steps[at]!.nodes) {
-      if (node.job !== 0 || node.state !== 'waiting') continue
-      const draft = plan.drafter.job(plan.flow, plan.spec, place(plan, node), 1)
-      node.job = acts.enqueue({ ...draft, blocked: true, flow: plan.flow.n, node: node.key }).n
-    }
-  }
+/** The first job of a sparse plan's node is stored in the same batch, and says that the node is live. */
+function goLive(plan: Plan, acts: PlannerActs, node: FlowNode): void {
+  if (isSparse(plan.flow.plan) && node.runs === 1) moveNode(plan, node, 'live')
+  else setNode(plan, acts, node, 'live')
+  plan.idle++
+}
+
+function giveJob(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): void {
+  node.job = job.n
+  if (!isSparse(plan.flow.plan) || node.runs > 1) acts.saveNode(node)
+}
+
+/**
+ * The job of a node that waits for what it needs, made before its time and blocked until then, so that it can be held,
+ * ranked or noted; or the one that the node has. Undefined when it is no node that waits for a job of its own.
+ */
+export function makeJobOf(plan: Plan, acts: PlannerActs, key: string): Job | undefined {
+  const node = findNode(plan, key)
+  if (node === undefined || plan.graph.steps[node.step]!.does !== 'job') return undefined
+  const known = node.job === 0 ? undefined : acts.liveJob(node.job)
+  if (known !== undefined) return known
+  if (node.state !== 'waiting' && node.state !== 'blocked') return undefined
+  const draft = plan.drafter.job(plan.flow, plan.spec, place(plan, node), node.runs + 1)
+  const job = acts.enqueue({ ...draft, blocked: true, flow: plan.flow.n, node: node.key })
+  giveJob(plan, acts, node, job)
+  if (isFinal(job.state)) setNode(plan, acts, node, 'failed')
+  else if (node.state === 'blocked') acts.block(job)
+  advance(plan, acts)
+  return job
 }
 
 /** A flow ends when nothing runs and nothing will; under `spread` a failure can be undone, so it stays open. */

@@ -15,8 +15,10 @@ import {
   completeNodes,
   countNodes,
   findNode,
+  isSparse,
   jobMoved,
   loadPlan,
+  makeJobOf,
   makeNodes,
   type Plan,
   resetNodes,
@@ -91,7 +93,7 @@ export class Flows {
     yard.batch.fresh.add(flow)
     noteFlow(yard, flow, 'submitted')
     const nodes = makeNodes(flow, new Set(draft.done))
-    for (const node of nodes) if (draft.plan.ahead !== true || node.state !== 'waiting') saveNode(yard, node)
+    for (const node of nodes) if (!isSparse(draft.plan) || node.state !== 'waiting') saveNode(yard, node)
     this.#begin(
       loadPlan({ flow, spec: draft.spec, drafter, nodes, graph, jobOf: n => yard.model.jobs.get(n) }),
     )
@@ -158,6 +160,16 @@ export class Flows {
     }
     cancelPlan(plan, this.#acts, message)
     return granted(flow)
+  }
+
+  /** Makes the job of a node that waits, before its time. */
+  makeJob(flow: Flow, key: string): Verdict<Job> {
+    const plan = this.plans.get(flow.n)
+    const job = plan === undefined ? undefined : makeJobOf(plan, this.#acts, key)
+    if (plan === undefined || job === undefined)
+      return refused('illegal-move', `flow ${flow.id} has no node ${key} that waits for a job`)
+    plan.flow.progress = countNodes(plan)
+    return granted(job)
   }
 
   /** Tells the planner of a job's move; keeps the flow's progress in step. */
