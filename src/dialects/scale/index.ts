@@ -41,7 +41,7 @@ export const scale: Dialect = {
     const world = new World(kit, settings)
     kit.draft(
       recipeKind,
-      recipeDrafter(settings.pool, typeId => world.follower.mayStart(typeId)),
+      recipeDrafter(settings.pool, typeId => (world.isUnread ? undefined : world.follower.mayStart(typeId))),
     )
     kit.prepare('scale.job', prepareProgram(world))
     kit.prepare('scale.container', prepareContainer(world))

@@ -28,7 +28,10 @@ export class World {
   readonly kit: Kit
   readonly settings: ScaleSettings
   catalog = new Catalog()
-  instances = new Instances(() => 0)
+  instances = new Instances(
+    () => 0,
+    () => undefined,
+  )
   /** What of the ledgers is written down. */
   tail = new LedgerTail(this.instances.ledgers)
   readonly archive = new Archive(this)
@@ -40,10 +43,11 @@ export class World {
   batches = new Batches()
   /** What revisions unfold to: revisions never change, nor do those that they name. */
   readonly unfolded = new WeakMap<RecipeTypeRevision, Unfolded>()
-  /** Rows that are being made for flows just started. */
-  readonly #building = new Set<Promise<void>>()
+  /** How many commits are under way whose changes memory has already. */
+  #unwritten = 0
   #loading: Promise<void> | undefined
   #isStale = true
+  #wasLoaded = false
   #missed: Event[] = []
 
   constructor(kit: Kit, settings: ScaleSettings) {
@@ -65,20 +69,28 @@ export class World {
     }
   }
 
-  /** Resolves when memory also knows the jobs of every flow that was acknowledged. */
+  /** Resolves when memory is in step, and what it knows now is durable, so that it may be shown. */
   async ready(): Promise<void> {
     await this.loaded()
-    if (this.#building.size > 0) await Promise.all(this.#building)
+    if (this.#unwritten > 0) await this.kit.engine.committed()
+  }
+
+  /** Whether the catalogue is not known yet: after a start the engine may have something to plan before it is read. */
+  get isUnread(): boolean {
+    return !this.#wasLoaded
   }
 
   /** Runs `fn` in one batch; a failed commit leaves memory ahead of the store, so it is read again. */
   async commit<T>(fn: (tx: Tx) => T): Promise<T> {
+    this.#unwritten++
     try {
       return await this.kit.engine.write(fn)
     } catch (error) {
       // Whoever turns a request down does so before anything is changed.
       if (!(error instanceof AnswerError)) this.#isStale = true
       throw error
+    } finally {
+      this.#unwritten--
     }
   }
 
@@ -88,20 +100,6 @@ export class World {
       tx.record(recordOf(entry))
       this.catalog.keep(entry)
     }
-  }
-
-  /** Makes the rows of a new flow in the background; `ready` waits for it. */
-  build(work: Promise<void>): void {
-    const done = work
-      .catch(error => {
-        this.kit.log.error(
-          { err: error },
-          'the rows of a new Scale flow could not be made; they are read again',
-        )
-        this.#isStale = true
-      })
-      .finally(() => this.#building.delete(done))
-    this.#building.add(done)
   }
 
   /** Hears of events; those that arrive while memory is being read are kept for after. */
@@ -131,6 +129,7 @@ export class World {
     this.archive.clear()
     this.batches = batches
     this.#isStale = false
+    this.#wasLoaded = true
     await ensureSystemTypes(this)
     // What happened while the pages were read may stand in them already; hearing it twice changes nothing.
     this.follower.hear([...ends, ...this.#missed.splice(0)])

@@ -4,7 +4,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { World } from '../world.ts'
 import { jobInts, recipeInts } from './ledgers.ts'
-import { readRow, recipeRows } from './load.ts'
+import { freshJob, readRow, recipeRows } from './load.ts'
 import {
   type RecipeEnd,
   type RecipeRecord,
@@ -13,7 +13,7 @@ import {
   type Superseded,
   supersededCollection,
 } from './recipe-record.ts'
-import type { JobRow, RecipeRow } from './rows.ts'
+import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
 
 /** How many rows of each kind are kept after they were read. */
 const keptMax = 2048
@@ -83,9 +83,11 @@ export class Archive {
     const entry = ledger.rowOf(id)
     if (!entry) return undefined
     const facts = instances.ledgers.jobClassOf(id)!
-    const main = await kit.engine.job({ n: entry.ints[jobInts.main]! })
-    const post = entry.ints[jobInts.post] ? await kit.engine.job({ n: entry.ints[jobInts.post]! }) : undefined
-    const row = main && readRow(main, post)
+    const [mainPlace, postPlace] = [entry.ints[jobInts.main]!, entry.ints[jobInts.post]!]
+    const main = mainPlace === 0 ? undefined : await kit.engine.job({ n: mainPlace })
+    const post = postPlace === 0 ? undefined : await kit.engine.job({ n: postPlace })
+    const row =
+      mainPlace === 0 ? await this.#unmadeRow(id, entry.ints[jobInts.recipe]!) : main && readRow(main, post)
     if (!row) {
       // Its time in history is over.
       if (!instances.jobs.has(id)) ledger.drop(id)
@@ -96,6 +98,18 @@ export class Archive {
     if (facts.isSuperseded) Object.assign(row, await this.#supersededOf('job', id))
     // It may have been replaced while it was read.
     if (instances.ledgers.jobClassOf(id)?.isSuperseded === facts.isSuperseded) this.#jobs.keep(id, row)
+    return row
+  }
+
+  // Its recipe was stopped before it was its turn: then there is nothing but the flow's document.
+  async #unmadeRow(id: number, recipe: number): Promise<JobRow | undefined> {
+    const flow = (await this.recipe(recipe))?.flow
+    const spec = flow === undefined ? undefined : await this.#world.runs.specOf({ flow })
+    const found = Object.entries(spec?.steps ?? {}).find(([, step]) => step.does === 'job' && step.id === id)
+    if (flow === undefined || !spec || found?.[1].does !== 'job') return undefined
+    const row = freshJob({ flow, key: found[0], step: found[1], spec, now: spec.eventAt })
+    row.mainState = 'cancelled'
+    row.status = statusOfRow(row)
     return row
   }
 

@@ -5,6 +5,7 @@ import type { Event } from '../../../core/event.ts'
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
 import { resumeBatches } from '../batches/run-batch.ts'
 import { sourceFactsOf } from '../files/file-entry.ts'
+import { undecided } from '../run/drafter.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
 import { requeueJobs } from './move-jobs.ts'
@@ -33,15 +34,6 @@ export class Follower {
     this.releaseHeld(new Set(moved.map(row => row.typeId)))
   }
 
-  /** After the rows of a new flow were made: sees to what happened before, and lets go what its type's limit allows. */
-  afterBuild(rows: readonly JobRow[]): void {
-    for (const row of rows) {
-      if (row.status === 'COMPLETED') this.#afterMove(row)
-      if (row.status === 'FAILED') this.#after(this.#retry(row))
-    }
-    this.releaseHeld(new Set(rows.map(row => row.typeId)))
-  }
-
   /** After a load: takes up what was not finished before. */
   catchUp(): void {
     const { instances } = this.#world
@@ -50,7 +42,23 @@ export class Follower {
     this.#after(this.#world.runs.sweep())
     resumeBatches(this.#world)
     for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
+    this.#after(this.#decide())
     this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
+  }
+
+  // Jobs that were released while a start was under way, when nothing was known of their types.
+  async #decide(): Promise<void> {
+    const { instances, kit } = this.#world
+    const rows = [...instances.unfinished].filter(
+      row => row.main !== 0 && kit.engine.atHand.job(row.main)?.detail?.[undecided] === true,
+    )
+    if (rows.length === 0) return
+    await this.#world.commit(tx => {
+      for (const row of rows) {
+        tx.note(row.main, { [undecided]: null })
+        if (!row.isCanceled && this.mayStart(row.typeId)) tx.release(row.main)
+      }
+    })
   }
 
   /** Queues a job again when the cancel that is under way has come through. */
@@ -81,7 +89,10 @@ export class Follower {
   /** Holds or releases the waiting jobs of a type that was paused or resumed. */
   async holdType(typeId: number, isPaused: boolean): Promise<void> {
     const rows = [...this.#world.instances.unfinished].filter(row => row.typeId === typeId && !row.isCanceled)
-    const waiting = rows.filter(row => ['blocked', 'ready', 'delayed'].includes(row.mainState))
+    // Those without a job of the engine are held or not when they get one.
+    const waiting = rows.filter(
+      row => row.main !== 0 && ['blocked', 'ready', 'delayed'].includes(row.mainState),
+    )
     if (waiting.length === 0) return
     if (!isPaused && this.#world.catalog.jobTypes.get(typeId)?.maxScheduled != null)
       return this.releaseHeld([typeId])

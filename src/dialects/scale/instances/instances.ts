@@ -3,12 +3,15 @@
 // the ledgers have a line of both.
 
 import type { Event } from '../../../core/event.ts'
-import type { FlowNode } from '../../../core/flow.ts'
+import type { DagPlan, FlowNode } from '../../../core/flow.ts'
 import { readAttemptId } from '../../../core/ids.ts'
+import type { Job } from '../../../core/job.ts'
 import type { EndReason, JobState } from '../../../core/job-state.ts'
 import type { Status } from '../words.ts'
+import { readJobFacts } from './job-facts.ts'
 import { type BatchTally, Ledgers } from './ledgers.ts'
 import { type JobRow, noCounts, type RecipeRow, statusOfRow } from './rows.ts'
+import { stepsBelowTrouble } from './trouble.ts'
 
 /** A flow that has not ended, with what its rows hang on. */
 export interface LiveFlow {
@@ -16,14 +19,13 @@ export interface LiveFlow {
   /** Recipes of this flow, the top first; none for a single job. */
   readonly recipes: readonly LiveRecipe[]
   readonly jobs: ReadonlyMap<string, JobRow>
-  /** Parents of each job among the jobs, by step. */
-  readonly parents: ReadonlyMap<string, readonly string[]>
+  readonly plan: DagPlan
   /** Gates by key, as the planner moves them. */
   readonly gates: ReadonlyMap<string, FlowNode>
   /** For steps and recipes below conditions: the gates that must all be open for them to exist. */
   readonly guards: ReadonlyMap<string, readonly string[]>
-  /** The engine's jobs of all its steps. */
-  readonly places: readonly number[]
+  /** Places of engine jobs that worked for its rows before those that do now. */
+  readonly places: number[]
 }
 
 /** A recipe that is not complete. */
@@ -46,6 +48,7 @@ export interface RecipeNews {
 }
 
 const stateOfEvent: Readonly<Record<string, JobState>> = {
+  submitted: 'ready',
   released: 'ready',
   blocked: 'blocked',
   delayed: 'delayed',
@@ -77,9 +80,12 @@ export class Instances {
   /** While rows are loaded the ledgers take them in no order. */
   #isLoading = true
 
-  /** `errorIdOf` gives the number of a failed job's error in the catalogue. */
-  constructor(errorIdOf: (row: JobRow) => number) {
+  readonly #engineJob: (n: number) => Readonly<Job> | undefined
+
+  /** `errorIdOf` gives the number of a failed job's error in the catalogue, `engineJob` a job that the engine has at hand. */
+  constructor(errorIdOf: (row: JobRow) => number, engineJob: (n: number) => Readonly<Job> | undefined) {
     this.ledgers = new Ledgers(errorIdOf)
+    this.#engineJob = engineJob
   }
 
   /** Everything is loaded: puts the ledgers in the order of changes. */
@@ -126,42 +132,12 @@ export class Instances {
     this.#byPlace.delete(row.post)
   }
 
-  // Events of jobs whose rows are still being made; kept only while some are.
-  readonly #early = new Map<number, Event[]>()
-  readonly #endedEarly = new Map<number, Event>()
-  #expected = 0
-
-  /** Rows of a new flow will come: until the returned function is called, events of unknown jobs are kept. */
-  expect(): () => void {
-    this.#expected++
-    return () => {
-      if (--this.#expected > 0) return
-      this.#early.clear()
-      this.#endedEarly.clear()
-    }
-  }
-
-  /** The end of a flow that nobody knew yet; undefined when it goes on. */
-  endedEarly(flow: number): Event | undefined {
-    return this.#endedEarly.get(flow)
-  }
-
-  /** Lays the events over a new row that came before it. */
-  catchUp(row: JobRow): void {
-    for (const n of [row.main, row.post])
-      for (const event of this.#early.get(n) ?? []) {
-        this.#apply(row, event)
-        row.changedAt = event.at
-        row.modifiedAt = event.at
-      }
-  }
-
   /** Adds a job, and counts it. */
   addJob(row: JobRow): void {
     row.status = statusOfRow(row)
     this.jobs.set(row.id, row)
     this.touchJob(row, row.modifiedAt)
-    this.#byPlace.set(row.main, row)
+    if (row.main !== 0) this.#byPlace.set(row.main, row)
     if (row.post !== 0) this.#byPlace.set(row.post, row)
     if (!isEnded(row.status)) this.unfinished.add(row)
     if (row.isVisible) this.count(row.recipe, row.status, 1)
@@ -183,14 +159,10 @@ export class Instances {
     return { batch: top.batch, recipes: 1, completed: top.completedAt === null ? 0 : 1, jobs: top.counts }
   }
 
-  /** The job that an engine job works for. */
-  jobAt(n: number): JobRow | undefined {
-    return this.#byPlace.get(n)
-  }
-
-  /** Says that a job is now run by another engine job as well. */
+  /** Says that an engine job works for a job, now or before. */
   place(n: number, row: JobRow): void {
     this.#byPlace.set(n, row)
+    this.flows.get(row.flow)?.places.push(n)
   }
 
   /** Adds to the counts of a recipe and of all that contain it. */
@@ -207,24 +179,27 @@ export class Instances {
     const moved = new Set<JobRow>()
     const touched = new Map<number, number>()
     const ended = new Map<number, { at: number; isCancelled: boolean }>()
+    const troubled = new Map<number, number>()
     for (const event of events) {
       if (event.subject === 'flow') {
         const isCancelled = event.type === 'cancelled'
-        if (event.type !== 'succeeded' && !isCancelled) continue
-        ended.set(event.n, { at: event.at, isCancelled })
-        if (this.#expected > 0 && !this.flows.has(event.n)) this.#endedEarly.set(event.n, event)
+        if (event.type === 'stop-asked') this.#endUnmade(event.n, event.at)
+        if (event.type === 'succeeded' || isCancelled) ended.set(event.n, { at: event.at, isCancelled })
         continue
       }
-      const row = event.subject === 'job' ? this.#byPlace.get(event.n) : undefined
-      if (!row) {
-        if (this.#expected > 0 && event.subject === 'job') this.#keepEarly(event)
-        continue
-      }
+      const row = event.subject === 'job' ? this.#rowOf(event) : undefined
+      if (!row) continue
+      const was = row.status
       this.#apply(row, event)
       moved.add(row)
-      if (this.#refresh(row, event.at) && row.status === 'FAILED') failed.push(row)
+      if (this.#refresh(row, event.at)) {
+        if (row.status === 'FAILED') failed.push(row)
+        if (holdsUp(was) !== holdsUp(row.status)) troubled.set(row.flow, event.at)
+      }
       touched.set(row.flow, event.at)
     }
+    for (const [n, at] of troubled) this.#spreadTrouble(n, at)
+    for (const [n, { at }] of ended) this.#endUnmade(n, at)
     this.#tellLedgers()
     const completed: RecipeRow[] = []
     const begun: RecipeRow[] = []
@@ -249,7 +224,7 @@ export class Instances {
   setCanceled(row: JobRow, isCanceled: boolean, at: number): void {
     row.isCanceled = isCanceled
     this.#refresh(row, at)
-    this.#spreadTrouble(row, at)
+    this.#spreadTrouble(row.flow, at)
     this.#tellLedgers()
   }
 
@@ -257,8 +232,6 @@ export class Instances {
   addFlow(flow: LiveFlow, at: number): void {
     this.flows.set(flow.n, flow)
     this.#settleFlow(flow, at, [], [])
-    for (const row of flow.jobs.values()) if (row.isCanceled) this.#spreadTrouble(row, at)
-    this.#tellLedgers()
   }
 
   complete(row: RecipeRow, at: number, completed: RecipeRow[]): void {
@@ -270,20 +243,36 @@ export class Instances {
     completed.push(row)
   }
 
-  #keepEarly(event: Event): void {
-    const list = this.#early.get(event.n)
-    if (list) list.push(event)
-    else this.#early.set(event.n, [event])
+  /** The row that an event is about: a new engine job says in its detail which one it works for. */
+  #rowOf({ n, type }: Event): JobRow | undefined {
+    const known = this.#byPlace.get(n)
+    if (known || type !== 'submitted') return known
+    const job = this.#engineJob(n)
+    if (job?.dialect !== 'scale') return undefined
+    const collects = job.detail?.['collects']
+    const row = this.jobs.get(typeof collects === 'number' ? collects : (readJobFacts(job.detail)?.id ?? 0))
+    if (!row) return undefined
+    if (typeof collects === 'number') row.post = n
+    else row.main = n
+    this.#byPlace.set(n, row)
+    return row
+  }
+
+  // What the engine has made no job for when its flow is stopped, or has ended, will never run.
+  #endUnmade(flow: number, at: number): void {
+    for (const row of this.flows.get(flow)?.jobs.values() ?? []) {
+      if (row.main !== 0 || row.mainState !== 'blocked') continue
+      row.mainState = 'cancelled'
+      this.#refresh(row, at)
+    }
   }
 
   #apply(row: JobRow, event: Event): void {
     const { body, at, type } = event
-    if (type === 'upstream-failed' || type === 'upstream-mended') {
-      if (event.n === row.main) row.isBelowTrouble = type === 'upstream-failed' || this.#isBelowCanceled(row)
-      return
-    }
-    const state = stateOfEvent[type]
+    let state = stateOfEvent[type]
     if (!state) return
+    // One that was made before its time waits where its row did.
+    if (type === 'submitted' && this.#engineJob(event.n)?.state === 'blocked') state = 'blocked'
     if (event.n === row.post) {
       row.postState = state
       if (state === 'succeeded' || state === 'failed') {
@@ -297,7 +286,6 @@ export class Instances {
     }
     row.main = event.n
     row.mainState = state
-    if (state === 'blocked') row.isBelowTrouble = body?.['reason'] === 'upstream'
     if (state === 'ready') {
       row.queuedAt = at
       row.startedAt = null
@@ -305,8 +293,7 @@ export class Instances {
       row.reason = null
       row.exitCode = null
     }
-    if (state === 'starting')
-      row.attempts = readAttemptId(String(body?.['attempt']))?.number ?? row.attempts + 1
+    if (state === 'starting') row.attempts = readAttemptId(String(body?.['attempt']))?.number ?? 1
     if (state === 'running') row.startedAt = at
     if (state === 'cancelled' && row.startedAt !== null) row.endedAt = at
     if (state === 'succeeded' || state === 'failed') {
@@ -371,40 +358,15 @@ export class Instances {
     }
   }
 
-  // The engine only knows that a cancelled job waits; that what is below it is blocked, it need not know.
-  #spreadTrouble(cause: JobRow, at: number): void {
-    const flow = this.flows.get(cause.flow)
+  #spreadTrouble(n: number, at: number): void {
+    const flow = this.flows.get(n)
     if (!flow) return
-    const affected = new Set([cause.step])
-    for (const [step, parents] of flow.parents) {
-      if (!parents.some(parent => affected.has(parent))) continue
-      affected.add(step)
-      const row = flow.jobs.get(step)
-      if (row?.mainState !== 'blocked') continue
-      row.isBelowTrouble = this.#isBelowCanceled(row) || row.isBelowTrouble
-      if (!cause.isCanceled) row.isBelowTrouble = this.#isBelowCanceled(row) || this.#isBelowFailed(row)
+    const below = stepsBelowTrouble(flow.plan, flow.jobs)
+    for (const [step, row] of flow.jobs) {
+      if (row.mainState !== 'blocked' || row.isBelowTrouble === below.has(step)) continue
+      row.isBelowTrouble = below.has(step)
       this.#refresh(row, at)
     }
-  }
-
-  #isBelowCanceled(row: JobRow): boolean {
-    return this.#hasAbove(row, above => above.isCanceled)
-  }
-
-  #isBelowFailed(row: JobRow): boolean {
-    return this.#hasAbove(row, above => above.status === 'FAILED' || above.status === 'CANCELED')
-  }
-
-  #hasAbove(row: JobRow, matches: (above: JobRow) => boolean): boolean {
-    const flow = this.flows.get(row.flow)
-    if (!flow) return false
-    const met = new Set(flow.parents.get(row.step) ?? [])
-    for (const step of met) {
-      const above = flow.jobs.get(step)
-      if (above && matches(above)) return true
-      for (const parent of flow.parents.get(step) ?? []) met.add(parent)
-    }
-    return false
   }
 
   #countSubRecipe(parent: number, total: number, done: number): void {
@@ -422,6 +384,10 @@ export class Instances {
 /** Whether a job with this status is at rest: it can only go on when somebody asks. */
 export function isEnded(status: Status): boolean {
   return status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELED'
+}
+
+function holdsUp(status: Status): boolean {
+  return status === 'FAILED' || status === 'CANCELED'
 }
 
 function isOpen(flow: LiveFlow, gates: readonly string[]): boolean {

@@ -93,7 +93,7 @@ export function layOut(
       specs.push([collectedBy, { does: 'collect', of: step.key }])
     }
   }
-  return { plan: { steps, failure: 'spread', ahead: true }, steps: Object.fromEntries(specs), endOf }
+  return { plan: { steps, failure: 'spread', sparse: true }, steps: Object.fromEntries(specs), endOf }
 }
 
 function jobSpec(

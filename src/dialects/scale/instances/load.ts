@@ -20,6 +20,7 @@ import {
 } from './recipe-record.ts'
 import type { JobStepSpec, RecipeSpec } from './recipe-spec.ts'
 import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
+import { stepsBelowTrouble } from './trouble.ts'
 
 /** What was read of the store. */
 export interface LoadedInstances {
@@ -35,7 +36,7 @@ export async function loadInstances(
   errorIdOf: (row: JobRow) => number,
   scanJobs: readonly number[],
 ): Promise<LoadedInstances> {
-  const instances = new Instances(errorIdOf)
+  const instances = new Instances(errorIdOf, n => kit.engine.atHand.job(n))
   const tail = new LedgerTail(instances.ledgers)
   await tail.load(kit.records)
   const ended = await endedSince(kit, instances)
@@ -88,8 +89,28 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
   const stored = is === 'recipe' ? await kit.records.get(recipeCollection, String(id)) : undefined
   const record = stored?.body as unknown as RecipeRecord | undefined
   const nodes = await kit.engine.nodes(flow.n)
-  const rows = await jobRows(kit, nodes)
+  const spec = (await kit.engine.spec(flow.n)) as unknown as RecipeSpec | null
+  const rows = [...(await jobRows(kit, nodes))]
   const guards = record?.guards ?? {}
+  const made = new Set(rows.map(row => row.id))
+  // What the engine has no job for yet.
+  for (const [key, step] of Object.entries(spec?.steps ?? {})) {
+    if (step.does !== 'job' || made.has(step.id)) continue
+    const row = freshJob({ flow: flow.n, key, step, spec: spec!, now: record?.createdAt ?? flow.createdAt })
+    if (flow.stop === 'cancel' || flow.state !== 'running') row.mainState = 'cancelled'
+    rows.push(row)
+  }
+  for (const row of rows) {
+    row.isVisible = !Object.hasOwn(guards, row.step)
+    row.status = statusOfRow(row)
+  }
+  const below = stepsBelowTrouble(flow.plan, new Map(rows.map(row => [row.step, row])))
+  for (const row of rows) {
+    const at = row.mainState === 'blocked' ? below.get(row.step) : undefined
+    row.isBelowTrouble = at !== undefined
+    row.changedAt = Math.max(row.changedAt, at ?? 0)
+    row.modifiedAt = Math.max(row.modifiedAt, at ?? 0)
+  }
   const recipes = record ? recipeRows(record) : []
   const newest = newestChanges(recipes, rows)
   for (const row of recipes) {
@@ -97,11 +118,7 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
     instances.addRecipe(row)
   }
   if (record) countCopies(instances, record)
-  for (const row of rows) {
-    // Below a condition that may yet say yes, the flow decides what is seen.
-    row.isVisible = !Object.hasOwn(guards, row.step)
-    instances.addJob(row)
-  }
+  for (const row of rows) instances.addJob(row)
   // Also by the engine's job of its step, where that is not the one that runs it now.
   const byStep = new Map(rows.map(row => [row.step, row]))
   for (const node of nodes) {
@@ -112,7 +129,7 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
   const ids = [...rows.map(row => `job ${row.id}`), ...recipes.map(row => `recipe ${row.id}`)]
   for (const { body } of (await records.getMany(supersededCollection, ids)).values())
     supersede(instances, body as unknown as Superseded)
-  instances.addFlow(liveFlow(flow, nodes, instances, record), kit.clock.now())
+  instances.addFlow(liveFlow(flow, nodes, rows, instances, record), kit.clock.now())
 }
 
 async function jobRows(kit: Kit, nodes: readonly FlowNode[]): Promise<JobRow[]> {
@@ -240,7 +257,8 @@ export function jobRow(job: Job): JobRow | undefined {
     eventId: facts.eventId,
     eventAt: facts.eventAt,
     batch: facts.batch,
-    createdAt: job.createdAt,
+    // As old as its recipe; the engine's job may have been made much later.
+    createdAt: facts.eventAt,
     supersedes: facts.supersedes,
     exesBefore: facts.exesBefore,
     main: job.n,
@@ -248,7 +266,7 @@ export function jobRow(job: Job): JobRow | undefined {
     mainState: job.state,
     // Until the collecting job is met it is as good as blocked, so that the job never looks complete too early.
     postState: facts.collects ? 'blocked' : null,
-    isBelowTrouble: job.state === 'blocked' && job.reason === 'upstream',
+    isBelowTrouble: false,
     isCanceled: job.detail?.['isCanceled'] === true || job.stop === 'cancel',
     isVisible: true,
     attempts: job.attempts,
@@ -269,14 +287,12 @@ export function jobRow(job: Job): JobRow | undefined {
   }
 }
 
-/** The row of a job that has just been made: blocked, as the engine makes all jobs of a recipe. */
+/** The row of a job for which the engine has none yet. */
 export function freshJob(facts: {
   flow: number
   key: string
   step: JobStepSpec
   spec: RecipeSpec
-  main: number
-  post: number
   now: number
 }): JobRow {
   const { step, spec, now } = facts
@@ -294,8 +310,8 @@ export function freshJob(facts: {
     createdAt: now,
     supersedes: step.supersedes ?? null,
     exesBefore: 0,
-    main: facts.main,
-    post: facts.post,
+    main: 0,
+    post: 0,
     mainState: 'blocked',
     postState: step.collectedBy === undefined ? null : 'blocked',
     isBelowTrouble: false,
@@ -334,19 +350,15 @@ export function joinPost(row: JobRow, job: Job): void {
 export function liveFlow(
   flow: Pick<Flow, 'n' | 'plan'>,
   nodes: readonly FlowNode[],
+  rows: readonly JobRow[],
   instances: Instances,
   record: RecipeRecord | undefined,
 ): LiveFlow {
-  const jobs = new Map<string, JobRow>()
   const gates = new Map<string, FlowNode>()
   for (const node of nodes) {
     const step = flow.plan.steps[node.step]!
-    const row = step.does === 'job' ? instances.jobAt(node.job) : undefined
     if (step.does === 'gate') gates.set(node.key, node)
-    else if (row?.step === node.key) jobs.set(node.key, row)
   }
-  const places = nodes.map(node => node.job).filter(n => n !== 0)
-  const parents = new Map(flow.plan.steps.map(step => [step.key, step.needs]))
   const recipes: LiveRecipe[] = (record?.recipes ?? []).map(({ id, beginsWith, endsWith, guards }) => ({
     row: instances.recipes.get(id)!,
     guards,
@@ -356,11 +368,11 @@ export function liveFlow(
   return {
     n: flow.n,
     recipes,
-    jobs,
-    parents,
+    jobs: new Map(rows.map(row => [row.step, row])),
+    plan: flow.plan,
     gates,
     guards: new Map(Object.entries(record?.guards ?? {})),
-    places,
+    places: nodes.map(node => node.job).filter(n => n !== 0),
   }
 }
 

@@ -26,7 +26,7 @@ export async function cancelJobs(world: World, rows: readonly JobRow[]): Promise
     await world.commit(tx => {
       at = tx.now
       // The rows may be a moment behind the engine: what has begun since is stopped, what has ended stays as it ended.
-      for (const row of waiting) if (holdCanceled(tx, row) || stop(tx, row)) done.push(row)
+      for (const row of waiting) if (holdCanceled(world, tx, row) || stop(tx, row)) done.push(row)
       for (const row of running) if (stop(tx, row)) done.push(row)
     })
   for (const row of failed)
@@ -40,7 +40,7 @@ export async function requeueJobs(world: World, rows: readonly JobRow[], priorit
     row => row.supersededAt === null && (row.status === 'FAILED' || row.status === 'CANCELED'),
   )
   // From the roots down, so that what waits for a requeued job is not taken for blocked in between.
-  for (const row of able.toSorted((a, b) => a.main - b.main)) await requeue(world, row, priority)
+  for (const row of able.toSorted((a, b) => a.id - b.id)) await requeue(world, row, priority)
 }
 
 async function requeue(world: World, row: JobRow, priority: number | undefined): Promise<void> {
@@ -102,6 +102,7 @@ async function runAgain(world: World, row: JobRow, rank: number): Promise<void> 
     row.mainState = job.state
     row.attempts = 0
     world.instances.place(job.n, row)
+    world.instances.place(old.n, row)
   })
 }
 
@@ -110,7 +111,13 @@ function isWaiting(row: JobRow): boolean {
 }
 
 // A waiting job is not ended but held: then it can go on waiting where it stands when it is wanted again.
-function holdCanceled(tx: Tx, row: JobRow): boolean {
+function holdCanceled(world: World, tx: Tx, row: JobRow): boolean {
+  if (row.main === 0) {
+    const made = tx.makeJob(row.flow, row.step)
+    if (!made.ok) return false
+    row.main = made.value.n
+    world.instances.place(row.main, row)
+  }
   if (!tx.hold(row.main).ok) return false
   tx.note(row.main, { isCanceled: true })
   return true

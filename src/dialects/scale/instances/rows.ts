@@ -21,7 +21,10 @@ export interface JobRow {
   readonly supersedes: number | null
   /** Executions before the engine job that runs it now; not nothing only when its outputs had to be made again. */
   exesBefore: number
-  /** The engine's job that runs the program, and the one that collects its outputs (0: none). */
+  /**
+   * The engine's job that runs the program, and the one that collects its outputs. 0: none, or not made yet: the engine
+   * makes jobs when nothing is left to wait for, or when somebody wants to do something with one.
+   */
   main: number
   post: number
   mainState: JobState

@@ -22,7 +22,6 @@ import { recipeKind } from '../run/drafter.ts'
 import { planImage } from '../run/image.ts'
 import { answerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
-import type { Instances } from './instances.ts'
 import { type JobPlace, layOut, type Program } from './lay-out.ts'
 import { countCopies, freshJob, liveFlow, recipeRows } from './load.ts'
 import { type NodeRef, putRecipe, type RecipeRecord, type StoredRecipe } from './recipe-record.ts'
@@ -92,7 +91,7 @@ export interface StartedRecipe {
   readonly jobIds: ReadonlyMap<string, number>
 }
 
-/** Starts a prepared recipe within a batch, and answers with its rows; jobs follow by themselves. */
+/** Starts a prepared recipe within a batch, and answers with its rows. */
 export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): StartedRecipe {
   const { unfolded, reuse } = order
   const { now } = tx
@@ -133,7 +132,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
   const rows = recipeRows(record)
   for (const row of rows) world.instances.addRecipe(row)
   countCopies(world.instances, record)
-  buildLater(world, { n: flow.n, plan, spec, record, now })
+  buildRows(world, { n: flow.n, plan, spec, record, now })
   return { rows, recipeIds, jobIds }
 }
 
@@ -194,7 +193,7 @@ export function startJob(
     ref: `job ${id}`,
     owner: order.cause.user,
   })
-  buildLater(world, { n: flow.n, plan: layout.plan, spec, record: undefined, now: tx.now })
+  buildRows(world, { n: flow.n, plan: layout.plan, spec, record: undefined, now: tx.now })
   return id
 }
 
@@ -369,34 +368,17 @@ interface NewFlow {
   readonly now: number
 }
 
-// Everything about the new jobs is known but the places of the engine's jobs; what happens to them until those are
-// known is kept by `expect`.
-function buildLater(world: World, flow: NewFlow): void {
+// In the batch that starts the flow, so that no event can come before the rows that it is about.
+function buildRows(world: World, { n, plan, spec, record, now }: NewFlow): void {
   const { instances } = world
-  const done = instances.expect()
-  world.build(buildRows(world, instances, flow).finally(done))
-}
-
-async function buildRows(
-  world: World,
-  instances: Instances,
-  { n, plan, spec, record, now }: NewFlow,
-): Promise<void> {
-  const nodes = await world.kit.engine.nodes(n)
-  const places = new Map(nodes.map(node => [node.key, node.job]))
   const rows: JobRow[] = []
   for (const [key, step] of Object.entries(spec.steps)) {
     if (step.does !== 'job') continue
-    const post = step.collectedBy === undefined ? 0 : (places.get(step.collectedBy) ?? 0)
-    const row = freshJob({ flow: n, key, step, spec, main: places.get(key) ?? 0, post, now })
+    const row = freshJob({ flow: n, key, step, spec, now })
     if (record?.guards && Object.hasOwn(record.guards, key)) row.isVisible = false
-    instances.catchUp(row)
     instances.addJob(row)
     rows.push(row)
   }
-  instances.addFlow(liveFlow({ n, plan }, nodes, instances, record), now)
-  // It may have ended before its rows were made.
-  const end = instances.endedEarly(n)
-  if (end) world.follower.hear([end])
-  world.follower.afterBuild(rows)
+  const nodes = world.kit.engine.atHand.nodes(n) ?? []
+  instances.addFlow(liveFlow({ n, plan }, nodes, rows, instances, record), now)
 }

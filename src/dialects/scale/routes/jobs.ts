@@ -106,7 +106,6 @@ async function queueFrom(world: World, call: Call): Promise<Answer> {
     ? demandOverrides(overrides, 'Job configuration invalid: ')
     : emptyConfiguration
   const id = await queueJob(world, { type, input, configuration, cause: causeOf(call) })
-  await world.ready()
   const row = await world.archive.job(id)
   if (!row) throw new Error(`job ${id} was started, but has no row`)
   const headers = { location: `${call.base}/jobs/${id}/` }

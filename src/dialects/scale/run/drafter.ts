@@ -19,8 +19,11 @@ export interface OutputFacts {
   readonly files: Readonly<Record<string, readonly FilteredFile[]>>
 }
 
-/** Whether a job of this type may start now; false makes it wait as a held job. */
-export type MayStart = (typeId: number) => boolean
+/** Whether a job of this type may start now; false makes it wait as a held job. Undefined before the types were read. */
+export type MayStart = (typeId: number) => boolean | undefined
+
+/** Marks a job that was drafted before it was known whether its type may start: it is held until that is known. */
+export const undecided = 'undecided'
 
 /** The drafter of recipes. */
 export function recipeDrafter(pool: string, mayStart: MayStart): Drafter {
@@ -50,7 +53,8 @@ function jobDraft(
   pool: string,
   mayStart: MayStart,
 ): JobDraft {
-  const detail = showJobFacts({
+  const may = mayStart(step.typeId)
+  const facts = showJobFacts({
     ...usualFacts,
     id: step.id,
     typeId: step.typeId,
@@ -75,8 +79,8 @@ function jobDraft(
     pool,
     rank: step.rank,
     runMsMax: step.runMsMax,
-    held: !mayStart(step.typeId),
-    detail,
+    held: may !== true,
+    detail: may === undefined ? { ...facts, [undecided]: true } : facts,
     unfit: 'fail',
     ...(step.needs && { needs: step.needs }),
   }

@@ -41,7 +41,7 @@ export interface Route {
   /** Without prefix and without the last slash: `/recipes/:id`. */
   readonly path: string
   readonly right?: Right
-  /** It only adds: the jobs of what was queued just before need not be known yet. */
+  /** It only adds: what was queued just before need not be durable yet. */
   readonly onlyAdds?: boolean
   readonly handle: (call: Call) => Promise<Answer | 'streamed'> | Answer
 }
