@@ -89,6 +89,7 @@ export const tags = {
   BitsStored: 0x00280101,
   HighBit: 0x00280102,
   PixelRepresentation: 0x00280103,
+  LossyImageCompression: 0x00282110,
   EncapsulatedDocument: 0x00420011,
   MIMETypeOfEncapsulatedDocument: 0x00420012,
   NumberOfSlices: 0x00540081,

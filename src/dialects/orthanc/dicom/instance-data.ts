@@ -7,7 +7,8 @@ import { readDataSetAsync } from '../../../domains/dicom/reading/reader.ts'
 import { memorySource } from '../../../domains/dicom/reading/source.ts'
 import { metaText, type Resource } from '../../../domains/dicom/store/bodies.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
-import { transcode } from '../../../domains/dicom/transcoding/transcode.ts'
+import { transcodeAside } from '../../../domains/dicom/transcoding/transcode.ts'
+import type { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
 
@@ -64,12 +65,12 @@ export async function readInstanceData(
 export async function converted(
   house: House,
   file: InstanceFile,
-  transferSyntax: string,
+  { transferSyntax, unpacker }: { transferSyntax: string; unpacker: Unpacker },
 ): Promise<Uint8Array> {
   const whole = await readWhole(house, file, convertBytesMax)
   if (!whole) throw new OrthancError(codes.network, 'an instance of more than a gigabyte cannot be converted')
   const set = await readDataSetAsync(memorySource(whole), { dictionary: house.dictionary, keep: 'all' })
-  const turned = transcode(set, transferSyntax, defaultTerm(house))
+  const turned = await transcodeAside(set, transferSyntax, { defaultTerm: defaultTerm(house), unpacker })
   if (!turned) {
     const why = `the pixels of ${file.sopInstance} cannot be turned from ${file.transferSyntax} into ${transferSyntax}`
     throw new OrthancError(codes.network, why)

@@ -5,6 +5,7 @@ import type { Association, Message } from '../../../domains/dicom/network/associ
 import { commands, statuses } from '../../../domains/dicom/network/command.ts'
 import { writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
 import { type Tag, tags } from '../../../domains/dicom/tag.ts'
+import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import type { House } from '../house.ts'
 import type { Peer } from './dicom-server.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
@@ -117,11 +118,14 @@ export async function getScp(
     await retrieve(house, association, message, {
       field: commands.getRsp,
       refuse: () => undefined,
-      open: () => ({
-        // Back over the association on which they were asked for.
-        send: file => sendWithin(house, association, file, ++messageId),
-        close: async () => {},
-      }),
+      open: () => {
+        const unpacker = new Unpacker()
+        return {
+          // Back over the association on which they were asked for.
+          send: file => sendWithin(house, association, file, { messageId: ++messageId, unpacker }),
+          close: () => unpacker.close(),
+        }
+      },
     })
   } finally {
     done()

@@ -4,7 +4,8 @@
 import type { Association, OpenContext } from '../../../domains/dicom/network/association.ts'
 import { type Command, commands } from '../../../domains/dicom/network/command.ts'
 import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
-import { isTarget } from '../../../domains/dicom/transcoding/transcode.ts'
+import { isSource, isTarget } from '../../../domains/dicom/transcoding/transcode.ts'
+import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
@@ -28,7 +29,7 @@ export async function sendWithin(
   house: House,
   association: Association,
   file: InstanceFile,
-  messageId: number,
+  { messageId, unpacker }: { messageId: number; unpacker: Unpacker },
 ): Promise<void> {
   const context =
     association.contextFor(file.sopClass, file.transferSyntax) ??
@@ -38,20 +39,27 @@ export async function sendWithin(
     (context.transferSyntax !== file.transferSyntax && !uncompressed.includes(context.transferSyntax))
   )
     throw new OrthancError(codes.network, `the peer takes no instance of class ${file.sopClass}`)
-  const status = await exchange(house, { association, context, file }, messageId)
+  const status = await exchange(house, { association, context, file, unpacker }, messageId)
   if (!accepted.has(status))
     throw new OrthancError(codes.network, `the peer refused an instance with status ${status}`)
 }
 
-/** Whether its pixels can be had without compression: those of the JPEG family cannot. */
+/** Whether its pixels can be had without compression. */
 function canConvert({ transferSyntax }: InstanceFile): boolean {
-  return isTarget(transferSyntax)
+  return isSource(transferSyntax)
+}
+
+interface Exchange {
+  readonly association: Association
+  readonly context: OpenContext
+  readonly file: InstanceFile
+  readonly unpacker: Unpacker
 }
 
 /** The command, the data set in the context's syntax, and the peer's status. */
 async function exchange(
   house: House,
-  { association, context, file }: { association: Association; context: OpenContext; file: InstanceFile },
+  { association, context, file, unpacker }: Exchange,
   messageId: number,
   originator?: MoveOriginator,
 ): Promise<number | undefined> {
@@ -66,7 +74,7 @@ async function exchange(
   const data =
     context.transferSyntax === file.transferSyntax
       ? await readInstanceData(house, file)
-      : await converted(house, file, context.transferSyntax)
+      : await converted(house, file, { transferSyntax: context.transferSyntax, unpacker })
   await association.send(context, command, data)
   return (await answerFrom(association, messageId)).command.status
 }
@@ -82,6 +90,7 @@ export class StoreClient {
   readonly #originator: MoveOriginator | undefined
   /** What was asked for so far: syntaxes by class, in order. */
   readonly #needs = new Map<string, Set<string>>()
+  readonly #unpacker = new Unpacker()
   #association: Association | undefined
   #messageId = 0
 
@@ -115,6 +124,11 @@ export class StoreClient {
   }
 
   async close(): Promise<void> {
+    await this.#unpacker.close()
+    await this.#release()
+  }
+
+  async #release(): Promise<void> {
     const association = this.#association
     this.#association = undefined
     await association?.release()
@@ -128,7 +142,7 @@ export class StoreClient {
     this.#messageId = (this.#messageId % 0xffff) + 1
     const status = await exchange(
       this.#house,
-      { association, context, file },
+      { association, context, file, unpacker: this.#unpacker },
       this.#messageId,
       this.#originator,
     )
@@ -142,7 +156,7 @@ export class StoreClient {
     if (asked) asked.add(file.transferSyntax)
     else this.#needs.set(file.sopClass, new Set([file.transferSyntax]))
     this.#forgetSome(file.sopClass)
-    await this.close()
+    await this.#release()
     this.#association = await callModality(this.#caller, this.#house.settings.network, {
       proposals: [...this.#needs].flatMap(([sopClass, stored]) => this.#proposals(sopClass, stored)),
     })

@@ -10,7 +10,8 @@ import type { Job } from '../../../core/job.ts'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Talk, TalkTools } from '../../../core/talk.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
-import { transcodeBytes } from '../../../domains/dicom/transcoding/transcode.ts'
+import { transcodeBytesAside } from '../../../domains/dicom/transcoding/transcode.ts'
+import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import { leftOff, makeNotes, Passage } from '../dicom/store-job.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
@@ -44,9 +45,11 @@ export function peerStoreTalk(house: House): Talk {
       content: { ...(job?.detail?.['content'] as JsonObject), ...showSize('Size', sent.bytes) },
     })
     let client: PeerClient | undefined
+    const unpacker = new Unpacker()
     try {
       client = house.peers.client(order.peer)
-      await sendAll(house, { order, client, passage, tools, sent, notes: makeNotes(house, job), show })
+      const notes = makeNotes(house, job)
+      await sendAll(house, { order, client, unpacker, passage, tools, sent, notes, show })
       return { detail: show() }
     } catch (error) {
       const failure = leftOff(error, passage, { total: order.instances.length, tools })
@@ -54,6 +57,7 @@ export function peerStoreTalk(house: House): Talk {
       throw failure
     } finally {
       client?.close()
+      await unpacker.close()
     }
   }
 }
@@ -68,6 +72,7 @@ async function sendAll(
   parts: {
     order: PeerStoreOrder
     client: PeerClient
+    unpacker: Unpacker
     passage: Passage
     tools: TalkTools
     sent: { bytes: number }
@@ -75,13 +80,13 @@ async function sendAll(
     show: () => JsonObject
   },
 ): Promise<void> {
-  const { order, client, passage, tools, sent, notes, show } = parts
+  const { order, client, unpacker, passage, tools, sent, notes, show } = parts
   const { instances, isPermissive } = order
   while (passage.at < instances.length) {
     tools.signal.throwIfAborted()
     const id = instances[passage.at]!
     try {
-      sent.bytes += await sendOne(house, client, { id, order, tools })
+      sent.bytes += await sendOne(house, client, { id, order, tools, unpacker })
     } catch (error) {
       if (!isPermissive || tools.signal.aborted) throw error
       passage.fail(id, error instanceof Error ? error.message : String(error))
@@ -96,7 +101,7 @@ async function sendAll(
 async function sendOne(
   house: House,
   client: PeerClient,
-  { id, order, tools }: { id: string; order: PeerStoreOrder; tools: TalkTools },
+  { id, order, tools, unpacker }: { id: string; order: PeerStoreOrder; tools: TalkTools; unpacker: Unpacker },
 ): Promise<number> {
   const { isCompressed, transcode } = order
   const instance = await house.archive.browse.get('instance', id)
@@ -108,7 +113,8 @@ async function sendOne(
   if ('bytes' in place || sizeBytes <= heldBytesMax || transcode !== undefined) {
     const stored = 'bytes' in place ? place.bytes : await readFile(place.path)
     const { dictionary } = house
-    const bytes = transcodeBytes(stored, transcode, { dictionary, defaultTerm: defaultTerm(house) })
+    const how = { dictionary, defaultTerm: defaultTerm(house), unpacker }
+    const bytes = await transcodeBytesAside(stored, transcode, how)
     body = isCompressed ? await promisify(gzip)(bytes) : bytes
     sentBytes = body.length
   } else {

@@ -8,7 +8,8 @@ import type { Modification } from '../../../domains/dicom/modify/modification.ts
 import { makeModifier } from '../../../domains/dicom/modify/modify.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { tags } from '../../../domains/dicom/tag.ts'
-import { transcodeBytes } from '../../../domains/dicom/transcoding/transcode.ts'
+import { transcodeBytesAside } from '../../../domains/dicom/transcoding/transcode.ts'
+import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import { writeFile } from '../../../domains/dicom/writing/writer.ts'
 import type { Answer, Call } from '../call.ts'
 import { codes, fail } from '../errors.ts'
@@ -125,6 +126,8 @@ async function makeOne(house: House, call: Call, kind: 'modify' | 'anonymize'): 
   const modifier = makeModifier(complete(house, wishes, level), { dictionary: house.dictionary })
   const made = await withDataSet(house, instance, set => writeFile(modifier(set)))
   const { dictionary } = house
-  const bytes = transcodeBytes(made, transcode, { dictionary, defaultTerm: defaultTerm(house) })
+  const unpacker = new Unpacker()
+  const how = { dictionary, defaultTerm: defaultTerm(house), unpacker }
+  const bytes = await transcodeBytesAside(made, transcode, how).finally(() => unpacker.close())
   return { stream: Readable.from([bytes]), type: 'application/dicom', sizeBytes: bytes.length }
 }

@@ -1,58 +1,86 @@
-// A file in another transfer syntax: any layout without compression, and RLE Lossless, each into each. Identifiers stay
-// as they are, since no pixel changes. What cannot be turned into the wanted syntax is said so, and nothing is thrown.
+// A file in another transfer syntax: from whatever can be decoded (decode-frame.ts) into any layout without compression,
+// or RLE Lossless. Identifiers stay as they are. What cannot be turned into the wanted syntax is said so, and nothing is
+// thrown.
 
 import type { Dictionary } from '../dictionary/dictionary.ts'
-import { type DataSet, find } from '../reading/data-set.ts'
+import type { DataSet, Element } from '../reading/data-set.ts'
 import { readDataSet } from '../reading/reader.ts'
 import { memorySource } from '../reading/source.ts'
 import { layoutOf } from '../reading/syntax.ts'
-import { numberOf, readLittleEndian, textOf, type Values, valuesOf } from '../reading/value.ts'
-import { tags } from '../tag.ts'
+import { textOf, type Values, valuesOf } from '../reading/value.ts'
+import { type Tag, tags } from '../tag.ts'
+import { makeEncoder } from '../text/encode.ts'
 import { layoutPieces, plainSyntaxes } from '../writing/convert.ts'
-import { padded } from '../writing/encode-value.ts'
-import type { Piece } from '../writing/piece.ts'
+import { encodeValue } from '../writing/encode-value.ts'
+import { type Piece, putPiece } from '../writing/piece.ts'
 import { writeDataSet, writeFile, writeOpening } from '../writing/writer.ts'
-import { frameSize, type PixelShape, packFrame, unpackFrame } from './rle.ts'
-
-const rle = '1.2.840.10008.1.2.5'
-/** More is not held in memory, packed or unpacked. */
-const pixelBytesMax = 1024 * 1024 * 1024
+import { isDecodable, rle } from './decode-frame.ts'
+import { type NativePixels, pixelsOf, unpackPixels } from './native-pixels.ts'
+import { frameSize, type PixelShape, packFrame } from './rle.ts'
+import type { Unpacker } from './unpack-aside.ts'
 
 /** Whether files can be turned into this syntax at all. */
 export function isTarget(transferSyntax: string): boolean {
   return plainSyntaxes.has(transferSyntax) || transferSyntax === rle
 }
 
+/** Whether files in this syntax can be turned into others, as far as they are whole. */
+export function isSource(transferSyntax: string): boolean {
+  return plainSyntaxes.has(transferSyntax) || isDecodable(transferSyntax)
+}
+
 /**
- * The file in another syntax. Undefined when it has that one already, or cannot be turned into it: compressed by
- * anything but RLE, pixels that are not whole bytes, broken. The data set must be read with all its elements.
+ * The file in another syntax. Undefined when it has that one already, or cannot be turned into it: compressed in a way
+ * that is not decoded here, pixels that are not whole bytes, broken. The data set must be read with all its elements.
  */
 export function transcode(set: DataSet, target: string, defaultTerm: string): Uint8Array | undefined {
   if (set.transferSyntax === target || !isTarget(target)) return undefined
   const { values } = valuesOf(set, defaultTerm)
+  const found = pixelsOf(set, values)
+  if (found === 'unknown') return undefined
+  const pixels = found && 'frames' in found ? unpackPixels(found) : found
+  return found && !pixels ? undefined : assemble(set, pixels, { target, values })
+}
+
+/** As transcode; large pixels are decoded on a thread of their own. */
+export async function transcodeAside(
+  set: DataSet,
+  target: string,
+  { defaultTerm, unpacker }: { defaultTerm: string; unpacker: Unpacker },
+): Promise<Uint8Array | undefined> {
+  if (set.transferSyntax === target || !isTarget(target)) return undefined
+  const { values } = valuesOf(set, defaultTerm)
+  const found = pixelsOf(set, values)
+  if (found === 'unknown') return undefined
+  const pixels = found && 'frames' in found ? await unpacker.unpack(found) : found
+  return found && !pixels ? undefined : assemble(set, pixels, { target, values })
+}
+
+/** The file with these pixels, in the target's layout. */
+function assemble(
+  set: DataSet,
+  pixels: NativePixels | undefined,
+  { target, values }: { target: string; values: Values },
+): Uint8Array | undefined {
   const name = {
     sopClassUid: textOf(set.elements, tags.SOPClassUID, values) ?? '',
     sopInstanceUid: textOf(set.elements, tags.SOPInstanceUID, values) ?? '',
     transferSyntax: target,
   }
-  const pixels = nativePixels(set, values)
-  if (pixels === 'compressed') return undefined
   const layout = layoutOf(target)
   const before = set.elements.filter(({ tag }) => tag < tags.PixelData)
   const after = set.elements.filter(({ tag }) => tag > tags.PixelData)
   const turns = set.isLittleEndian !== layout.isLittleEndian
-  const rest = (elements: typeof before): Piece[] => layoutPieces(set, elements, turns)
+  const changes = pixels?.changes ?? new Map<Tag, string>()
+  const rest = (elements: readonly Element[]): Piece[] => layoutPieces(set, elements, turns)
+  const head = withChanges(rest(before), changes, layout.isLittleEndian)
   if (target !== rle) {
     const pieces = pixels ? [nativePiece(pixels, layout.isLittleEndian)] : []
-    return writeFile({ ...name, pieces: [...rest(before), ...pieces, ...rest(after)] })
+    return writeFile({ ...name, pieces: [...head, ...pieces, ...rest(after)] })
   }
   const packed = pixels?.shape && packAll(pixels.bytes, pixels.shape)
   if (!packed) return undefined
-  const body = [
-    ...writeDataSet(rest(before), layout),
-    ...encapsulated(packed),
-    ...writeDataSet(rest(after), layout),
-  ]
+  const body = [...writeDataSet(head, layout), ...encapsulated(packed), ...writeDataSet(rest(after), layout)]
   return Buffer.concat([writeOpening(name), ...body])
 }
 
@@ -67,53 +95,31 @@ export function transcodeBytes(
   return transcode(set, target, how.defaultTerm) ?? bytes
 }
 
-interface NativePixels {
-  /** In little endian. */
-  readonly bytes: Uint8Array
-  readonly vr: string
-  /** Undefined when the attributes do not tell, or do not fit. */
-  readonly shape: PixelShape | undefined
+/** As transcodeBytes; large pixels are decoded on a thread of their own. */
+export async function transcodeBytesAside(
+  bytes: Uint8Array,
+  target: string | undefined,
+  how: { readonly dictionary: Dictionary; readonly defaultTerm: string; readonly unpacker: Unpacker },
+): Promise<Uint8Array> {
+  if (target === undefined || !isTarget(target)) return bytes
+  const set = readDataSet(memorySource(bytes), { dictionary: how.dictionary })
+  return (await transcodeAside(set, target, how)) ?? bytes
 }
 
-function nativePixels(set: DataSet, values: Values): NativePixels | 'compressed' | undefined {
-  const element = find(set.elements, tags.PixelData)
-  const isPlain = plainSyntaxes.has(set.transferSyntax)
-  if (!element) return isPlain ? undefined : 'compressed'
-  const shape = shapeOf(set, values)
-  if (!element.fragments) {
-    return isPlain ? { bytes: readLittleEndian(element, values), vr: element.vr, shape } : 'compressed'
-  }
-  if (set.transferSyntax !== rle || !shape) return 'compressed'
-  const frames: Uint8Array[] = []
-  // Each frame is one fragment, behind the table of offsets.
-  const fragments = element.fragments.slice(1)
-  if (fragments.length !== framesOf(set, values)) return 'compressed'
-  if (fragments.length * frameSize(shape) > pixelBytesMax) return 'compressed'
-  for (const { valueAt, length } of fragments) {
-    const frame = unpackFrame(set.source.read(valueAt, length), shape)
-    if (!frame) return 'compressed'
-    frames.push(frame)
-  }
-  return { bytes: padded(Buffer.concat(frames), 0), vr: shape.bytesPerSample > 1 ? 'OW' : 'OB', shape }
-}
+/** VRs of attributes that change with the pixels: all others are texts. */
+const vrOfChange: Readonly<Record<Tag, string>> = { [tags.PlanarConfiguration]: 'US' }
 
-function framesOf(set: DataSet, values: Values): number {
-  return Math.max(1, numberOf(set.elements, tags.NumberOfFrames, values) ?? 1)
-}
-
-function shapeOf(set: DataSet, values: Values): PixelShape | undefined {
-  const read = (tag: number, otherwise: number): number => numberOf(set.elements, tag, values) ?? otherwise
-  const bytesPerSample = read(tags.BitsAllocated, 0) / 8
-  const shape = {
-    rows: read(tags.Rows, 0),
-    columns: read(tags.Columns, 0),
-    samples: read(tags.SamplesPerPixel, 1),
-    bytesPerSample,
-    isPlanar: read(tags.PlanarConfiguration, 0) === 1,
+/** The pieces, which are changed, with attributes that say something else than before. */
+function withChanges(pieces: Piece[], changes: ReadonlyMap<Tag, string>, isLittleEndian: boolean): Piece[] {
+  for (const [tag, text] of changes) {
+    const vr = vrOfChange[tag] ?? 'CS'
+    putPiece(pieces, {
+      tag,
+      vr,
+      bytes: encodeValue(tag, vr, text, { encoder: makeEncoder([]), isLittleEndian }),
+    })
   }
-  const isWhole = bytesPerSample === 1 || bytesPerSample === 2 || bytesPerSample === 4
-  const size = frameSize(shape)
-  return isWhole && size > 0 && size <= pixelBytesMax ? shape : undefined
+  return pieces
 }
 
 function nativePiece({ bytes, vr }: NativePixels, isLittleEndian: boolean): Piece {
