@@ -194,3 +194,18 @@ test('a task that is requeued while its script is being fetched is started for t
   expect(all.filter(it => it === 'start echo /moved/a')).toHaveLength(1)
   expect(await state('/moved/a')).toBe('submitted')
 })
+
+test('where nothing may run jobs, a task is aborted and says so', async () => {
+  const idle = await startEcflow({ dialect: { executor: 'nowhere' } })
+  try {
+    const definition = 'suite s\n edit ECF_NO_SCRIPT 1\n task t'
+    await idle.ask('POST', '/v1/suites', { definition }, token)
+    await idle.ask('PUT', '/v1/suites/s/status', { action: 'begin' }, token)
+    const shown = async () =>
+      (await idle.ask('GET', '/v1/suites/s/t/tree?content=full&with_meta=true')).json.t
+    await until(async () => (await shown()).state.node === 'aborted')
+    expect((await shown()).abort_reason).toBe('there is no executor called nowhere here')
+  } finally {
+    await idle.close()
+  }
+})

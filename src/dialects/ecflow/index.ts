@@ -36,9 +36,8 @@ async function open(kit: Kit): Promise<OpenDialect> {
   const settings = readSettings(kit.settings, kit.dir)
   for (const sentence of settings.idle) log.info(sentence)
   if (settings.noSsl) log.warn('tokens and passwords are taken without TLS (no_ssl)')
-  if (!engine.executors.has(settings.executor)) {
-    throw new Error(`dialects.ecflow.executor: there is no executor called ${settings.executor} here`)
-  }
+  if (!engine.executors.has(settings.executor))
+    log.warn(`dialects.ecflow.executor: there is no executor called ${settings.executor}: no task can run`)
   await mkdir(settings.home, { recursive: true })
 
   const folders = new OpenFolders(settings.roots)
