@@ -7,6 +7,7 @@ import { findReference } from '../tree/find.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { flagBit } from '../tree/flag.ts'
 import { Node, visitAll } from '../tree/node.ts'
+import { Deadlines } from './deadlines.ts'
 import { DueHeap } from './due-heap.ts'
 import { OrderHeap } from './order-heap.ts'
 
@@ -47,8 +48,9 @@ export interface LivingParts {
   readonly serverVariables?: readonly { name: string; value: string }[]
 }
 
-/** Suite variables that change with the clock: who mentions them is looked at each minute. */
-const clockNames = new Set([
+/** Suite variables that change with the clock: who mentions them is looked at each minute, or each day. */
+const minuteNames = new Set(['ECF_TIME', 'TIME'])
+const dayNames = new Set([
   'ECF_DATE',
   'YYYY',
   'DOW',
@@ -59,9 +61,7 @@ const clockNames = new Set([
   'MM',
   'MONTH',
   'ECF_CLOCK',
-  'ECF_TIME',
   'ECF_JULIAN',
-  'TIME',
 ])
 
 export class Living {
@@ -96,10 +96,10 @@ export class Living {
   readonly dueBySuite = new Map<Node, DueHeap>()
   /** Nodes with aviso or mirror. */
   readonly watching = new Set<Node>()
-  /** Nodes with late, and with autocancel or autoarchive. */
-  readonly lateNodes = new Set<Node>()
-  readonly expiring = new Set<Node>()
-  readonly clockReaders = new Set<Node>()
+  /** What is late, or has had its time, at a minute that is known. */
+  readonly deadlines = new Deadlines()
+  readonly minuteReaders = new Set<Node>()
+  readonly dayReaders = new Set<Node>()
   /** Nodes whose expressions mention something that is not there. */
   readonly unresolved = new Set<Node>()
   /** Nodes whose expressions found something below them by a path that begins beside them. */
@@ -191,6 +191,7 @@ export class Living {
     node.flags = flags
     this.touch(node)
     this.wakeDependents(node)
+    if (!on) this.deadlines.note(node)
   }
 
   /** Makes a subtree known to the planner: its expressions, its time attributes, its place in the order. */
@@ -211,15 +212,15 @@ export class Living {
     keep(this.timed, node, Boolean(own && (own.times || own.todays || own.crons || own.dates || own.days)))
     this.timedBySuite = undefined
     this.lookSoon(node)
-    keep(this.lateNodes, node, own?.rare?.late !== undefined)
+    this.deadlines.enrol(node)
     keep(this.watching, node, Boolean(own?.rare?.avisos || own?.rare?.mirrors))
-    keep(this.expiring, node, Boolean(own?.rare?.autocancel || own?.rare?.autoarchive))
   }
 
   private enrolCondition(node: Node, condition: Condition): void {
     for (const part of condition.parts) {
       eachMention(part.tree, ({ of, attribute }) => {
-        if (attribute !== undefined && clockNames.has(attribute)) this.clockReaders.add(node)
+        if (attribute !== undefined && minuteNames.has(attribute)) this.minuteReaders.add(node)
+        if (attribute !== undefined && dayNames.has(attribute)) this.dayReaders.add(node)
         if (of) {
           const target = findReference(node, of.path)
           if (target) addDependent(target, node)
@@ -257,16 +258,14 @@ export class Living {
       node.order = -1
       if (hasChanged) this.changed.delete(node)
       if (node.kind === 'suite') this.dueBySuite.delete(node)
+      this.deadlines.dismiss(node)
       const own = node.attributes
       if (!own) return
       if (this.timed.delete(node)) this.timedBySuite = undefined
-      if (own.rare) {
-        this.lateNodes.delete(node)
-        this.watching.delete(node)
-        this.expiring.delete(node)
-      }
+      if (own.rare) this.watching.delete(node)
       if (own.trigger || own.complete) {
-        this.clockReaders.delete(node)
+        this.minuteReaders.delete(node)
+        this.dayReaders.delete(node)
         this.unresolved.delete(node)
         this.shadowable.delete(node)
       }

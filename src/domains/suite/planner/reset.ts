@@ -39,6 +39,7 @@ function resetNode(living: Living, node: Node, reset: Reset): void {
   // What a mirror shows is the other server's: only that changes it.
   if (node.attributes?.rare?.mirrors) state = node.state
   assignState(living, node, state)
+  living.deadlines.note(node)
   const own = node.attributes
   if (own && state === 'queued' && neverComesTrue(own, now)) {
     assignState(living, node, 'complete')

@@ -50,6 +50,7 @@ export function assignState(living: Living, node: Node, state: NodeState): void 
     counts[rankOf(state)]!++
   }
   living.touch(node)
+  living.deadlines.note(node)
   living.wakeDependents(node)
   // A container's own state matters to what is below only through being complete or not.
   if (!node.isContainer || before === 'complete' || state === 'complete') living.mark(node)
@@ -118,5 +119,6 @@ export function clearFlags(living: Living, node: Node, keep: readonly FlagName[]
   if (kept === node.flags) return
   node.flags = kept
   living.touch(node)
+  living.deadlines.note(node)
   living.wakeDependents(node)
 }

@@ -1,9 +1,9 @@
 // A minute of suite time passes: clocks advance, times become free, late is looked at, what has had its time goes.
 
-import type { Expiry, Late } from '../tree/attribute.ts'
 import type { Node } from '../tree/node.ts'
 import { isBusy } from '../tree/state.ts'
 import { archiveChildren } from './archive.ts'
+import { expiresAt, expiriesOf, lateAt } from './deadlines.ts'
 import { removeNode } from './edit-tree.ts'
 import type { Living } from './living.ts'
 import { freeTimes, minutesToNext, putTimesBack, type SuiteTime, timeOfSuite, turnDay } from './times.ts'
@@ -61,7 +61,14 @@ function skipMinutes(living: Living, suite: Node, minutes: number): void {
   part.minute += minutes
   part.elapsed += minutes
   part.wall += minutes
+  clockJumped(living, suite)
+}
+
+/** Nothing that was reckoned in minutes from now holds any more: all of it is looked at in the next minute. */
+export function clockJumped(living: Living, suite: Node): void {
   for (const node of living.timedOf(suite)) living.lookSoon(node)
+  living.deadlines.hurry(suite)
+  wakeReaders(living, living.dayReaders)
 }
 
 /** By how much local time is ahead of a clock that shows it; 0 for one with a date, which goes its own way. */
@@ -84,8 +91,8 @@ function putBack(living: Living, suite: Node, localMinute: number): void {
   for (const node of living.timedOf(suite)) {
     putTimesBack(node.attributes!, { from: before + offset, to: before })
     living.touch(node)
-    living.lookSoon(node)
   }
+  clockJumped(living, suite)
 }
 
 /** Local time has been put forward: so is the clock, and times within the hour that does not exist come at its end. */
@@ -93,17 +100,31 @@ function putForward(living: Living, suite: Node, localMinute: number): void {
   const part = suite.suite!
   const { elapsed } = part
   for (let step = localStep(suite, part.minute, localMinute); step > 0; step--) {
-    tickMinute(living, it => it === suite)
+    moveClocks(living, it => it === suite, { elapsed })
   }
   if (part.elapsed === elapsed) return
   part.elapsed = elapsed
-  for (const node of living.timedOf(suite)) living.lookSoon(node)
+  clockJumped(living, suite)
 }
 
 /** Advances begun suites by one minute. Nothing happens unless the server is running. */
 export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () => true): void {
   expireZombies(living)
   if (living.serverState !== 'RUNNING') return
+  const times = moveClocks(living, isDue)
+  lookForLate(living, times)
+  lookForExpired(living, times)
+}
+
+/**
+ * Moves clocks by a minute and looks at the times that are due. `jump`: these are minutes that nobody lived through, so
+ * what counts minutes stands still at that many.
+ */
+function moveClocks(
+  living: Living,
+  isDue: (suite: Node) => boolean,
+  jump?: { elapsed: number },
+): Map<Node, SuiteTime> {
   const newDays = new Set<Node>()
   const times = new Map<Node, SuiteTime>()
   for (const suite of living.root.children ?? []) {
@@ -127,17 +148,23 @@ export function tickMinute(living: Living, isDue: (suite: Node) => boolean = () 
     const due = isNewDay ? living.timedOf(suite) : (heap?.take(now.elapsed) ?? [])
     for (const node of due) {
       if (!living.timed.has(node)) continue
-      lookAtTimes(living, node, now, isNewDay)
+      lookAtTimes(living, node, { ...now, ...jump }, isNewDay)
+      node.due = now.elapsed + minutesToNext(node.attributes!, now)
       heap?.push(node)
     }
   }
   living.working = undefined
-  for (const reader of living.clockReaders) {
-    if (reader.order < 0) living.clockReaders.delete(reader)
+  wakeReaders(living, living.minuteReaders)
+  if (newDays.size > 0) wakeReaders(living, living.dayReaders)
+  return times
+}
+
+/** Who names a variable of the clock is looked at when that changes. */
+function wakeReaders(living: Living, readers: Set<Node>): void {
+  for (const reader of readers) {
+    if (reader.order < 0) readers.delete(reader)
     else living.mark(reader)
   }
-  lookForLate(living, times)
-  lookForExpired(living, times)
 }
 
 function lookAtTimes(living: Living, node: Node, now: SuiteTime, isNewDay: boolean): void {
@@ -151,54 +178,22 @@ function lookAtTimes(living: Living, node: Node, now: SuiteTime, isNewDay: boole
     // A container that was open by its day is closed again.
     living.mark(node)
   }
-  const isFreed = freeTimes(own, now)
-  node.due = now.elapsed + minutesToNext(own, now)
-  if (!isFreed) return
+  if (!freeTimes(own, now)) return
   living.touch(node)
   living.mark(node)
 }
 
-/** Each option counts from the nearest level that gives it. */
 function lookForLate(living: Living, times: ReadonlyMap<Node, SuiteTime>): void {
-  const seen = new Set<Node>()
-  for (const node of living.lateNodes) {
-    const now = times.get(node.suiteNode!)
-    if (!now) continue
-    // What is complete is not late any more, and neither is anything below it.
-    const open = [node]
-    for (let at = open.pop(); at; at = open.pop()) {
-      if (at.state === 'complete' || at.state === 'unknown') continue
-      if (at.isContainer) for (const child of at.children ?? []) open.push(child)
-      else if (at.kind === 'task' && !seen.has(at)) {
-        seen.add(at)
-        if (!at.has('late') && isLate(at, now)) setLate(living, at)
-      }
+  const { deadlines } = living
+  for (const [suite, now] of times) {
+    for (const task of deadlines.takeLate(suite, now)) {
+      if (task.order < 0 || task.has('late')) continue
+      const due = lateAt(task, now)
+      if (due === undefined) continue
+      if (due <= now.elapsed) setLate(living, task)
+      else deadlines.note(task)
     }
   }
-}
-
-function isLate(task: Node, now: SuiteTime): boolean {
-  const busyFor = now.elapsed - task.since
-  if (task.state === 'submitted') {
-    const submitted = lateOption(task, 'submitted')
-    if (submitted && busyFor >= submitted.submitted) return true
-  }
-  if (task.state === 'queued' || task.state === 'submitted') {
-    const active = lateOption(task, 'active')
-    if (active && now.minute >= active.active) return true
-  }
-  if (task.state !== 'active') return false
-  const complete = lateOption(task, 'complete')
-  if (!complete) return false
-  return complete.completeRelative ? busyFor >= complete.complete : now.minute >= complete.complete
-}
-
-function lateOption(task: Node, option: 'submitted' | 'active' | 'complete'): Late | undefined {
-  for (let at: Node | undefined = task; at; at = at.parent) {
-    const late = at.attributes?.rare?.late
-    if (late && late[option] >= 0) return late
-  }
-  return undefined
 }
 
 function setLate(living: Living, task: Node): void {
@@ -207,28 +202,24 @@ function setLate(living: Living, task: Node): void {
   living.setFlag(task, 'late', true)
 }
 
-/** autocancel and autoarchive of what is complete and at rest. */
+/** autocancel and autoarchive of what is at rest. */
 function lookForExpired(living: Living, times: ReadonlyMap<Node, SuiteTime>): void {
-  for (const node of [...living.expiring]) {
-    if (node.order < 0) continue
-    const now = times.get(node.suiteNode!)
-    const rare = node.attributes?.rare
-    if (!now || !rare) continue
-    if (rare.autocancel && node.state === 'complete' && isDue(node, rare.autocancel, now)) {
-      living.log.push({ path: node.path, deleted: 'autocancel' })
-      removeNode(living, node)
-      continue
-    }
-    const archive = rare.autoarchive
-    if (!archive || node.suspended || node.has('archived') || node.has('restored')) continue
-    const isAtRest =
-      node.state === 'complete' || (archive.idle && (node.state === 'queued' || node.state === 'aborted'))
-    if (isAtRest && isDue(node, archive, now)) archiveChildren(living, node)
+  for (const [suite, now] of times) {
+    for (const node of living.deadlines.takeExpired(suite, now))
+      if (node.order >= 0) expire(living, node, now)
   }
 }
 
-function isDue(node: Node, expiry: Expiry, now: SuiteTime): boolean {
-  if (findRunning(node)) return false
-  if (expiry.relative) return now.elapsed - node.since >= expiry.minutes
-  return now.minute >= expiry.minutes
+function expire(living: Living, node: Node, now: SuiteTime): void {
+  const { deadlines } = living
+  for (const { kind, expiry } of expiriesOf(node)) {
+    if (expiresAt(node, expiry, now) > now.elapsed) deadlines.note(node)
+    else if (findRunning(node) || (kind === 'autoarchive' && node.suspended)) deadlines.retryExpiry(node)
+    else if (kind === 'autoarchive') archiveChildren(living, node)
+    else {
+      living.log.push({ path: node.path, deleted: 'autocancel' })
+      removeNode(living, node)
+      return
+    }
+  }
 }
