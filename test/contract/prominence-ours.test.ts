@@ -82,7 +82,7 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
         ENABLE_SNAPSHOTS: 'False',
       },
     })
-    for (const user of ['alice', 'bob', 'carol', 'dave', 'eve', 'frank', 'gina'])
+    for (const user of ['alice', 'bob', 'carol', 'dave', 'eve', 'frank', 'gina', 'hal'])
       tokens[user] = await server.token({ user, groups: ['vo/test'], email: `${user}@example.org` })
   })
   afterAll(async () => {
@@ -273,6 +273,41 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE beyond the rec
     })
     expect(await ended('carol', 'jobs', leaves)).toMatchObject({ status: 'completed' })
     await expect.poll(() => upload('more', 1_000_000), { timeout: 20_000 }).toBe(413)
+  })
+
+  test('keys count against the quota of stored bytes, with their values, and give it back', async () => {
+    const { url } = (await ask('hal', 'POST', '/api/v1/data/upload', { filename: 'most' }))
+      .body as unknown as { url: string }
+    expect((await fetch(url, { method: 'PUT', body: Buffer.alloc(9_900_000) })).status).toBe(200)
+    const set = async (key: string, bytes: number) =>
+      (await ask('hal', 'POST', `/api/v1/kv/${key}`, 'v'.repeat(bytes))).status
+    // Six of them fit, whichever come first.
+    const parallel = await Promise.all(Array.from({ length: 10 }, (_, at) => set(`k/${at}`, 15_000)))
+    expect(parallel.filter(status => status === 201)).toHaveLength(6)
+    expect(parallel.filter(status => status === 429)).toHaveLength(4)
+    const keys = (await ask('hal', 'GET', '/api/v1/kv?list')).body as unknown as string[]
+    expect(keys).toHaveLength(6)
+    // Less in the place of more, and what is dropped, gives room back; the same value again takes none.
+    expect(await set(keys[0]!.slice(1), 5_000)).toBe(201)
+    expect(await set('k/more', 15_000)).toBe(201)
+    expect(await set('k/more', 15_000)).toBe(201)
+    expect(await set('k/tiny', 6_000)).toBe(429)
+    expect((await ask('hal', 'DELETE', `/api/v1/kv${keys[1]}`)).status).toBe(200)
+    expect((await ask('hal', 'DELETE', `/api/v1/kv${keys[1]}`)).status).toBe(200)
+    expect(await set('k/tiny', 6_000)).toBe(201)
+    expect((await ask('hal', 'DELETE', '/api/v1/kv/k?prefix')).status).toBe(200)
+    expect((await ask('hal', 'GET', '/api/v1/kv?list')).body).toEqual([])
+    // More keys than are dropped in one commit.
+    const many = await Promise.all(Array.from({ length: 1_100 }, (_, at) => set(`m/${at}`, 1)))
+    expect(many.every(status => status === 201)).toBe(true)
+    expect((await ask('hal', 'GET', '/api/v1/kv/m?list&values')).body).toHaveLength(1_100)
+    expect((await ask('hal', 'DELETE', '/api/v1/kv/m?prefix')).status).toBe(200)
+    expect((await ask('hal', 'GET', '/api/v1/kv?list')).body).toEqual([])
+    const rest = (await ask('hal', 'POST', '/api/v1/data/upload', { filename: 'rest' })).body as unknown as {
+      url: string
+    }
+    expect((await fetch(rest.url, { method: 'PUT', body: Buffer.alloc(100_000) })).status).toBe(200)
+    expect(await set('one', 1)).toBe(429)
   })
 
   test('a workflow that is left in the queue is run again, too', async () => {

@@ -1,7 +1,7 @@
 // The data endpoints, and the links that they hand out: two steps, so that bytes need no token and no API.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isObject } from '../../core/json.ts'
+import { isObject, type Json } from '../../core/json.ts'
 import { refuse } from '../../core/refusal.ts'
 import { readJson } from '../../http/json.ts'
 import { sendBytes } from '../../http/ranges.ts'
@@ -12,6 +12,7 @@ import { putJobOutput } from './job-outputs.ts'
 import { type Grant, linkPath } from './links.ts'
 import { dropObject, listObjects, objectFolder, objectId, putObject } from './objects.ts'
 import type { Parts } from './parts.ts'
+import { sendList } from './send-list.ts'
 
 /** How long an upload may be begun after it was asked for. */
 const uploadMs = 600_000
@@ -90,10 +91,12 @@ async function list(call: Call, parts: Parts, path: string): Promise<unknown> {
   demandEnabled(parts)
   const folder = objectFolder(call.who, path)
   if (folder === undefined) refuse('not-allowed', 'Not authorized to access this path')
-  const entries: unknown[] = []
+  return sendList(call, entriesOf(parts, folder))
+}
+
+async function* entriesOf(parts: Parts, folder: string): AsyncGenerator<Json> {
   for await (const { name, sizeBytes, modifiedAt } of listObjects(parts, folder))
-    entries.push({ lastModified: new Date(modifiedAt).toUTCString(), name, size: sizeBytes })
-  return send(call, entries)
+    yield { lastModified: new Date(modifiedAt).toUTCString(), name, size: sizeBytes }
 }
 
 async function drop(call: Call, parts: Parts, name: string): Promise<unknown> {

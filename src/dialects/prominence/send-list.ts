@@ -1,14 +1,14 @@
 // A list as JSON, written while it is read: small ones go out with their length, long ones in pieces.
 
 import { Readable } from 'node:stream'
-import type { JsonObject } from '../../core/json.ts'
+import type { Json } from '../../core/json.ts'
 import type { Call } from './call.ts'
 
 /** Up to here an answer is held back, so that it can say how long it is. */
 const wholeBytesMax = 256 * 1024
 
 /** Answers with a JSON array of what a generator gives. */
-export async function sendList({ reply }: Call, items: AsyncIterable<JsonObject>): Promise<unknown> {
+export async function sendList({ reply }: Call, items: AsyncIterable<Json>): Promise<unknown> {
   reply.code(200).header('content-type', 'application/json')
   const pieces = piecesOf(items)[Symbol.asyncIterator]()
   const held: string[] = []
@@ -40,7 +40,7 @@ export function linkNext({ request, reply }: Call, next: string | undefined): vo
   reply.header('link', `<${path}?${words}>; rel="next"`)
 }
 
-async function* piecesOf(items: AsyncIterable<JsonObject>): AsyncGenerator<string> {
+async function* piecesOf(items: AsyncIterable<Json>): AsyncGenerator<string> {
   let before = '['
   for await (const item of items) {
     yield before + JSON.stringify(item)
