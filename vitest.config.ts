@@ -3,6 +3,9 @@ import { availableParallelism } from 'node:os'
 import { defineConfig, type TestUserConfig } from 'vitest/config'
 import ClosingLine from './test/support/closing-line.ts'
 
+/** What compares minutes with a real server in real time has the machine for itself, after everything else. */
+const alone = ['test/client/ecflow-times.test.ts']
+
 const shared: TestUserConfig = {
   // Processes, not threads, and no throwing away of compiled WebAssembly: see docs/decisions/009-compiled-webassembly-is-kept.md.
   pool: 'forks',
@@ -33,7 +36,18 @@ export default defineConfig({
           ...shared,
           name: 'process',
           include: ['test/process/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/client/**/*.test.ts'],
+          exclude: alone,
           testTimeout: 600_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'alone',
+          include: alone,
+          testTimeout: 600_000,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

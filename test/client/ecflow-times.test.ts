@@ -18,7 +18,7 @@ import { missingRealEcflow, startRealEcflow } from './ecflow-server.ts'
 
 const minutes = 13
 /** A busy machine makes the real server's jobs report in the next minute: then it is asked again, with longer ones. */
-const intervals = [4, 7, 11]
+const intervals = [4, 8, 16]
 
 /** Monday, 2024-02-05 23:54. */
 const begun = '20240205 23:54'
@@ -185,6 +185,6 @@ describe.skipIf(missing !== undefined)(
       expect(theirs.starts.length).toBeGreaterThan(50)
       expect(ours.starts).toEqual(theirs.starts)
       expect(ours.ends).toEqual(theirs.ends)
-    }, 600_000)
+    })
   },
 )

@@ -149,7 +149,7 @@ describe.skipIf(!hasChromium)('OpenLayers (skipped without Chromium)', () => {
       imports: { rbush: '/rbush/index.js', quickselect: '/quickselect/index.js' },
       timeoutMs: 100_000,
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await server.close()
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })

@@ -126,7 +126,7 @@ describe.skipIf(!hasOrthanc || !hasShared('recordings', 'orthanc'))(
         for (const { url } of [real, ours])
           await fetch(`${url}/instances`, { method: 'POST', body: readFileSync(join(folder, name)) })
       }
-    }, 120_000)
+    })
     afterAll(async () => {
       await ours?.close()
       await real?.close()

@@ -88,7 +88,7 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
     real = await startRealOrthanc({ AuthenticationEnabled: false, SyncStorageArea: false })
     ours = await start()
     port = Number(new URL(ours.url).port)
-  }, 120_000)
+  })
   afterAll(async () => {
     await ours?.stop()
     await real?.close()
@@ -112,7 +112,7 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
     assert.equal(job.Content.InstancesCount, count)
     assert.equal(job.Content.FailedInstancesCount, 0)
     await assertThere(real.url, study, hashes)
-  }, 120_000)
+  })
 
   test('what we send arrives, though the real one is killed on the way', async () => {
     const { study, hashes } = await fill(ours.url, 'TAKEN')
@@ -132,7 +132,7 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
     assert.equal(job.Content.InstancesCount, count)
     // The real one forgets what it had not written out: what it has told us that it has must be there.
     await assertThere(real.url, study, hashes)
-  }, 120_000)
+  })
 
   test('what the real one sends arrives, though we are killed on the way', async () => {
     const { study, hashes } = await fill(real.url, 'RECEIVED')
@@ -150,7 +150,7 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
         await sleep(50)
     }
     await assertThere(ours.url, study, hashes)
-  }, 120_000)
+  })
 
   test('the same anonymization of the same study leaves the same tags of the studies', async () => {
     const [study] = (await call('GET', `${real.url}/studies`)) as string[]
@@ -171,5 +171,5 @@ describe.skipIf(!hasOrthanc)('the real Orthanc as a peer (skipped without it)', 
     }))
     assert.deepEqual(mine, theirs)
     assert.deepEqual(made[1].Series.length, made[0].Series.length)
-  }, 120_000)
+  })
 })

@@ -122,7 +122,7 @@ describe.skipIf(!isReady)(
         for (const { url } of [real, ours])
           await fetch(`${url}/instances`, { method: 'POST', body: Uint8Array.from(bytes) })
       }
-    }, 120_000)
+    })
     afterAll(async () => {
       await ours?.close()
       await real?.close()
@@ -210,7 +210,7 @@ describe.skipIf(!isReady)(
         await scp.kill()
         rmSync(place, { recursive: true })
       }
-    }, 120_000)
+    })
 
     test('a modified instance has the syntax that was asked for', async () => {
       const [instance] = (await (await fetch(`${ours.url}/instances`)).json()) as string[]

@@ -60,7 +60,7 @@ describe.skipIf(!isReady)(
     beforeAll(async () => {
       real = await startRealOrthanc(options)
       ours = await startOrthanc(options)
-    }, 120_000)
+    })
     afterAll(async () => {
       await ours?.close()
       await real?.close()

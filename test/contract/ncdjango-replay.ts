@@ -53,7 +53,7 @@ export class Replay {
   async play(step: Recorded, ours: Ours = {}): Promise<string[]> {
     const recorded = step.response.body as { status?: string; uuid?: string } | null
     const isResult = step.request.method === 'GET' && recorded?.status !== undefined
-    const until = Date.now() + 10_000
+    const until = Date.now() + 30_000
     for (;;) {
       const differences = await this.#playOnce(step, ours)
       // A job is looked at until it is where it was when the recording was made.

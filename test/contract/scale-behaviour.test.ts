@@ -98,7 +98,7 @@ async function recipe(id: number): Promise<Body> {
 }
 
 async function until(id: number, holds: (body: Body) => boolean): Promise<Body> {
-  const patience = Date.now() + 20_000
+  const patience = Date.now() + 60_000
   for (;;) {
     const body = await recipe(id)
     if (holds(body) || Date.now() > patience) return body
@@ -242,7 +242,7 @@ describe('failure, cancel and requeue', () => {
 })
 
 async function untilJob(id: number, holds: (body: Body) => boolean): Promise<Body> {
-  const patience = Date.now() + 20_000
+  const patience = Date.now() + 60_000
   for (;;) {
     const { body } = (await ask(server, 'GET', `/v6/jobs/${id}/`)) as Body
     if (holds(body) || Date.now() > patience) return body
@@ -417,7 +417,7 @@ describe.skipIf(missingForContainers() !== undefined)('a container', () => {
       },
     })
     await ask(server, 'POST', '/v6/scans/1/process/', { ingest: true })
-    const patience = Date.now() + 20_000
+    const patience = Date.now() + 60_000
     let source: Body
     do source = ((await ask(server, 'GET', '/v6/files/?file_name=alpha.txt')).body as Body).results[0]
     while (!source && Date.now() < patience && (await sleep(30)) === undefined)
@@ -493,7 +493,7 @@ test('a program reads of its inputs and its recipe’s, and what it says of an i
     },
   })
   await ask(server, 'POST', `/v6/scans/${(scan.body as Body).id}/process/`, { ingest: true })
-  const patience = Date.now() + 20_000
+  const patience = Date.now() + 60_000
   let source: Body
   do source = ((await ask(server, 'GET', '/v6/files/?file_name=beta.txt')).body as Body).results[0]
   while (!source && Date.now() < patience && (await sleep(30)) === undefined)

@@ -56,4 +56,4 @@ test('registrations start from the configuration file, and temporary services go
     rmSync(dataDir, { recursive: true, force: true })
     rmSync(folder, { recursive: true, force: true })
   }
-}, 60_000)
+})

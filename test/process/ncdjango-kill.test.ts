@@ -49,7 +49,7 @@ test(`a server killed ${kills} times while jobs publish shows a map with each su
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
-}, 180_000)
+})
 
 /** Submits jobs one after another until the server is gone; looks at each as it goes on. */
 async function work(

@@ -104,7 +104,7 @@ for (const keepsSource of [true, false]) {
     } finally {
       rmSync(dataDir, { recursive: true, force: true })
     }
-  }, 120_000)
+  })
 }
 
 test('a transfer between two servers survives kills of either, and stores all or nothing', async () => {
@@ -142,4 +142,4 @@ test('a transfer between two servers survives kills of either, and stores all or
   } finally {
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true })
   }
-}, 120_000)
+})

@@ -65,7 +65,7 @@ test(`a server killed ${kills} times under recipes completes them all, runs no j
     rmSync(dataDir, { recursive: true, force: true })
     rmSync(`${dataDir}.toml`, { force: true })
   }
-}, 120_000)
+})
 
 test(`a scan that moves files, killed ${kills} times, registers each of them once, and queues its recipe`, async () => {
   const dice = diceOf(seed)
@@ -127,7 +127,7 @@ test(`a scan that moves files, killed ${kills} times, registers each of them onc
     rmSync(dataDir, { recursive: true, force: true })
     rmSync(`${dataDir}.toml`, { force: true })
   }
-}, 180_000)
+})
 
 /** A recipe that takes one file and does nothing with it; answers its name. */
 async function scanRecipe(server: RealServer): Promise<string> {
