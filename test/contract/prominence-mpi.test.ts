@@ -1,30 +1,36 @@
-// MPI tasks under a real mpirun, in an image with Open MPI and without ssh.
+// MPI tasks under a real mpirun, in images with Open MPI or MPICH and without ssh.
 
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { importImage } from '../../src/executors/container/images/index.ts'
-import { missingForMpi, mpiTar } from './mpi-image.ts'
+import { type FlavourName, missingForMpi, mpiTar } from './mpi-image.ts'
 import { type Client, clientOf } from './prominence-client.ts'
 import { missingForContainers, type ProminenceServer, startProminence } from './prominence-server.ts'
 
-const missing = missingForContainers() ?? missingForMpi()
+for (const type of ['openmpi', 'mpich'] as const) {
+  const missing = missingForContainers() ?? missingForMpi(type)
+  describe.skipIf(missing !== undefined)(
+    `PROMINENCE and MPI: ${type}${missing ? ` (skipped: ${missing})` : ''}`,
+    () => testsOf(type),
+  )
+}
 
-describe.skipIf(missing !== undefined)(`PROMINENCE and MPI${missing ? ` (skipped: ${missing})` : ''}`, () => {
+function testsOf(type: FlavourName): void {
   let server: ProminenceServer
   let alice: Client
   beforeAll(async () => {
     server = await startProminence({ pools: { prominence: { cpus: 12, memory: '16GB' } } })
     const file = join(server.dir, 'mpi.tar')
-    await writeFile(file, await mpiTar(server.dir))
+    await writeFile(file, await mpiTar(server.dir, type))
     await importImage(server.images, { file, name: 'mpi' })
     alice = clientOf(server.url, await server.token({ user: 'alice' }))
   }, 60_000)
   afterAll(() => server?.close())
 
   const mpi = (cmd: string, more = {}) => ({
-    ...{ image: 'mpi', runtime: 'singularity', type: 'openmpi', cmd },
+    ...{ image: 'mpi', runtime: 'singularity', type, cmd },
     ...more,
   })
 
@@ -75,4 +81,4 @@ describe.skipIf(missing !== undefined)(`PROMINENCE and MPI${missing ? ` (skipped
     await alice.ended('jobs', id)
     expect(execFileSync('ps', ['axww', '-o', 'args'], { encoding: 'utf8' })).not.toContain('sleep 4242')
   })
-})
+}

@@ -4,6 +4,13 @@
 import type { TaskDocument } from './document.ts'
 import type { Grant } from './resources.ts'
 
+/** For every flavour: what they are built on looks for hardware in a /sys that a sandbox has not, and complains. */
+const quiet = {
+  HWLOC_HIDE_ERRORS: '2',
+  // It would write its complaints into the job's stdout, between the results.
+  UCX_LOG_LEVEL: 'fatal',
+}
+
 /** Variables for each flavour. A task's own win over them. */
 const flavours: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   openmpi: {
@@ -16,11 +23,10 @@ const flavours: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     // It wants to know how to reach other machines, also where there are none: images without ssh would fail.
     OMPI_MCA_plm_rsh_agent: 'sh',
     PRTE_MCA_plm_ssh_agent: 'sh',
-    // There is no /sys in a sandbox to tell how processors are laid out.
-    HWLOC_HIDE_ERRORS: '2',
+    ...quiet,
   },
-  mpich: { HYDRA_LAUNCHER: 'fork' },
-  intelmpi: { I_MPI_HYDRA_BOOTSTRAP: 'fork', I_MPI_PIN: 'off' },
+  mpich: { HYDRA_LAUNCHER: 'fork', ...quiet },
+  intelmpi: { I_MPI_HYDRA_BOOTSTRAP: 'fork', I_MPI_PIN: 'off', ...quiet },
 }
 
 /** Whether a task is one for mpirun. */
