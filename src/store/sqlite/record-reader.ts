@@ -59,11 +59,20 @@ export class SqliteRecords implements Records {
 
   async list(query: RecordQuery): Promise<Page<Rec>> {
     const order = readOrder(query.order)
-    const orderName = `${order.down ? '-' : ''}${order.by === 'index' ? '.' + order.index : order.by}`
+    const orderName = orderNameOf(order)
     const after = readCursor(query.after, orderName, cursorShapes[order.by])
     const limit = Math.max(0, Math.floor(query.limit))
     const search = this.#search(query)
     if (search === undefined || limit === 0) return { items: [] }
+    if (order.by === 'seq' && search.parent !== undefined && !search.conditions.length && !query.skip) {
+      return this.#childrenPage(query, {
+        place: search.collection,
+        parent: search.parent,
+        order,
+        after,
+        limit,
+      })
+    }
 
     const found: { key: Key; seq: number }[] = []
     let skip = Math.max(0, query.skip ?? 0)
@@ -79,6 +88,23 @@ export class SqliteRecords implements Records {
       .map(row => readRecord(query.collection.toWellFormed(), row))
     if (found.length <= limit) return { items }
     return { items, next: writeCursor(orderName, found[limit - 1]!.key) }
+  }
+
+  /** The direct children of a record in order of arrival: what is asked for most, so that it is read in one go. */
+  #childrenPage(
+    { collection }: RecordQuery,
+    wanted: { place: number; parent: string; order: Order; after: Key | undefined; limit: number },
+  ): Page<Rec> {
+    const { place, parent, order, after, limit } = wanted
+    const statement = order.down ? this.#read.recordsOfParentDown : this.#read.recordsOfParentUp
+    const from = (after?.[0] as number | undefined) ?? (order.down ? Number.MAX_SAFE_INTEGER : 0)
+    const rows = statement.all(place, parent, from, limit + 1) as unknown as Row[]
+    const isLast = rows.length <= limit
+    if (!isLast) rows.pop()
+    const name = collection.toWellFormed()
+    const items = rows.map(row => readRecord(name, row))
+    if (isLast) return { items }
+    return { items, next: writeCursor(orderNameOf(order), [items.at(-1)!.seq]) }
   }
 
   async count(query: Wanted): Promise<number> {
@@ -194,6 +220,8 @@ export class SqliteRecords implements Records {
 const readable = {
   recordById: sql.recordById,
   recordBySeq: sql.recordBySeq,
+  recordsOfParentUp: sql.recordsOfParentUp,
+  recordsOfParentDown: sql.recordsOfParentDown,
   countCollection: sql.countCollection,
   countChildren: sql.countChildren,
   countRange: sql.countRange,
@@ -209,6 +237,10 @@ function readOrder(order: RecordQuery['order'] = 'seq'): Order {
   if (typeof order === 'object')
     return { by: 'index', index: order.index.toWellFormed(), down: order.down === true }
   return { by: order.endsWith('seq') ? 'seq' : 'id', index: '', down: order.startsWith('-') }
+}
+
+function orderNameOf({ by, index, down }: Order): string {
+  return `${down ? '-' : ''}${by === 'index' ? '.' + index : by}`
 }
 
 function keyOf({ seq, id, entries }: Candidate, order: Order): Key {

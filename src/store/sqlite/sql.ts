@@ -184,6 +184,11 @@ export const walkParentUp = `SELECT ${candidate} FROM records INDEXED BY records
   WHERE collection = ? AND parent = ? AND seq > ? ORDER BY seq LIMIT ?`
 export const walkParentDown = `SELECT ${candidate} FROM records INDEXED BY records_parent
   WHERE collection = ? AND parent = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
+/** Whole records in that order, for pages that filter nothing. */
+export const recordsOfParentUp = `SELECT ${recordColumns} FROM records INDEXED BY records_parent
+  WHERE collection = ? AND parent = ? AND seq > ? ORDER BY seq LIMIT ?`
+export const recordsOfParentDown = `SELECT ${recordColumns} FROM records INDEXED BY records_parent
+  WHERE collection = ? AND parent = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
 export const candidateBySeq = `SELECT ${candidate} FROM records WHERE seq = ?`
 
 /** Entries with one value, in order of arrival. */
