@@ -26,7 +26,28 @@ export interface WorkTools {
    * `give` are handed over instead. Rejects when nobody answers this kind, and with the answerer's error.
    */
   ask(question: unknown, give?: readonly ArrayBuffer[]): Promise<unknown>
+  /**
+   * A thread beside this one for parts of the work, where there are cores for two; it begins to start when it is first
+   * asked for, is kept for the next function of this thread that asks for the same, and ends with the thread.
+   */
+  assistant(part: WorkModule): WorkAssistant | undefined
 }
+
+/** Another thread that answers questions by a `WorkPart`, one after the other. */
+export interface WorkAssistant {
+  /** False while it starts, which takes some ten milliseconds: nobody needs to wait for it. */
+  readonly isReady: boolean
+  /** How many questions of this function are not answered yet. */
+  readonly waiting: number
+  /** Question and answer are copied as messages are. Rejects with what the part threw, or when the thread ended. */
+  ask(question: unknown): Promise<unknown>
+}
+
+/** What an assistant answers by: called once, with what it may use; then with each question. */
+export type WorkPart = (tools: { blobs(): Promise<WorkBlobs> }) => PartAnswerer | Promise<PartAnswerer>
+
+/** Gives the answer, and what of it is handed over instead of copied. */
+export type PartAnswerer = (question: unknown) => { value: unknown; give?: readonly ArrayBuffer[] }
 
 /** Where the bytes of a blob are: at hand, or in a file of their own. */
 export interface WorkBlobs {

@@ -20,6 +20,22 @@ export interface ThreadSettings {
   readonly progressMs: number
 }
 
+/** What an assistant of a work thread is made with. */
+export interface AssistantSettings extends Pick<ThreadSettings, 'blobsDir' | 'blobFinder'> {
+  readonly part: WorkModule
+}
+
+export interface ToAssistant {
+  /** Counts the questions to an assistant. */
+  readonly question: number
+  readonly body: unknown
+}
+
+export type FromAssistant =
+  | { readonly type: 'ready' }
+  | { readonly type: 'answer'; readonly question: number; readonly value: unknown }
+  | { readonly type: 'failed'; readonly question: number; readonly error: string }
+
 export interface ThreadOrder {
   readonly id: string
   readonly function: string

@@ -2,11 +2,13 @@
 // One at a time, so that a function that never ends can be ended with its thread and takes no other with it.
 
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Work, WorkBlobs, WorkResult, WorkTools } from '../../core/work.ts'
+import type { Work, WorkBlobs, WorkModule, WorkResult, WorkTools } from '../../core/work.ts'
 import { streamPath } from '../stream-files.ts'
+import { Assistants } from './assistant.ts'
 import { Board, done, told } from './board.ts'
+import { lateBlobs } from './late-blobs.ts'
 import type { FromThread, ThreadOrder, ThreadSettings, ToThread } from './messages.ts'
 import { scratchPath } from './scratch.ts'
 
@@ -16,6 +18,7 @@ function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort
   const board = new Board(settings.board)
   const works = new Map<string, Work>()
   const blobs = lateBlobs(settings)
+  const assistants = new Assistants(settings)
   let current: { index: number; run: Run } | undefined
 
   const tell = (message: FromThread, give?: readonly ArrayBuffer[]) => port.postMessage(message, give)
@@ -33,7 +36,7 @@ function runThread(settings: ThreadSettings, port: NonNullable<typeof parentPort
     for (let index = first; index < orders.length; index++) {
       if (!board.begin(index, Date.now())) continue
       const order = orders[index]!
-      const run = new Run({ order, index, board, settings, tell, blobs })
+      const run = new Run({ order, index, board, settings, tell, blobs, assistants })
       current = { index, run }
       const next = index + 1
       const work = works.get(order.function)
@@ -97,6 +100,7 @@ interface RunParts {
   readonly settings: ThreadSettings
   readonly tell: (message: FromThread, give?: readonly ArrayBuffer[]) => void
   readonly blobs: () => Promise<WorkBlobs>
+  readonly assistants: Assistants
 }
 
 /** One run of a function: the tools it is given, and the telling of its end. */
@@ -161,6 +165,10 @@ class Run implements WorkTools {
 
   blobs(): Promise<WorkBlobs> {
     return this.#parts.blobs()
+  }
+
+  assistant(part: WorkModule) {
+    return this.#parts.assistants.get(part)
   }
 
   get scratchDir(): string {
@@ -262,22 +270,6 @@ class Run implements WorkTools {
     } finally {
       closeSync(log)
     }
-  }
-}
-
-/** The finder of blobs, once for the thread and only when a function asks. */
-function lateBlobs({ blobsDir, blobFinder }: ThreadSettings): () => Promise<WorkBlobs> {
-  let found: Promise<WorkBlobs> | undefined
-  const load = async (): Promise<WorkBlobs> => {
-    if (blobFinder === undefined) {
-      return { find: hash => ({ path: join(blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash) }) }
-    }
-    const exports = (await import(blobFinder.url)) as Record<string, unknown>
-    return (exports[blobFinder.export ?? 'default'] as (folder: string) => WorkBlobs)(blobFinder.folder)
-  }
-  return () => {
-    found ??= load()
-    return found
   }
 }
 

@@ -3,7 +3,8 @@
 import { appendFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Work, WorkTools } from '../../../core/work.ts'
+import { threadId } from 'node:worker_threads'
+import type { Work, WorkPart, WorkTools } from '../../../core/work.ts'
 
 const text = (input: unknown, name: string) => String((input as Record<string, unknown>)[name])
 
@@ -75,3 +76,11 @@ export const finishAnyway: Work = async (_, tools) => {
 }
 
 export const notAFunction = 5
+
+/** Tells its thread, echoes bytes back without a copy, throws, or ends its thread. */
+export const echoBeside: WorkPart = () => question => {
+  if (question instanceof Uint8Array) return { value: question, give: [question.buffer as ArrayBuffer] }
+  if (question === 'end') process.exit(4)
+  if (question === 'throw') throw new Error('not this one')
+  return { value: { threadId, question: question as string } }
+}
