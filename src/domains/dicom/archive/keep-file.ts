@@ -9,7 +9,7 @@ export async function keepFile(blobsDir: string, file: string, hash: string): Pr
   await mkdir(dirname(target), { recursive: true })
   await rename(file, target)
   // The file's name, and those of folders that may be new, are on the disk before anybody hears of them.
-  for (const folder of [dirname(target), dirname(dirname(target)), blobsDir]) await syncFolder(folder)
+  await Promise.all([dirname(target), dirname(dirname(target)), blobsDir].map(syncFolder))
 }
 
 async function syncFolder(path: string): Promise<void> {

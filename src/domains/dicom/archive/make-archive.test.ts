@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,8 +8,10 @@ import { buffer } from 'node:stream/consumers'
 import { onTestFinished, test } from 'vitest'
 import { listZip, readZipMember } from '../../../../test/support/zip-listing.ts'
 import type { Json } from '../../../core/json.ts'
-import type { WorkTools } from '../../../core/work.ts'
+import type { WorkAssistant, WorkTools } from '../../../core/work.ts'
+import { aDicomFile } from '../testing/sample.ts'
 import { makeArchive } from './make-archive.ts'
+import { packBeside } from './pack-files.ts'
 import type { ArchivePlan, PartsAnswer, PlannedFile } from './plan.ts'
 
 /** Small contents are at hand, large ones files, and one is gone. */
@@ -37,6 +39,7 @@ function setup() {
     }),
     log: (line: string) => void logged.push(line),
     ask: async () => Promise.reject(new Error('nobody is asked here')),
+    assistant: () => undefined,
   } satisfies WorkTools
   return { folder, contents, add, tools, logged }
 }
@@ -104,4 +107,98 @@ test('an archive whose parts cannot be had fails, and closes the connection', as
   const input = { ...plan, count: 1, target: { type: 'socket', path } } as unknown as Json
   await assert.rejects(makeArchive(input, tools), /nobody is asked/)
   await closed
+})
+
+/** An assistant that takes its time, on this thread. */
+async function makeAssistant(tools: Pick<WorkTools, 'blobs'>): Promise<WorkAssistant & { asked: number }> {
+  const answer = await packBeside(tools)
+  const assistant = {
+    isReady: true,
+    waiting: 0,
+    asked: 0,
+    async ask(question: unknown) {
+      assistant.asked++
+      assistant.waiting++
+      const { value, give = [] } = answer(structuredClone(question))
+      await new Promise(resolve => setTimeout(resolve, 2))
+      assistant.waiting--
+      return structuredClone(value, { transfer: [...give] })
+    },
+  }
+  return assistant
+}
+
+test.each(['archive', 'media'] as const)(
+  'an %s of many small files is the same with an assistant and without',
+  async kind => {
+    const { contents, add, tools } = setup()
+    const files = Array.from({ length: 150 }, (_, index) => {
+      const InstanceNumber = String(index)
+      const bytes = aDicomFile({ tags: { InstanceNumber, SOPInstanceUID: `1.2.${index}` }, pixelBytes: 700 })
+      return add(Buffer.from(bytes), index === 70 ? 'gone' : index % 3 === 0 ? 'file' : 'small')
+    })
+    files.splice(60, 0, add(Buffer.from(aDicomFile({ pixelBytes: 90_000 })), 'file'))
+    const series = [50, 200].map((end, index) => ({
+      ...{ folder: `p/s/${index}`, modality: 'CT' },
+      files: files.slice(index === 0 ? 0 : 50, end),
+    }))
+    const input = { ...plan, kind, series, count: files.length, target: { type: 'blob' } } as unknown as Json
+    const make = async (assistant?: WorkAssistant): Promise<Buffer> => {
+      const { outputs } = await makeArchive(input, { ...tools, assistant: () => assistant })
+      const { hash } = outputs![0]!.blob!
+      return readFileSync(join(tools.blobsDir, hash.slice(0, 2), hash.slice(2, 4), hash))
+    }
+    const alone = await make()
+    const assistant = await makeAssistant(tools)
+    const assisted = await make(assistant)
+    assert.ok(assistant.asked > 1)
+    const members = listZip(assisted)
+    const names = (zip: Buffer): string[] => listZip(zip).map(({ name }) => name)
+    assert.deepEqual(names(assisted), names(alone))
+    assert.equal(members.length, kind === 'media' ? 151 : 150)
+    const kept = files.filter((_, index) => index !== 71)
+    for (const [index, { hash }] of kept.entries())
+      assert.ok(
+        readZipMember(assisted, members[index]!.name).equals(contents.get(hash)!),
+        members[index]!.name,
+      )
+    if (kind === 'archive') assert.ok(assisted.equals(alone))
+    // The file set's own UID is the only thing that differs from one medium to the next.
+    else assert.equal(readZipMember(assisted, 'DICOMDIR').length, readZipMember(alone, 'DICOMDIR').length)
+  },
+)
+
+test('a job that is asked to stop leaves off between two small files', async () => {
+  const { add, tools } = setup()
+  const files = Array.from({ length: 100 }, (_, index) => add(Buffer.from(`file ${index}`), 'small'))
+  const found: string[] = []
+  const blobs = await tools.blobs()
+  const input = {
+    ...{ ...plan, count: files.length, target: { type: 'blob' } },
+    series: [{ folder: 'p/s/x', modality: 'CT', files }],
+  } as unknown as Json
+  const stopping: WorkTools = {
+    ...tools,
+    stopReason: () => (found.length >= 30 ? 'cancel' : undefined),
+    blobs: async () => ({
+      find(hash) {
+        found.push(hash)
+        return blobs.find(hash)
+      },
+    }),
+  }
+  await assert.rejects(makeArchive(input, stopping), /stopped: cancel/)
+  assert.equal(found.length, 30)
+})
+
+test('an archive whose assistant ends fails with the reason', async () => {
+  const { add, tools } = setup()
+  const files = Array.from({ length: 200 }, (_, index) => add(Buffer.from(`file ${index}`), 'small'))
+  const input = {
+    ...{ ...plan, count: files.length, target: { type: 'blob' } },
+    series: [{ folder: 'p/s/x', modality: 'CT', files }],
+  } as unknown as Json
+  const ask = () => Promise.reject(new Error('the assistant ended'))
+  const assistant = () => ({ isReady: true, waiting: 0, ask })
+  await assert.rejects(makeArchive(input, { ...tools, assistant }), /the assistant ended/)
 })

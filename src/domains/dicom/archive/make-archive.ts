@@ -1,46 +1,54 @@
 // The work of archive and media jobs: reads stored files and writes a ZIP, on a worker thread of the function executor.
+// Small files are packed many at a time, here and on an assistant's thread; large ones one by one on the thread pool.
 
-import { createHash, randomFillSync } from 'node:crypto'
-import { closeSync, openSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { randomFillSync } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Json } from '../../../core/json.ts'
-import type { WorkBlobs, WorkResult, WorkTools } from '../../../core/work.ts'
-import { makeDictionary } from '../dictionary/dictionary.ts'
-import { readDataSet } from '../reading/reader.ts'
-import { memorySource, openSource } from '../reading/source.ts'
-import { showValue, valuesOf } from '../reading/value.ts'
-import type { Tag } from '../tag.ts'
-import { isTarget, transcode } from '../transcoding/transcode.ts'
+import { type WorkResult, type WorkTools, workAt } from '../../../core/work.ts'
 import { makeUid } from '../uid.ts'
-import { makeZipWriter, type Sink } from '../zip/zip-writer.ts'
-import { type DirectoryEntry, directoryTags, writeDicomDir } from './dicomdir.ts'
-import { keepFile } from './keep-file.ts'
+import { syncBytesMax } from '../zip/pack-members.ts'
+import { makeZipWriter, type Sink, type ZipWriter } from '../zip/zip-writer.ts'
+import { openTarget } from './archive-target.ts'
+import { type DirectoryEntry, writeDicomDir } from './dicomdir.ts'
+import {
+  type FileFacts,
+  FilePacker,
+  type NamedFile,
+  type PackedFiles,
+  type PackOptions,
+} from './pack-files.ts'
 import {
   type ArchivePlan,
   type PartsAnswer,
   type PartsQuestion,
-  type PlannedFile,
   type PlannedSeries,
   plannedName,
 } from './plan.ts'
 
-/** How many members may be on their way: one a core, and one to follow. The thread pool is everybody's. */
+type Plan = ArchivePlan & { readonly now: number }
+
+/** How many large members may be on their way: one a core, and one to follow. The thread pool is everybody's. */
 const aheadMax = Math.min(4, availableParallelism() + 1)
 /** And how many bytes of them. */
 const aheadBytesMax = 32 * 1024 * 1024
-/** Larger files are not turned into another syntax: they would have to be held in memory. */
-const turnedBytesMax = 256 * 1024 * 1024
+/** How many packs of small ones may wait for one before them, or for the sink. */
+const packsAheadMax = 8
+/** Small files are packed so many together, or so many bytes: some ms of work, for which a message costs nothing. */
+const together = { files: 40, bytes: 512 * 1024 }
+/** The first ones are few: somebody waits for the first bytes. */
+const firstFiles = 8
+/** How many packs the assistant is given at a time: one to work on, and one to follow. */
+const givenMax = 2
+/** Fewer files are not worth another thread. */
+const assistedMin = 100
 
 /** Makes an archive. The outcome's detail tells its size; its output `archive` is the file, unless it was streamed. */
 export async function makeArchive(input: Json, tools: WorkTools): Promise<WorkResult> {
-  const plan = input as unknown as ArchivePlan & { readonly now: number }
-  const target =
-    plan.target.type === 'socket' ? await socketTarget(plan.target.path) : await fileTarget(tools)
+  const plan = input as unknown as Plan
+  const target = await openTarget(plan, tools)
   try {
-    const sizeBytes = await writeArchive(plan, tools, target.sink)
+    const sizeBytes = await new ArchiveWriter(plan, tools, target.sink).write()
     const outputs = await target.finish(sizeBytes)
     const blob = outputs[0]?.blob
     return { detail: { archiveBytes: sizeBytes, ...(blob ? { archiveHash: blob.hash } : {}) }, outputs }
@@ -50,152 +58,189 @@ export async function makeArchive(input: Json, tools: WorkTools): Promise<WorkRe
   }
 }
 
-async function writeArchive(
-  plan: ArchivePlan & { now: number },
-  tools: WorkTools,
-  sink: Sink,
-): Promise<number> {
-  const zip = makeZipWriter({ sink, now: plan.now, level: plan.level })
-  const blobs = await tools.blobs()
-  const directory = plan.kind === 'media' ? new Directory(plan) : undefined
-  const flights = makeFlights()
-  const transcoder = new Transcoder(plan.defaultTerm)
-  const total = plan.count + 1
-  let done = 0
-  const finishOne = (): void => {
-    done++
-    // Telling costs more than a small file does.
-    if (done % 32 === 0 || done === plan.count) tools.progress(done / total, { instancesDone: done })
-  }
-  for await (const series of seriesOf(plan, tools)) {
-    for (const [index, file] of series.files.entries()) {
-      stopIfAsked(tools)
-      const found = openBlob(blobs, file)
-      if (!found) {
-        // It was deleted since the archive was asked for: the others are archived all the same.
-        tools.log(`a file of ${series.folder} is gone: ${file.hash}`)
-        continue
-      }
-      const given = plan.transcode === undefined ? found : transcoder.turn(found, file, plan.transcode)
-      const name = directory ? directory.add(given) : plannedName(series, index)
-      const member = { name, ...(file.isPacked && given === found ? { isStored: true } : {}) }
-      if ('bytes' in given) {
-        const waiting = zip.addNow(member, given.bytes)
-        if (waiting) await flights.add(given.bytes.length, waiting)
-        finishOne()
-      } else {
-        const adding = zip.addFile(member, { fd: given.fd, sizeBytes: file.sizeBytes })
-        await flights.add(file.sizeBytes, adding.then(finishOne))
-      }
+class ArchiveWriter {
+  readonly #plan: Plan
+  readonly #tools: WorkTools
+  readonly #zip: ZipWriter
+  readonly #flights = makeFlights()
+  readonly #options: PackOptions
+  readonly #directory: (DirectoryEntry | undefined)[] = []
+  #packer: FilePacker | undefined
+  #done = 0
+
+  constructor(plan: Plan, tools: WorkTools, sink: Sink) {
+    const { level, now, defaultTerm, transcode, kind } = plan
+    this.#plan = plan
+    this.#tools = tools
+    this.#zip = makeZipWriter({ sink, now, level })
+    this.#options = {
+      ...{ level, now, defaultTerm, hasDirectory: kind === 'media' },
+      ...(transcode === undefined ? {} : { transcode }),
     }
   }
-  await flights.all()
-  stopIfAsked(tools)
-  if (directory) await zip.addBytes({ name: 'DICOMDIR' }, directory.write())
-  return zip.finish()
-}
 
-/** The parts of the plan: in its own list, else the server is asked for some after the others, one request ahead. */
-async function* seriesOf(plan: ArchivePlan, tools: WorkTools): AsyncGenerator<PlannedSeries> {
-  if (plan.series) return yield* plan.series
-  if (plan.target.type !== 'socket') throw new Error('an archive that is kept has to list its files')
-  const question: PartsQuestion = { plan: plan.target.path }
-  const ask = (): Promise<PartsAnswer> => {
-    const coming = tools.ask(question) as Promise<PartsAnswer>
-    coming.catch(() => {}) // Heard when its turn comes.
-    return coming
-  }
-  for (let coming = ask(); ; ) {
-    const { parts, isLast } = await coming
-    if (!isLast) coming = ask()
-    yield* parts
-    if (isLast) return
-  }
-}
-
-type OpenBlob = { readonly bytes: Uint8Array } | { readonly fd: number }
-
-/** The bytes, or the open file: what is open stays, even if it is deleted now. Undefined when it is gone already. */
-function openBlob(blobs: WorkBlobs, { hash }: PlannedFile): OpenBlob | undefined {
-  const place = blobs.find(hash)
-  if ('bytes' in place) return place
-  try {
-    return { fd: openSync(place.path, 'r') }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Turns files into another syntax; those that cannot be turned stay as they are, as the original does it. */
-class Transcoder {
-  readonly #dictionary = lazily(makeDictionary)
-  readonly #defaultTerm: string
-
-  constructor(defaultTerm: string) {
-    this.#defaultTerm = defaultTerm
+  /** Writes everything; the size of the ZIP. */
+  async write(): Promise<number> {
+    const assistant =
+      this.#plan.count < assistedMin
+        ? undefined
+        : this.#tools.assistant(workAt(import.meta.url, './pack-files.ts', 'packBeside'))
+    this.#packer = new FilePacker({ blobs: await this.#tools.blobs(), options: this.#options })
+    for await (const { first, files } of this.#groups()) {
+      stopIfAsked(this.#tools)
+      if (files.length === 1 && files[0]!.sizeBytes > syncBytesMax) {
+        await this.#addLarge(first, files[0]!)
+        continue
+      }
+      // The first bytes need no way to another thread and back.
+      const isAssisted = first > 0 && assistant?.isReady && assistant.waiting < givenMax
+      const packed = isAssisted
+        ? (assistant.ask({ options: this.#options, files }) as Promise<PackedFiles>)
+        : this.#packer.pack(files, () => stopIfAsked(this.#tools))
+      await this.#addPacked(first, files, packed)
+      // Answers are heard between packs of our own.
+      if (assistant && !isAssisted) await turn()
+    }
+    await this.#flights.all()
+    stopIfAsked(this.#tools)
+    if (this.#plan.kind === 'media') await this.#zip.addBytes({ name: 'DICOMDIR' }, this.#writeDirectory())
+    return this.#zip.finish()
   }
 
-  turn(found: OpenBlob, { sizeBytes }: PlannedFile, target: string): OpenBlob {
-    if (!isTarget(target) || sizeBytes > turnedBytesMax) return found
-    const source = 'bytes' in found ? memorySource(found.bytes) : openSource(found.fd)
-    const set = readDataSet(source, { dictionary: this.#dictionary() })
-    const bytes = transcode(set, target, this.#defaultTerm)
-    if (!bytes) return found
-    if ('fd' in found) closeSync(found.fd)
-    return { bytes }
-  }
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => (made ??= make())
-}
-
-/** What the directory of a medium tells of its files. */
-class Directory {
-  readonly #plan: ArchivePlan & { readonly now: number }
-  readonly #dictionary = makeDictionary()
-  readonly #entries: DirectoryEntry[] = []
-
-  constructor(plan: ArchivePlan & { readonly now: number }) {
-    this.#plan = plan
+  #addPacked(
+    first: number,
+    files: readonly NamedFile[],
+    packed: PackedFiles | Promise<PackedFiles>,
+  ): Promise<void> {
+    const note = ({ row, facts, gone }: PackedFiles): Uint8Array => {
+      for (const index of gone) this.#logGone(files[index]!)
+      for (const [index, fact] of facts.entries()) if (fact) this.#noteFacts(first + index, fact)
+      return row
+    }
+    const adding = this.#zip.addRow(packed instanceof Promise ? packed.then(note) : note(packed))
+    return this.#flights.add(
+      { large: 0, packs: 1, bytes: 0 },
+      adding.then(() => this.#finish(files.length)),
+    )
   }
 
-  /** Notes a file, and gives its name on the medium. */
-  add(file: OpenBlob): string {
-    const name = `IM${this.#entries.length}`
-    const source = 'bytes' in file ? memorySource(file.bytes) : openSource(file.fd)
-    const set = readDataSet(source, { dictionary: this.#dictionary, keep: 'top' })
-    this.#entries.push({ file: `IMAGES\\${name}`, ...readFacts(set, this.#plan.defaultTerm) })
-    return `IMAGES/${name}`
+  /** `index` counts the files of the archive. */
+  async #addLarge(index: number, file: NamedFile): Promise<void> {
+    const packer = this.#packer!
+    const found = packer.open(file)
+    if (!found) return this.#logGone(file)
+    const { given, isStored } = packer.turn(found, file)
+    if (this.#options.hasDirectory) this.#noteFacts(index, packer.facts(given))
+    const member = { name: file.name, isStored }
+    const adding =
+      'bytes' in given
+        ? this.#zip.addBytes(member, given.bytes)
+        : this.#zip.addFile(member, { fd: given.fd, sizeBytes: file.sizeBytes })
+    await this.#flights.add(
+      { large: 1, packs: 0, bytes: file.sizeBytes },
+      adding.then(() => this.#finish(1)),
+    )
   }
 
-  write(): Uint8Array {
+  /** It was deleted since the archive was asked for: the others are archived all the same. */
+  #logGone(file: NamedFile): void {
+    this.#tools.log(`${file.name} is gone: ${file.hash}`)
+  }
+
+  #finish(count: number): void {
+    this.#done += count
+    this.#tools.progress(this.#done / (this.#plan.count + 1), { instancesDone: this.#done })
+  }
+
+  /** The files in their order with their names: large ones alone, small ones together. */
+  async *#groups(): AsyncGenerator<{ first: number; files: NamedFile[] }> {
+    let first = 0
+    let files: NamedFile[] = []
+    let bytes = 0
+    const take = () => {
+      const group = { first, files }
+      first += files.length
+      files = []
+      bytes = 0
+      return group
+    }
+    for await (const series of this.#series()) {
+      for (const [index, file] of series.files.entries()) {
+        const isLarge = file.sizeBytes > syncBytesMax
+        const filesMax = first === 0 ? firstFiles : together.files
+        const isFull = files.length >= filesMax || bytes + file.sizeBytes > together.bytes
+        if (files.length > 0 && (isLarge || isFull)) yield take()
+        const name = this.#options.hasDirectory
+          ? `IMAGES/IM${first + files.length}`
+          : plannedName(series, index)
+        files.push({ ...file, name })
+        bytes += file.sizeBytes
+        if (isLarge) yield take()
+      }
+    }
+    if (files.length > 0) yield take()
+  }
+
+  /** The parts of the plan: in its own list, else the server is asked for some after the others, one request ahead. */
+  async *#series(): AsyncGenerator<PlannedSeries> {
+    const { series, target } = this.#plan
+    if (series) return yield* series
+    if (target.type !== 'socket') throw new Error('an archive that is kept has to list its files')
+    const question: PartsQuestion = { plan: target.path }
+    const ask = (): Promise<PartsAnswer> => {
+      const coming = this.#tools.ask(question) as Promise<PartsAnswer>
+      coming.catch(() => {}) // Heard when its turn comes.
+      return coming
+    }
+    for (let coming = ask(); ; ) {
+      const { parts, isLast } = await coming
+      if (!isLast) coming = ask()
+      yield* parts
+      if (isLast) return
+    }
+  }
+
+  #noteFacts(index: number, facts: FileFacts): void {
+    this.#directory[index] = { file: `IMAGES\\IM${index}`, ...facts }
+  }
+
+  #writeDirectory(): Uint8Array {
     const { isExtended, now } = this.#plan
-    return writeDicomDir(this.#entries, { isExtended, now, uid: makeUid(randomFillSync) })
+    const entries = this.#directory.filter(entry => entry !== undefined)
+    return writeDicomDir(entries, { isExtended, now, uid: makeUid(randomFillSync) })
   }
 }
 
-/** Work under way, bounded in number and bytes; the first failure surfaces at the next call. */
+/** What is under way: large members, or packs of small ones. */
+interface Cost {
+  readonly large: number
+  readonly packs: number
+  readonly bytes: number
+}
+
+/** Work under way, bounded; the first failure surfaces at the next call. */
 function makeFlights() {
-  const flying = new Map<Promise<void>, number>()
-  let bytes = 0
+  const flying = new Map<Promise<void>, Cost>()
+  const now = { large: 0, packs: 0, bytes: 0 }
+  const add = (cost: Cost, sign: 1 | -1): void => {
+    for (const name of ['large', 'packs', 'bytes'] as const) now[name] += sign * cost[name]
+  }
+  const isMuch = () => now.large >= aheadMax || now.packs >= packsAheadMax || now.bytes > aheadBytesMax
   async function landOne(): Promise<void> {
-    const first = flying.keys().next().value!
+    const [first, cost] = flying.entries().next().value!
     try {
       await first
     } finally {
-      bytes -= flying.get(first)!
+      add(cost, -1)
       flying.delete(first)
     }
   }
   return {
-    async add(sizeBytes: number, flight: Promise<void>): Promise<void> {
+    async add(cost: Cost, flight: Promise<void>): Promise<void> {
       flight.catch(() => {}) // Heard when it lands; until then it must not count as unhandled.
-      flying.set(flight, sizeBytes)
-      bytes += sizeBytes
-      while (flying.size >= aheadMax || (bytes > aheadBytesMax && flying.size > 0)) await landOne()
+      flying.set(flight, cost)
+      add(cost, 1)
+      while (flying.size > 0 && isMuch()) await landOne()
     },
     async all(): Promise<void> {
       while (flying.size > 0) await landOne()
@@ -204,86 +249,6 @@ function makeFlights() {
 }
 
 function stopIfAsked(tools: WorkTools): void {
-  if (tools.signal.aborted) throw new Error(`stopped: ${tools.stopReason() ?? 'aborted'}`)
-}
-
-function readFacts(set: ReturnType<typeof readDataSet>, defaultTerm: string): Omit<DirectoryEntry, 'file'> {
-  const { values } = valuesOf(set, defaultTerm)
-  const wanted = new Set<Tag>(directoryTags)
-  const found = new Map<Tag, string>()
-  for (const element of set.elements) {
-    if (!wanted.has(element.tag) || element.items || element.length > 4096 || found.has(element.tag)) continue
-    const text = showValue(element, values)
-    if (text !== null) found.set(element.tag, text)
-  }
-  return { transferSyntax: set.transferSyntax, values: found }
-}
-
-interface Target {
-  readonly sink: Sink
-  finish(sizeBytes: number): Promise<NonNullable<WorkResult['outputs']>>
-  drop(): Promise<void>
-}
-
-/** A file that becomes a blob: hashed on its way, synced, then put where blobs are. */
-async function fileTarget(tools: WorkTools): Promise<Target> {
-  const path = join(tools.scratchDir, 'archive.zip')
-  const handle = await open(path, 'w')
-  const hash = createHash('sha256')
-  let waiting: Uint8Array[] = []
-  let waitingBytes = 0
-  const flush = async (): Promise<void> => {
-    if (waiting.length === 0) return
-    const bytes = Buffer.concat(waiting)
-    waiting = []
-    waitingBytes = 0
-    hash.update(bytes)
-    await handle.writeFile(bytes)
-  }
-  return {
-    async sink(bytes) {
-      waiting.push(bytes)
-      waitingBytes += bytes.length
-      if (waitingBytes >= 1024 * 1024) await flush()
-    },
-    async finish(sizeBytes) {
-      await flush()
-      await handle.sync()
-      await handle.close()
-      const blob = { hash: hash.digest('hex'), sizeBytes, mediaType: 'application/zip' }
-      await keepFile(tools.blobsDir, path, blob.hash)
-      return [{ name: 'archive', blob }]
-    },
-    drop: () => handle.close(),
-  }
-}
-
-/** A socket on which somebody takes the bytes as they come: nothing is kept, and a slow reader slows the writing. */
-async function socketTarget(path: string): Promise<Target> {
-  const socket = connect(path)
-  await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', () => reject(new Error('the client that asked for this archive has gone')))
-  })
-  let failure: Error | undefined
-  socket.on('error', error => (failure = error))
-  socket.on('close', () => (failure ??= new Error('the client has gone')))
-  return {
-    async sink(bytes) {
-      if (failure) throw failure
-      if (socket.write(bytes)) return
-      await new Promise<void>((resolve, reject) => {
-        const settle = (): void => {
-          socket.off('drain', settle).off('close', settle)
-          if (failure) reject(failure)
-          else resolve()
-        }
-        socket.on('drain', settle).on('close', settle)
-      })
-    },
-    finish: () => new Promise(resolve => socket.end(() => resolve([]))),
-    async drop() {
-      socket.destroy()
-    },
-  }
+  const why = tools.stopReason()
+  if (why !== undefined) throw new Error(`stopped: ${why}`)
 }

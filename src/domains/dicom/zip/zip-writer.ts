@@ -1,12 +1,24 @@
-// Writes a ZIP file to a sink, part by part, with bounded memory. Small members are deflated in one go, large ones
-// stream. ZIP64 structures appear only where the old ones cannot hold a number.
-// Own code instead of zip-stream: it deflates several large members at a time, and adds small ones without a promise or
-// a stream each.
+// Writes a ZIP file to a sink, part by part, with bounded memory. Rows of small members come packed, others are
+// deflated in one go, large ones stream.
+// Own code instead of zip-stream: it deflates several large members at a time, and takes small ones by the row.
 
 import { closeSync, createReadStream, readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
-import { crc32, createDeflateRaw, deflateRaw, deflateRawSync } from 'node:zlib'
+import { crc32, createDeflateRaw, deflateRaw } from 'node:zlib'
+import { asPacked, type Member, type Packed, packNow, shouldPack, syncBytesMax } from './pack-members.ts'
+import {
+  dataDescriptor,
+  directoryExtra,
+  directoryHeader,
+  type Entry,
+  ending,
+  entriesOf,
+  localExtra,
+  localHeader,
+  nameOf,
+  stampOf,
+} from './zip-format.ts'
 
 /** Takes the bytes in their order; resolves when it can take more. They are not touched afterwards. */
 export type Sink = (bytes: Uint8Array) => Promise<void> | void
@@ -19,62 +31,32 @@ export interface ZipOptions {
   readonly level?: number
 }
 
-export interface Member {
-  /** With `/` between folders. */
-  readonly name: string
-  /** Stored as it is: bytes that are compressed already. */
-  readonly isStored?: boolean
-}
-
 export interface ZipWriter {
   /** Adds bytes. Several calls may be in flight: members come in the order of the calls. */
   addBytes(member: Member, bytes: Uint8Array): Promise<void>
   /** Adds an open file of any size with bounded memory, and closes it. */
   addFile(member: Member, file: { fd: number; sizeBytes: number }): Promise<void>
-  /** Adds a few bytes on the spot, unless others are in flight. A promise when the sink has to be waited for. */
-  addNow(member: Member, bytes: Uint8Array): Promise<void> | undefined
+  /** Adds a row of members (`packMembers`) that is there or is coming. Its bytes are not to be changed any more. */
+  addRow(row: Uint8Array | Promise<Uint8Array>): Promise<void>
   /** Writes the directory; the size of the whole file. */
   finish(): Promise<number>
 }
 
-const max32 = 0xffffffff
-const max16 = 0xffff
 /** Members up to this size are held in memory. */
 const wholeBytesMax = 8 * 1024 * 1024
-/** Up to this size deflating is done at once: handing over to a thread would cost more. */
-const syncBytesMax = 64 * 1024
 /** Small writes are gathered into ones of this size. */
 const gatheredBytes = 64 * 1024
 const deflateAside = promisify<Uint8Array, { level: number; chunkSize: number }, Buffer>(deflateRaw)
-
-interface Entry {
-  readonly name: Uint8Array
-  readonly isUtf8: boolean
-  readonly method: 0 | 8
-  readonly crc: number
-  readonly packed: number
-  readonly size: number
-  readonly at: number
-  readonly isStreamed: boolean
-}
-
-interface Packed {
-  readonly bytes: Uint8Array
-  readonly crc: number
-  readonly size: number
-  readonly method: 0 | 8
-}
 
 /** Makes a writer of one ZIP file. */
 export function makeZipWriter(options: ZipOptions): ZipWriter {
   const { sink } = options
   const level = options.level ?? 6
-  const stamp = dosTime(options.now)
+  const stamp = stampOf(options.now)
   const directory = new Gathered()
   const body = new Gathered()
   let count = 0
   let at = 0
-  let inFlight = 0
   let last: Promise<void> = Promise.resolve()
 
   /** Small pieces are gathered; the very first ones go out at once, for somebody is waiting. */
@@ -94,15 +76,15 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
 
   function note(entry: Entry): void {
     count++
-    directory.add(directoryHeader(entry, stamp))
+    const extra = directoryExtra(entry)
+    directory.add(directoryHeader(entry, stamp, extra.length))
     directory.add(entry.name)
-    directory.add(directoryExtra(entry))
+    directory.add(extra)
   }
 
   /** Runs `write` after everything before it, so that members never mix. */
   function inOrder(write: () => Promise<void>): Promise<void> {
-    inFlight++
-    const mine = last.then(write).finally(() => inFlight--)
+    const mine = last.then(write)
     last = mine.catch(() => {}) // Its caller hears of it; those after it fail by themselves if the sink is broken.
     return mine
   }
@@ -111,19 +93,9 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     return addPacked(member, prepare(member, bytes))
   }
 
-  function addNow(member: Member, bytes: Uint8Array): Promise<void> | undefined {
-    if (inFlight > 0 || bytes.length > syncBytesMax) return addBytes(member, bytes)
-    putMember(member, asPacked(bytes, shouldPack(member, bytes) ? packSync(bytes, level) : undefined))
-    return flushIfMuch() ?? undefined
-  }
-
-  function shouldPack(member: Member, bytes: Uint8Array): boolean {
-    return !member.isStored && level > 0 && bytes.length > 0
-  }
-
   async function prepare(member: Member, bytes: Uint8Array): Promise<Packed> {
-    if (!shouldPack(member, bytes)) return asPacked(bytes)
-    if (bytes.length <= syncBytesMax) return asPacked(bytes, packSync(bytes, level))
+    if (bytes.length <= syncBytesMax) return packNow(member, bytes, level)
+    if (!shouldPack(member, bytes, level)) return asPacked(bytes)
     // Large blocks: each one that is filled costs a way to the thread pool and back.
     return asPacked(bytes, await deflateAside(bytes, { level, chunkSize: 256 * 1024 }))
   }
@@ -132,17 +104,14 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
   function addPacked(member: Member, coming: Promise<Packed>): Promise<void> {
     coming.catch(() => {}) // Heard when its turn comes.
     return inOrder(async () => {
-      putMember(member, await coming)
+      const { bytes, crc, size, method } = await coming
+      const sizes = { method, crc, packed: bytes.length, size, at, isStreamed: false }
+      const entry: Entry = { ...nameOf(member.name), ...sizes }
+      note(entry)
+      putHeader(entry)
+      put(bytes)
       await flushIfMuch()
     })
-  }
-
-  function putMember(member: Member, { bytes, crc, size, method }: Packed): void {
-    const sizes = { method, crc, packed: bytes.length, size, at, isStreamed: false }
-    const entry: Entry = { ...nameOf(member), ...sizes }
-    note(entry)
-    putHeader(entry)
-    put(bytes)
   }
 
   function putHeader(entry: Entry): void {
@@ -150,6 +119,16 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     put(localHeader(entry, stamp, extra.length))
     put(entry.name)
     put(extra)
+  }
+
+  function addRow(coming: Uint8Array | Promise<Uint8Array>): Promise<void> {
+    if (coming instanceof Promise) coming.catch(() => {}) // Heard when its turn comes.
+    return inOrder(async () => {
+      const row = await coming
+      for (const entry of entriesOf(row)) note({ ...entry, at: at + entry.at })
+      put(row)
+      await flushIfMuch()
+    })
   }
 
   function addFile(member: Member, file: { fd: number; sizeBytes: number }): Promise<void> {
@@ -160,7 +139,7 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
   async function streamFile(member: Member, fd: number, expected: number): Promise<void> {
     const method = member.isStored || level === 0 ? 0 : 8
     const empty = { method, crc: 0, packed: 0, size: expected, at, isStreamed: true } as const
-    const opening: Entry = { ...nameOf(member), ...empty }
+    const opening: Entry = { ...nameOf(member.name), ...empty }
     putHeader(opening)
     const dataAt = at
     let crc = 0
@@ -195,7 +174,7 @@ export function makeZipWriter(options: ZipOptions): ZipWriter {
     return at
   }
 
-  return { addBytes, addFile, addNow, finish }
+  return { addBytes, addFile, addRow, finish }
 }
 
 /** Bytes that are gathered in blocks: cheap to add to, and nothing is kept of the pieces. */
@@ -243,20 +222,6 @@ class Gathered {
   }
 }
 
-function asPacked(bytes: Uint8Array, packed?: Uint8Array): Packed {
-  const crc = crc32(bytes)
-  const size = bytes.length
-  if (packed === undefined || packed.length >= size) return { bytes, crc, size, method: 0 }
-  return { bytes: packed, crc, size, method: 8 }
-}
-
-/** A deflater for few bytes needs little memory, and asking for little is what makes it cheap. */
-function packSync(bytes: Uint8Array, level: number): Uint8Array {
-  const windowBits = Math.min(15, Math.max(9, 32 - Math.clz32(bytes.length)))
-  const memLevel = windowBits >= 15 ? 8 : 7
-  return deflateRawSync(bytes, { level, windowBits, memLevel, chunkSize: Math.max(1024, bytes.length >> 1) })
-}
-
 /** Read at once: on a worker thread that is quicker than asking the thread pool, which is busy deflating. */
 function readWhole(fd: number): Uint8Array {
   try {
@@ -271,133 +236,4 @@ async function* deflated(source: AsyncIterable<Uint8Array>, level: number): Asyn
   const input = Readable.from(source)
   input.once('error', error => deflate.destroy(error))
   yield* input.pipe(deflate) as AsyncIterable<Uint8Array>
-}
-
-function nameOf(member: Member): { name: Uint8Array; isUtf8: boolean } {
-  const name = Buffer.from(member.name, 'utf8')
-  if (name.length > max16) throw new RangeError('a name in a ZIP file may have 65 535 bytes')
-  return { name, isUtf8: name.some(byte => byte >= 0x80) }
-}
-
-/** Bit 3: sizes follow the data; bit 11: the name is UTF-8. */
-function flagsOf(entry: Entry): number {
-  return (entry.isStreamed ? 0x0008 : 0) | (entry.isUtf8 ? 0x0800 : 0)
-}
-
-const nothing = new Uint8Array(0)
-
-/** A streamed member announces by its extra field that its sizes, after the data, have eight bytes each. */
-function localExtra(entry: Entry): Uint8Array {
-  const needs64 = entry.isStreamed ? isNear4G(entry.size) : entry.size > max32 || entry.packed > max32
-  return needs64 ? zip64Extra(entry.isStreamed ? [0, 0] : [entry.size, entry.packed]) : nothing
-}
-
-function localHeader(entry: Entry, stamp: { date: number; time: number }, extraBytes: number): Uint8Array {
-  const needs64 = extraBytes > 0
-  const header = Buffer.allocUnsafe(30)
-  header.writeUInt32LE(0x04034b50, 0)
-  header.writeUInt16LE(needs64 ? 45 : 20, 4)
-  header.writeUInt16LE(flagsOf(entry), 6)
-  header.writeUInt16LE(entry.method, 8)
-  header.writeUInt16LE(stamp.time, 10)
-  header.writeUInt16LE(stamp.date, 12)
-  header.writeUInt32LE(entry.isStreamed ? 0 : entry.crc, 14)
-  header.writeUInt32LE(needs64 ? max32 : entry.isStreamed ? 0 : entry.packed, 18)
-  header.writeUInt32LE(needs64 ? max32 : entry.isStreamed ? 0 : entry.size, 22)
-  header.writeUInt16LE(entry.name.length, 26)
-  header.writeUInt16LE(extraBytes, 28)
-  return header
-}
-
-/** Deflating may add a little, so that the decision is made some way before the limit. */
-function isNear4G(sizeBytes: number): boolean {
-  return sizeBytes > max32 - 64 * 1024 * 1024
-}
-
-function dataDescriptor(entry: Entry, expected: number): Uint8Array {
-  const is64 = isNear4G(expected)
-  const bytes = Buffer.alloc(is64 ? 24 : 16)
-  bytes.writeUInt32LE(0x08074b50, 0)
-  bytes.writeUInt32LE(entry.crc, 4)
-  if (is64) {
-    bytes.writeBigUInt64LE(BigInt(entry.packed), 8)
-    bytes.writeBigUInt64LE(BigInt(entry.size), 16)
-  } else {
-    bytes.writeUInt32LE(entry.packed, 8)
-    bytes.writeUInt32LE(entry.size, 12)
-  }
-  return bytes
-}
-
-function directoryHeader(entry: Entry, stamp: { date: number; time: number }): Uint8Array {
-  const extraBytes = directoryExtra(entry).length
-  const header = Buffer.alloc(46)
-  header.writeUInt32LE(0x02014b50, 0)
-  header.writeUInt16LE(45, 4)
-  header.writeUInt16LE(extraBytes > 0 ? 45 : 20, 6)
-  header.writeUInt16LE(flagsOf(entry), 8)
-  header.writeUInt16LE(entry.method, 10)
-  header.writeUInt16LE(stamp.time, 12)
-  header.writeUInt16LE(stamp.date, 14)
-  header.writeUInt32LE(entry.crc, 16)
-  header.writeUInt32LE(Math.min(entry.packed, max32), 20)
-  header.writeUInt32LE(Math.min(entry.size, max32), 24)
-  header.writeUInt16LE(entry.name.length, 28)
-  header.writeUInt16LE(extraBytes, 30)
-  header.writeUInt32LE(Math.min(entry.at, max32), 42)
-  return header
-}
-
-/** What does not fit into the header's own fields. */
-function directoryExtra(entry: Entry): Uint8Array {
-  if (entry.size < max32 && entry.packed < max32 && entry.at < max32) return nothing
-  return zip64Extra([entry.size, entry.packed, entry.at].filter(number => number >= max32))
-}
-
-function zip64Extra(numbers: readonly number[]): Uint8Array {
-  const extra = Buffer.alloc(4 + numbers.length * 8)
-  extra.writeUInt16LE(1, 0)
-  extra.writeUInt16LE(numbers.length * 8, 2)
-  numbers.forEach((number, index) => {
-    extra.writeBigUInt64LE(BigInt(number), 4 + index * 8)
-  })
-  return extra
-}
-
-function ending(facts: { count: number; directoryAt: number; directoryBytes: number }): Uint8Array {
-  const { count, directoryAt, directoryBytes } = facts
-  const parts: Uint8Array[] = []
-  if (count >= max16 || directoryAt >= max32 || directoryBytes >= max32) {
-    const end64 = Buffer.alloc(56)
-    end64.writeUInt32LE(0x06064b50, 0)
-    end64.writeBigUInt64LE(44n, 4)
-    end64.writeUInt16LE(45, 12)
-    end64.writeUInt16LE(45, 14)
-    end64.writeBigUInt64LE(BigInt(count), 24)
-    end64.writeBigUInt64LE(BigInt(count), 32)
-    end64.writeBigUInt64LE(BigInt(directoryBytes), 40)
-    end64.writeBigUInt64LE(BigInt(directoryAt), 48)
-    const locator = Buffer.alloc(20)
-    locator.writeUInt32LE(0x07064b50, 0)
-    locator.writeBigUInt64LE(BigInt(directoryAt + directoryBytes), 8)
-    locator.writeUInt32LE(1, 16)
-    parts.push(end64, locator)
-  }
-  const end = Buffer.alloc(22)
-  end.writeUInt32LE(0x06054b50, 0)
-  end.writeUInt16LE(Math.min(count, max16), 8)
-  end.writeUInt16LE(Math.min(count, max16), 10)
-  end.writeUInt32LE(Math.min(directoryBytes, max32), 12)
-  end.writeUInt32LE(Math.min(directoryAt, max32), 16)
-  parts.push(end)
-  return Buffer.concat(parts)
-}
-
-function dosTime(now: number): { date: number; time: number } {
-  const at = new Date(now)
-  const year = Math.min(2107, Math.max(1980, at.getUTCFullYear()))
-  return {
-    date: ((year - 1980) << 9) | ((at.getUTCMonth() + 1) << 5) | at.getUTCDate(),
-    time: (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | (at.getUTCSeconds() >> 1),
-  }
 }
