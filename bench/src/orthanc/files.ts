@@ -13,12 +13,13 @@ export interface Set {
 
 /** The files of a set: series of so many instances, two to a study, four to a patient. */
 export function* dicomFiles({ number, count, bytes, perSeries }: Set): Generator<Uint8Array> {
-  const pixels = slice(bytes - 600)
+  const length = bytes - 600
+  const noise = slice(2 * length)
   for (let index = 0; index < count; index++) {
     const series = Math.floor(index / perSeries)
     const root = `1.2.826.0.1.3680043.10.9998.${number}`
-    // Each slice is another piece of the same noise.
-    pixels.copyWithin(0, 64)
+    // Each slice is another piece of the same noise, and none is smoother than the first.
+    const pixels = noise.subarray((index * 64) % length).subarray(0, length)
     yield aDicomFile({
       tags: {
         PatientID: patientOf(number, Math.floor(series / 4)),
