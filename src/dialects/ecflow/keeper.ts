@@ -6,10 +6,6 @@ import type { Clock } from '../../core/clock.ts'
 import { isObject, type Json } from '../../core/json.ts'
 import { Refused, refuse } from '../../core/refusal.ts'
 import {
-  type Change,
-  imageOfSuite,
-  readChanges,
-  readImage,
   resume,
   type ServerImage,
   type SuiteChange,
@@ -24,17 +20,13 @@ import {
 } from '../../domains/suite/planner/living.ts'
 import { runPass } from '../../domains/suite/planner/pass.ts'
 import type { Engine, Tx } from '../../engine/engine.ts'
-import type { RecordQuery, Records } from '../../store/store.ts'
+import type { Records } from '../../store/store.ts'
+import { every } from './pages.ts'
 import { logCollection, StateLog } from './state-log.ts'
+import { SuiteRecords } from './suite-records.ts'
 
-const imageCollection = 'ecflow.suite'
-const pieceCollection = 'ecflow.piece'
-const changeCollection = 'ecflow.change'
 const serverCollection = 'ecflow.server'
 const zombieCollection = 'ecflow.zombie'
-
-/** Images are stored in pieces: one of ten megabytes would exist several times over while it is being written. */
-const pieceLength = 512 * 1024
 
 /**
  * When changes come in a crowd (so many within so many ms), they are gathered for a moment: each commit costs as much
@@ -43,20 +35,6 @@ const pieceLength = 512 * 1024
 const crowdCount = 8
 const crowdMs = 40
 const gatherMs = 6
-
-/** A suite's changes are folded into a new image when they are many, or weigh more than the image itself. */
-const changesMin = 500
-/** For each so many bytes of image one more: folding a large suite holds the server up for a moment. */
-const bytesPerChange = 1000
-const changeBytesMin = 256 * 1024
-
-interface KeptSuite {
-  imageBytes: number
-  /** How many records hold the image, the first one included. */
-  pieceCount: number
-  changeBytes: number
-  changeIds: string[]
-}
 
 export interface KeeperParts {
   readonly engine: Engine
@@ -77,8 +55,7 @@ export class Keeper {
   /** What happened lately. */
   log = new StateLog()
   readonly #parts: KeeperParts
-  #suites = new Map<string, KeptSuite>()
-  #seq = 0
+  #suites = new SuiteRecords()
   #isStale = false
   #reloading: Promise<void> | undefined
   /** The changes of this turn of the event loop, until they are durable; undefined when there are none. */
@@ -107,31 +84,8 @@ export class Keeper {
     const living = new Living(this.#parts.living)
     // A suite that failed would fail again: it stays alone over the reading back.
     living.failed = this.living.failed
-    const suites = new Map<string, KeptSuite>()
     const log = new StateLog()
-    let seq = 0
-    for await (const record of every(records, { collection: imageCollection, order: 'seq' })) {
-      const pieces = [textOf(record.body)]
-      for await (const piece of every(records, {
-        collection: pieceCollection,
-        parent: record.id,
-        order: 'id',
-      })) {
-        pieces.push(textOf(piece.body))
-      }
-      const text = pieces.join('')
-      readImage(living.root, text)
-      suites.set(record.id, keptImage(text.length, pieces.length))
-    }
-    for await (const record of every(records, { collection: changeCollection, order: 'id' })) {
-      const kept = suites.get(record.parent ?? '')
-      if (!kept) continue
-      const text = textOf(record.body)
-      readChanges(living.root, JSON.parse(text) as Change[])
-      kept.changeIds.push(record.id)
-      kept.changeBytes += text.length
-      seq = Math.max(seq, Number(record.id.slice(record.id.lastIndexOf('/') + 1)))
-    }
+    const suites = await SuiteRecords.load(records, living.root)
     for await (const record of every(records, { collection: logCollection, order: 'id' }))
       log.restore(record.id, record.body)
     const server = await records.get(serverCollection, 'server')
@@ -145,11 +99,11 @@ export class Keeper {
     }
     this.living = living
     this.#suites = suites
-    this.#seq = seq
     this.log = log
     this.#versions = new Map()
     this.#epoch = `${living.nowMs.toString(36)}.${(++this.#loads).toString(36)}`
     this.#isStale = false
+    suites.sweep(fn => void this.#parts.engine.write(fn).catch(() => {}))
     this.#parts.resumed()
     this.#opened.resolve()
   }
@@ -239,7 +193,7 @@ export class Keeper {
   }
 
   /** What happened, what it means for the store and what the world has to do about it: one transaction. */
-  async #write(living: Living): Promise<void> {
+  async #write(living: Living, last: (tx: Tx) => void = () => {}): Promise<void> {
     let isHandedOver = () => {}
     let log: LogEntry[] = []
     try {
@@ -248,7 +202,7 @@ export class Keeper {
         log = living.log.splice(0)
         const { suites, server } = takeChanges(living)
         this.#noteVersions(suites, server !== undefined)
-        for (const change of suites) this.#writeSuite(tx, living, change)
+        for (const change of suites) this.#suites.write(tx, living, change)
         writeZombies(tx, living)
         this.log.write(tx, living.nowMs, log)
         if (server) {
@@ -256,6 +210,7 @@ export class Keeper {
             put: { collection: serverCollection, id: 'server', body: server as unknown as Json },
           })
         }
+        last(tx)
       })
     } catch (error) {
       // Nothing of this turn is certain: what is in memory may be ahead of the store.
@@ -265,6 +220,23 @@ export class Keeper {
     }
     isHandedOver()
     this.#tell(log, true)
+    for (const suite of this.#suites.takeWanted()) void this.#fold(suite)
+  }
+
+  /** Folds a large suite's changes into a new image, while others have their turn. It may be broken off, and is begun again. */
+  async #fold(suite: string): Promise<void> {
+    const { living } = this
+    const suites = this.#suites
+    const isSame = () => suites === this.#suites && !this.#isStale
+    const write = async (fn: (tx: Tx) => void) => {
+      if (isSame()) await this.#parts.engine.write(fn)
+    }
+    try {
+      const isWhole = await suites.fold(suite, { living, write, nextTurn })
+      if (isWhole && isSame()) await this.#write(living, tx => suites.finish(tx, suite))
+    } catch {
+      // The store failed: what is read back then knows nothing of it.
+    }
   }
 
   #tell(log: readonly LogEntry[], isChanged = log.length > 0): void {
@@ -295,55 +267,6 @@ export class Keeper {
     return `${this.#epoch}.${version}`
   }
 
-  #writeSuite(tx: Tx, living: Living, change: SuiteChange): void {
-    const { suite } = change
-    const kept = this.#suites.get(suite)
-    if (change.type === 'gone') {
-      this.#dropChanges(tx, kept)
-      if (kept) {
-        tx.record({ drop: { collection: imageCollection, id: suite } })
-        dropPieces(tx, suite, { from: 1, to: kept.pieceCount })
-      }
-      this.#suites.delete(suite)
-      return
-    }
-    if (change.type === 'image' || !kept) {
-      this.#writeImage(tx, suite, change.type === 'image' ? change.pieces : imageOfSuite(living, suite))
-      return
-    }
-    const text = JSON.stringify(change.changes)
-    const isHeavy = kept.changeBytes + text.length > Math.max(changeBytesMin, kept.imageBytes)
-    const changesMax = Math.max(changesMin, kept.imageBytes / bytesPerChange)
-    if (isHeavy || kept.changeIds.length >= changesMax) {
-      this.#writeImage(tx, suite, imageOfSuite(living, suite))
-      return
-    }
-    const id = `${suite}/${String(++this.#seq).padStart(15, '0')}`
-    kept.changeIds.push(id)
-    kept.changeBytes += text.length
-    tx.record({ put: { collection: changeCollection, id, parent: suite, body: { text } } })
-  }
-
-  #writeImage(tx: Tx, suite: string, printed: readonly string[]): void {
-    const before = this.#suites.get(suite)
-    const pieces = gather(printed)
-    const imageBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
-    this.#dropChanges(tx, before)
-    this.#suites.set(suite, keptImage(imageBytes, pieces.length))
-    pieces.forEach((text, index) => {
-      if (index === 0) tx.record({ put: { collection: imageCollection, id: suite, body: { text } } })
-      else {
-        const id = pieceId(suite, index)
-        tx.record({ put: { collection: pieceCollection, id, parent: suite, body: { text } } })
-      }
-    })
-    dropPieces(tx, suite, { from: pieces.length, to: before?.pieceCount ?? 0 })
-  }
-
-  #dropChanges(tx: Tx, kept: KeptSuite | undefined): void {
-    for (const id of kept?.changeIds ?? []) tx.record({ drop: { collection: changeCollection, id } })
-  }
-
   /** Calls after each durable turn that changed anything. The returned function ends it. */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener)
@@ -366,51 +289,4 @@ function writeZombies(tx: Tx, living: Living): void {
     }
   }
   living.changedZombies.clear()
-}
-
-/** Joins what was printed to pieces of about the stored length. */
-function gather(printed: readonly string[]): string[] {
-  const pieces: string[] = []
-  let open: string[] = []
-  let length = 0
-  for (const text of printed) {
-    open.push(text)
-    length += text.length
-    if (length < pieceLength) continue
-    pieces.push(open.join(''))
-    open = []
-    length = 0
-  }
-  if (open.length > 0 || pieces.length === 0) pieces.push(open.join(''))
-  return pieces
-}
-
-function keptImage(imageBytes: number, pieceCount: number): KeptSuite {
-  return { imageBytes, pieceCount, changeBytes: 0, changeIds: [] }
-}
-
-function pieceId(suite: string, index: number): string {
-  return `${suite}/${String(index).padStart(6, '0')}`
-}
-
-function dropPieces(tx: Tx, suite: string, at: { from: number; to: number }): void {
-  for (let index = at.from; index < at.to; index++) {
-    tx.record({ drop: { collection: pieceCollection, id: pieceId(suite, index) } })
-  }
-}
-
-function textOf(body: Json): string {
-  return isObject(body) && typeof body['text'] === 'string' ? body['text'] : ''
-}
-
-/** All records of a query, page by page, giving others a turn between pages. */
-async function* every(records: Records, query: Omit<RecordQuery, 'limit' | 'after'>) {
-  let after: string | undefined
-  for (;;) {
-    const page = await records.list({ ...query, limit: 200, ...(after === undefined ? {} : { after }) })
-    yield* page.items
-    if (page.next === undefined) return
-    after = page.next
-    await nextTurn()
-  }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Refused } from '../../../core/refusal.ts'
 import { parseDefinition } from '../language/parse-definition.ts'
-import { printPersisted } from '../language/print-definition.ts'
+import { persistedPieces, printPersisted } from '../language/print-definition.ts'
 import { childCommand } from '../planner/child-commands.ts'
 import { addAttribute, changeAttribute, deleteAttribute } from '../planner/edit-attributes.ts'
 import { noteEdit } from '../planner/edit-history.ts'
@@ -168,6 +168,59 @@ test('what is read back after any commands is what was there, however often it w
     }),
     { numRuns: 60, seed: 4 },
   )
+})
+
+/** Those that take no node away and bring none. */
+const steady = commands.filter(
+  command => !/archiveNode|restoreNode|deleteNode|putChild|loadSuites|orderNode/.test(String(command)),
+)
+
+test('an image that is printed while things change holds, with the changes since, what is there at its end', () => {
+  let sliced = 0
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(steady.length - 1), fc.nat(1000)), { minLength: 8, maxLength: 40 }),
+      steps => {
+        let secret = 0
+        const living = new Living({ password: () => `p${++secret}` })
+        // Long enough for many pieces.
+        const filler = Array.from(
+          { length: 700 },
+          (_, index) => ` task z${index}\n  label l ""\n  meter m 0 9\n`,
+        )
+        const text = definition.replace('endsuite', `${filler.join('')}endsuite`)
+        loadSuites(living, parseDefinition(text), { allowMissing: false, localMinute })
+        beginSuite(living, '/s', localMinute)
+        runPass(living)
+        takeChanges(living)
+        const pieces = persistedPieces(living.root.child('s')!)
+        const printed: string[] = []
+        const changes: Change[][] = []
+        for (const [which, seed] of steps) {
+          try {
+            steady[which]!(living, count => seed % count)
+            const task = demandNode(living, `/s/z${seed % 700}`)
+            changeAttribute(living, task, { type: 'label', name: 'l', value: `${seed}` })
+          } catch (error) {
+            if (!(error instanceof Refused)) throw error
+          }
+          runPass(living)
+          const own = takeChanges(living).suites.find(change => change.suite === 's')
+          if (own?.type === 'changes') changes.push([...own.changes])
+          const piece = pieces.next()
+          if (!piece.done) printed.push(piece.value)
+        }
+        for (const piece of pieces) printed.push(piece)
+        sliced += printed.length
+        const again = new Living({ password: () => '' })
+        readImage(again.root, printed.join(''))
+        for (const list of changes) readChanges(again.root, list)
+        expect(printPersisted([again.root.child('s')!])).toBe(printPersisted([living.root.child('s')!]))
+      },
+    ),
+    { numRuns: 60, seed: 41 },
+  )
+  expect(sliced).toBeGreaterThan(100)
 })
 
 /** Suites that were replaced as a whole keep their place in the store; here only what is in them counts. */

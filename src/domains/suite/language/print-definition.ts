@@ -54,6 +54,25 @@ export function printPersistedPieces(nodes: readonly Node[]): string[] {
   return printer.pieces
 }
 
+/** The same piece by piece, each printed when it is asked for: of what the nodes are then. Children may not come or go. */
+export function* persistedPieces(top: Node): Generator<string, void> {
+  const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true }
+  printHead(printer, top, 0)
+  const open = [{ node: top, next: 0 }]
+  for (let last = open.at(-1); last; last = open.at(-1)) {
+    const child = last.node.children?.[last.next++]
+    if (child) {
+      if (flush(printer)) yield printer.pieces.pop()!
+      printHead(printer, child, open.length)
+      open.push({ node: child, next: 0 })
+    } else {
+      open.pop()
+      printTail(printer, last.node, open.length)
+    }
+  }
+  yield finish(printer)
+}
+
 /** One node with its attributes and states, and nothing of what is below it. */
 export function printAlone(node: Node): string {
   const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true }
@@ -84,18 +103,36 @@ function stateComment(node: Node): string {
 }
 
 function printNode(printer: Printer, node: Node, depth: number): void {
-  if (printer.lines.length > linesMax) {
-    printer.lines.push('')
-    printer.pieces.push(printer.lines.join('\n'))
-    printer.lines = []
-  }
-  const indent = printer.withState ? ' '.repeat(depth) : '  '.repeat(depth)
+  flush(printer)
+  printHead(printer, node, depth)
+  if (node.kind === 'task' && !printer.withState) return
+  if (node.children) for (const child of node.children) printNode(printer, child, depth + 1)
+  printTail(printer, node, depth)
+}
+
+/** Joins the lines when there are many. */
+function flush(printer: Printer): boolean {
+  if (printer.lines.length <= linesMax) return false
+  printer.lines.push('')
+  printer.pieces.push(printer.lines.join('\n'))
+  printer.lines = []
+  return true
+}
+
+function indentOf(printer: Printer, depth: number): string {
+  return printer.withState ? ' '.repeat(depth) : '  '.repeat(depth)
+}
+
+function printHead(printer: Printer, node: Node, depth: number): void {
+  const indent = indentOf(printer, depth)
   printer.lines.push(`${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node) : ''}`)
   printAttributes(printer, node, indent + (printer.withState ? ' ' : '  '))
   printEdits(printer, node, indent)
   printArchive(printer, node)
-  if (node.kind === 'task' && !printer.withState) return
-  if (node.children) for (const child of node.children) printNode(printer, child, depth + 1)
+}
+
+function printTail(printer: Printer, node: Node, depth: number): void {
+  const indent = indentOf(printer, depth)
   if (node.kind === 'family') printer.lines.push(`${indent}endfamily`)
   else if (node.kind === 'suite') printer.lines.push(`${indent}endsuite`)
   else if (node.kind === 'alias') printer.lines.push(`${indent}endalias`)
