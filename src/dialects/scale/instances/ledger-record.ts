@@ -6,6 +6,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import type { Records } from '../../../store/store.ts'
 import { type Status, statuses } from '../words.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
+import { RowWriter, readRows, type Width } from './ledger-rows.ts'
 import {
   type BatchTally,
   type JobClass,
@@ -25,21 +26,26 @@ const packRecords = 256
 
 /** Rows that came to rest, and what their recipes add to their batches. */
 export interface Rest {
-  readonly jobs: readonly LedgerRow[]
-  readonly recipes: readonly LedgerRow[]
+  /** Taken one after the other: one that is given out may be reused for the next. */
+  readonly jobs: Iterable<LedgerRow>
+  readonly recipes: Iterable<LedgerRow>
   /** The batches of recipes at the top, with how their jobs ended. */
   readonly batches: readonly (BatchTally & { readonly batch: number })[]
 }
 
+/** A small record, as it is stored and as it will be packed. */
 interface Small {
   readonly id: string
-  readonly rest: Rest
+  readonly stored: JsonObject
+  readonly rows: number
 }
 
 /** The small records since the last packed one. */
 export class LedgerTail {
   readonly #ledgers: Ledgers
+  readonly #writer = new RowWriter()
   #small: Small[] = []
+  #smallRows = 0
 
   constructor(ledgers: Ledgers) {
     this.#ledgers = ledgers
@@ -50,7 +56,16 @@ export class LedgerTail {
     let after: string | undefined
     do {
       const page = await records.list({ collection, order: 'id', limit: 20, ...(after && { after }) })
-      for (const { id, body } of page.items) this.#take(id, body as unknown as StoredLedger)
+      for (const { id, body } of page.items) {
+        const stored = body as unknown as StoredPack | StoredLedger | StoredBefore
+        if ('parts' in stored) for (const part of stored.parts) this.#take(part)
+        else {
+          const rows = this.#take(stored)
+          // A record of an earlier version that was packed already stays as it is.
+          if (typeof stored.jobs === 'string' && !('v' in stored)) continue
+          this.#keep({ id, stored: body as JsonObject, rows })
+        }
+      }
       after = page.next
     } while (after)
   }
@@ -58,90 +73,84 @@ export class LedgerTail {
   /** Writes rows down in the batch of `tx`, and packs what has gathered. */
   write(tx: Tx, rest: Rest): void {
     const id = idOf(tx.next(collection))
-    this.#small.push({ id, rest })
-    const rows = this.#small.reduce(
-      (sum, { rest: { jobs, recipes } }) => sum + jobs.length + recipes.length,
-      0,
-    )
-    if (rows < packRows && this.#small.length < packRecords) {
-      tx.record({ put: { collection, id, body: this.#store([rest], false) } })
+    const { stored, rows } = this.#store(rest)
+    this.#keep({ id, stored: stored as unknown as JsonObject, rows })
+    if (this.#smallRows < packRows && this.#small.length < packRecords) {
+      tx.record({ put: { collection, id, body: this.#small.at(-1)!.stored } })
       return
     }
     // The packed record takes the last one's number; those before it go in the same commit.
     for (const small of this.#small.slice(0, -1)) tx.record({ drop: { collection, id: small.id } })
-    tx.record({
-      put: {
-        collection,
-        id,
-        body: this.#store(
-          this.#small.map(small => small.rest),
-          true,
-        ),
-      },
-    })
+    tx.record({ put: { collection, id, body: { parts: this.#small.map(small => small.stored) } } })
     this.#small = []
+    this.#smallRows = 0
   }
 
-  #take(id: string, stored: StoredLedger): void {
+  #keep(small: Small): void {
+    this.#small.push(small)
+    this.#smallRows += small.rows
+  }
+
+  /** Takes the rows of a record in, and tells how many there were. */
+  #take(stored: StoredLedger | StoredBefore): number {
     const ledgers = this.#ledgers
     const sources = stored.sources.map(names => ledgers.sources.numberOf(names))
     const jobClasses = stored.jobClasses.map(facts => ledgers.jobClasses.numberOf(facts))
     const recipeClasses = stored.recipeClasses.map(facts => ledgers.recipeClasses.numberOf(facts))
     const [jobPlan, recipePlan] = [
-      { ...jobWidth, classes: jobClasses, sourceAt: jobInts.source, sources },
-      { ...recipeWidth, classes: recipeClasses, sourceAt: recipeInts.source, sources },
+      { classes: jobClasses, sourceAt: jobInts.source, sources },
+      { classes: recipeClasses, sourceAt: recipeInts.source, sources },
     ]
-    const batches = stored.batches.map(([batch, count, completed, ...counts]) => ({
-      batch: batch!,
-      recipes: count!,
-      completed: completed!,
-      jobs: countsOf(counts),
-    }))
-    for (const tally of batches) ledgers.addTally(tally.batch, tally)
-    if (typeof stored.jobs === 'string' || typeof stored.recipes === 'string') {
-      takePacked(ledgers.jobs, String(stored.jobs), jobPlan)
-      takePacked(ledgers.recipes, String(stored.recipes), recipePlan)
-      return
-    }
-    const jobs = stored.jobs.map(list => readRow(list, jobPlan))
-    const recipes = stored.recipes.map(list => readRow(list, recipePlan))
-    for (const row of jobs) ledgers.jobs.take(row)
-    for (const row of recipes) ledgers.recipes.take(row)
-    this.#small.push({ id, rest: { jobs, recipes, batches } })
+    for (const [batch, count, completed, ...counts] of stored.batches)
+      ledgers.addTally(batch!, { recipes: count!, completed: completed!, jobs: countsOf(counts) })
+    const read = 'v' in stored ? readRows : readRowsBefore
+    return (
+      takeAll(ledgers.jobs, read(stored.jobs as string, jobWidth, jobPlan)) +
+      takeAll(ledgers.recipes, read(stored.recipes as string, recipeWidth, recipePlan))
+    )
   }
 
-  #store(rests: readonly Rest[], isPacked: boolean): JsonObject {
+  #store({ jobs, recipes, batches }: Rest): { stored: StoredLedger; rows: number } {
     const { jobClasses, recipeClasses, sources } = this.#ledgers
-    const jobs = rests.flatMap(rest => rest.jobs)
-    const recipes = rests.flatMap(rest => rest.recipes)
     const [jobDictionary, recipeDictionary, sourceDictionary] = [
       new Dictionary(jobClasses.all),
       new Dictionary(recipeClasses.all),
       new Dictionary(sources.all),
     ]
+    const sourceNumber = (source: number): number => sourceDictionary.numberOf(source)
+    const jobText = this.#writer.write(jobs, jobWidth, {
+      sourceAt: jobInts.source,
+      classNumber: cls => jobDictionary.numberOf(cls),
+      sourceNumber,
+    })
+    const recipeText = this.#writer.write(recipes, recipeWidth, {
+      sourceAt: recipeInts.source,
+      classNumber: cls => recipeDictionary.numberOf(cls),
+      sourceNumber,
+    })
     const stored: StoredLedger = {
-      jobs: storeRows(jobs, jobWidth, isPacked, jobDictionary, jobInts.source, sourceDictionary),
-      recipes: storeRows(
-        recipes,
-        recipeWidth,
-        isPacked,
-        recipeDictionary,
-        recipeInts.source,
-        sourceDictionary,
-      ),
+      v: 2,
+      jobs: jobText.text,
+      recipes: recipeText.text,
       jobClasses: jobDictionary.used,
       recipeClasses: recipeDictionary.used,
       sources: sourceDictionary.used,
-      batches: sumBatches(rests),
+      batches: sumBatches(batches),
     }
-    return stored as unknown as JsonObject
+    return { stored, rows: jobText.count + recipeText.count }
   }
 }
 
-/** A record; rows are lists of numbers, packed ones the same as floats in base64. Classes are numbered within it. */
+/** Many small records in one. */
+interface StoredPack {
+  readonly parts: readonly (StoredLedger | StoredBefore)[]
+}
+
+/** A record; rows are text (ledger-rows.ts). Classes and sources are numbered within it. */
 interface StoredLedger {
-  readonly jobs: string | readonly (readonly (number | null)[])[]
-  readonly recipes: string | readonly (readonly (number | null)[])[]
+  readonly v: 2
+  readonly jobs: string
+  readonly recipes: string
   readonly jobClasses: readonly JobClass[]
   readonly recipeClasses: readonly RecipeClass[]
   readonly sources: readonly SourceNames[]
@@ -149,10 +158,13 @@ interface StoredLedger {
   readonly batches: readonly (readonly number[])[]
 }
 
-interface Width {
-  readonly ints: number
-  readonly times: number
+/** A record of earlier versions: rows are lists of numbers, packed ones the same as floats in base64. */
+interface StoredBefore extends Omit<StoredLedger, 'v' | 'jobs' | 'recipes'> {
+  readonly jobs: RowsBefore
+  readonly recipes: RowsBefore
 }
+
+type RowsBefore = string | readonly (readonly (number | null)[])[]
 
 const jobWidth: Width = { ints: Object.keys(jobInts).length, times: Object.keys(jobTimes).length }
 const recipeWidth: Width = { ints: Object.keys(recipeInts).length, times: Object.keys(recipeTimes).length }
@@ -178,71 +190,53 @@ class Dictionary<T> {
   }
 }
 
-function storeRows(
-  rows: readonly LedgerRow[],
-  { ints, times }: Width,
-  isPacked: boolean,
-  classes: Dictionary<unknown>,
-  sourceAt: number,
-  sources: Dictionary<unknown>,
-): StoredLedger['jobs'] {
-  const lists = rows.map(row => [
-    row.id,
-    row.at,
-    classes.numberOf(row.class),
-    ...row.ints.map((value, at) => (at === sourceAt ? sources.numberOf(value) : value)),
-    // Most times lie close to the change: the difference is shorter to write.
-    ...row.times.map(time => (time === null ? null : time - row.at)),
-  ])
-  if (!isPacked) return lists
-  const width = 3 + ints + times
-  const floats = new Float64Array(rows.length * width)
-  for (const [at, list] of lists.entries())
-    for (const [column, value] of list.entries()) floats[at * width + column] = value ?? Number.NaN
-  return Buffer.from(floats.buffer).toString('base64')
+function takeAll(ledger: Ledger, rows: Iterable<LedgerRow>): number {
+  let count = 0
+  for (const row of rows) {
+    ledger.take(row)
+    count++
+  }
+  return count
 }
 
-/** How rows of a record are to be read. */
-interface ReadingPlan extends Width {
-  /** By their numbers in the record. */
-  readonly classes: readonly number[]
-  readonly sources: readonly number[]
-  readonly sourceAt: number
+/** How rows of a record are to be read: what its numbers stand for. */
+type ReadingPlan = Parameters<typeof readRows>[2]
+
+function* readRowsBefore(rows: RowsBefore, width: Width, plan: ReadingPlan): Generator<LedgerRow> {
+  if (typeof rows !== 'string') {
+    for (const list of rows) yield readRowBefore(list, width, plan)
+    return
+  }
+  const bytes = Buffer.from(rows, 'base64')
+  // A copy: the bytes of a small buffer may lie in a larger one at any place.
+  const floats = new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
+  const size = 3 + width.ints + width.times
+  for (let from = 0; from < floats.length; from += size)
+    yield readRowBefore(floats.subarray(from, from + size), width, plan)
 }
 
-function readRow(list: ArrayLike<number | null>, plan: ReadingPlan, from = 0): LedgerRow {
-  const [id, at, cls] = [list[from]!, list[from + 1]!, list[from + 2]!]
-  const ints: number[] = []
-  for (let column = 0; column < plan.ints; column++) {
-    const value = list[from + 3 + column]!
-    ints.push(column === plan.sourceAt ? plan.sources[value]! : value)
-  }
-  const times: (number | null)[] = []
-  for (let column = 0; column < plan.times; column++) {
-    const time = list[from + 3 + plan.ints + column]!
-    times.push(time === null || Number.isNaN(time) ? null : time + at)
-  }
+function readRowBefore(list: ArrayLike<number | null>, width: Width, plan: ReadingPlan): LedgerRow {
+  const [id, at, cls] = [list[0]!, list[1]!, list[2]!]
+  const ints = Array.from({ length: width.ints }, (_, column) => {
+    const value = list[3 + column]!
+    return column === plan.sourceAt ? plan.sources[value]! : value
+  })
+  const times = Array.from({ length: width.times }, (_, column) => {
+    const time = list[3 + width.ints + column]!
+    return time === null || Number.isNaN(time) ? null : time + at
+  })
   return { id, at, class: plan.classes[cls]!, ints, times }
 }
 
-function takePacked(ledger: Ledger, text: string, plan: ReadingPlan): void {
-  const bytes = Buffer.from(text, 'base64')
-  // A copy: the bytes of a small buffer may lie in a larger one at any place.
-  const floats = new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
-  const width = 3 + plan.ints + plan.times
-  for (let from = 0; from < floats.length; from += width) ledger.take(readRow(floats, plan, from))
-}
-
-function sumBatches(rests: readonly Rest[]): number[][] {
+function sumBatches(batches: Rest['batches']): number[][] {
   const sums = new Map<number, number[]>()
-  for (const { batches } of rests)
-    for (const { batch, recipes, completed, jobs } of batches) {
-      const sum = sums.get(batch) ?? [batch, 0, 0, ...statuses.map(() => 0)]
-      sums.set(batch, sum)
-      sum[1]! += recipes
-      sum[2]! += completed
-      for (const [at, status] of statuses.entries()) sum[3 + at]! += jobs[status]
-    }
+  for (const { batch, recipes, completed, jobs } of batches) {
+    const sum = sums.get(batch) ?? [batch, 0, 0, ...statuses.map(() => 0)]
+    sums.set(batch, sum)
+    sum[1]! += recipes
+    sum[2]! += completed
+    for (const [at, status] of statuses.entries()) sum[3 + at]! += jobs[status]
+  }
   return [...sums.values()]
 }
 

@@ -61,45 +61,75 @@ export class Ledgers {
   )
   readonly batches = new Map<number, BatchTally>()
   readonly #errorIdOf: (row: JobRow) => number
+  readonly #usualJobClasses = new Map<number, number>()
+  readonly #usualRecipeClasses = new Map<number, number>()
+  readonly #jobEntry = emptyEntry(Object.keys(jobInts).length, Object.keys(jobTimes).length)
+  readonly #recipeEntry = emptyEntry(Object.keys(recipeInts).length, Object.keys(recipeTimes).length)
 
   constructor(errorIdOf: (row: JobRow) => number) {
     this.#errorIdOf = errorIdOf
     this.sources.numberOf({})
   }
 
-  /** A job's row as its ledger has it. */
+  /** A job's row as its ledger has it; good until the next one is asked for. */
   jobEntry(row: JobRow): LedgerRow {
-    const facts: JobClass = {
-      typeId: row.typeId,
-      status: row.status,
-      isSuperseded: row.supersededAt !== null,
-      isVisible: row.isVisible,
-      errorId: row.status === 'FAILED' ? this.#errorIdOf(row) : 0,
-    }
-    return {
-      id: row.id,
-      at: row.modifiedAt,
-      class: this.jobClasses.numberOf(facts),
-      ints: [row.batch ?? 0, row.recipe ?? 0, row.main, row.post, this.#sourceOf(row.source)],
-      times: [row.startedAt, row.endedAt, ...sourceTimes(row.source)],
-    }
+    const { source } = row
+    const entry = this.#jobEntry
+    entry.id = row.id
+    entry.at = row.modifiedAt
+    entry.class = this.#classOfJob(row)
+    entry.ints[jobInts.batch] = row.batch ?? 0
+    entry.ints[jobInts.recipe] = row.recipe ?? 0
+    entry.ints[jobInts.main] = row.main
+    entry.ints[jobInts.post] = row.post
+    entry.ints[jobInts.source] = this.#sourceOf(source)
+    entry.times[jobTimes.started] = row.startedAt
+    entry.times[jobTimes.ended] = row.endedAt
+    entry.times[jobTimes.sourceFrom] = source.sourceStartedAt ?? null
+    entry.times[jobTimes.sourceTo] = source.sourceEndedAt ?? null
+    return entry
   }
 
-  /** A recipe's row as its ledger has it. */
+  /** A recipe's row as its ledger has it; good until the next one is asked for. */
   recipeEntry(row: RecipeRow): LedgerRow {
-    const facts: RecipeClass = {
-      typeId: row.typeId,
-      isCompleted: row.completedAt !== null,
-      isSuperseded: row.supersededAt !== null,
-      isVisible: row.isVisible,
-    }
-    return {
-      id: row.id,
-      at: row.modifiedAt,
-      class: this.recipeClasses.numberOf(facts),
-      ints: [row.batch ?? 0, row.root, this.#sourceOf(row.source)],
-      times: [row.completedAt, ...sourceTimes(row.source)],
-    }
+    const { source } = row
+    const entry = this.#recipeEntry
+    entry.id = row.id
+    entry.at = row.modifiedAt
+    entry.class = this.#classOfRecipe(row)
+    entry.ints[recipeInts.batch] = row.batch ?? 0
+    entry.ints[recipeInts.root] = row.root
+    entry.ints[recipeInts.source] = this.#sourceOf(source)
+    entry.times[recipeTimes.completed] = row.completedAt
+    entry.times[recipeTimes.sourceFrom] = source.sourceStartedAt ?? null
+    entry.times[recipeTimes.sourceTo] = source.sourceEndedAt ?? null
+    return entry
+  }
+
+  // Asked at every move of every job: the usual classes are found by a number, without putting their facts into words.
+  #classOfJob(row: JobRow): number {
+    const isSuperseded = row.supersededAt !== null
+    const flags = (isSuperseded ? 1 : 0) + (row.isVisible ? 2 : 0)
+    const short = (row.typeId * statuses.length + statuses.indexOf(row.status)) * 4 + flags
+    const known = row.status === 'FAILED' ? undefined : this.#usualJobClasses.get(short)
+    if (known !== undefined) return known
+    const errorId = row.status === 'FAILED' ? this.#errorIdOf(row) : 0
+    const { typeId, status, isVisible } = row
+    const cls = this.jobClasses.numberOf({ typeId, status, isSuperseded, isVisible, errorId })
+    if (row.status !== 'FAILED') this.#usualJobClasses.set(short, cls)
+    return cls
+  }
+
+  #classOfRecipe(row: RecipeRow): number {
+    const [isCompleted, isSuperseded] = [row.completedAt !== null, row.supersededAt !== null]
+    const flags = (isCompleted ? 1 : 0) + (isSuperseded ? 2 : 0) + (row.isVisible ? 4 : 0)
+    const short = row.typeId * 8 + flags
+    const known = this.#usualRecipeClasses.get(short)
+    if (known !== undefined) return known
+    const { typeId, isVisible } = row
+    const cls = this.recipeClasses.numberOf({ typeId, isCompleted, isSuperseded, isVisible })
+    this.#usualRecipeClasses.set(short, cls)
+    return cls
   }
 
   jobClassOf(id: number): JobClass | undefined {
@@ -152,6 +182,14 @@ export class Ledgers {
   }
 }
 
-function sourceTimes(facts: SourceFacts): [number | null, number | null] {
-  return [facts.sourceStartedAt ?? null, facts.sourceEndedAt ?? null]
+interface Entry extends LedgerRow {
+  id: number
+  at: number
+  class: number
+  readonly ints: number[]
+  readonly times: (number | null)[]
+}
+
+function emptyEntry(ints: number, times: number): Entry {
+  return { id: 0, at: 0, class: 0, ints: new Array(ints).fill(0), times: new Array(times).fill(null) }
 }

@@ -49,16 +49,21 @@ export class Retirement {
     const { files, follower } = this.#world
     for (const row of flow.jobs.values())
       if (row.post !== 0 && row.postState === 'succeeded') await files.outputOf(row)
-    for (const { row } of flow.recipes) if (row.isVisible) await follower.measure(row)
-    for (const row of flow.jobs.values()) await this.#source(row)
+    for (const { row } of flow.recipes)
+      if (row.isVisible && row.inputBytes === null) await follower.measure(row)
+    for (const row of flow.jobs.values()) if (this.#mayBeUnmeasured(row)) await this.#measure(row)
   }
 
   // By what a job's input was sensed is known when it was prepared; not of jobs that ran before the last start.
-  async #source(row: JobRow): Promise<void> {
-    if (row.inputBytes !== null || row.attempts === 0) return
-    const { catalog, files, runs } = this.#world
-    const revision = catalog.jobTypeRevision(row.typeId, row.revision)
-    if (![...(revision?.manifest.input.values() ?? [])].some(input => input.kind === 'file')) return
+  #mayBeUnmeasured(row: JobRow): boolean {
+    if (row.inputBytes !== null || row.attempts === 0) return false
+    const revision = this.#world.catalog.jobTypeRevision(row.typeId, row.revision)
+    if (revision === undefined || revision.manifest.input.size === 0) return false
+    return [...revision.manifest.input.values()].some(input => input.kind === 'file')
+  }
+
+  async #measure(row: JobRow): Promise<void> {
+    const { files, runs } = this.#world
     runs.measured(row, [...(await files.filesOf(await runs.inputOf(row))).values()])
   }
 
@@ -71,8 +76,8 @@ export class Retirement {
     const recipes = flows.flatMap(flow => flow.recipes.map(({ row }) => row))
     await world.commit(tx => {
       const rest: Rest = {
-        jobs: jobs.map(row => ledgers.jobEntry(row)),
-        recipes: recipes.map(row => ledgers.recipeEntry(row)),
+        jobs: mapped(jobs, row => ledgers.jobEntry(row)),
+        recipes: mapped(recipes, row => ledgers.recipeEntry(row)),
         batches: flows.map(flow => instances.tallyOf(flow)).filter(tally => tally !== undefined),
       }
       for (const flow of flows) {
@@ -85,6 +90,10 @@ export class Retirement {
       for (const row of single) instances.releaseJob(row)
     })
   }
+}
+
+function* mapped<A, B>(items: Iterable<A>, map: (item: A) => B): Generator<B> {
+  for (const item of items) yield map(item)
 }
 
 function endOf(flow: LiveFlow): Omit<Parameters<typeof putRecipeEnd>[1], 'at'> {
