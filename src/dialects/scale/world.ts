@@ -2,6 +2,7 @@
 // back in step with the store, at the start and after a commit that failed.
 
 import type { Event } from '../../core/event.ts'
+import type { DagPlan } from '../../core/flow.ts'
 import type { Job } from '../../core/job.ts'
 import type { Unfolded } from '../../domains/recipe/unfold.ts'
 import type { Tx } from '../../engine/engine.ts'
@@ -43,6 +44,9 @@ export class World {
   batches = new Batches()
   /** What revisions unfold to: revisions never change, nor do those that they name. */
   readonly unfolded = new WeakMap<RecipeTypeRevision, Unfolded>()
+  /** The engine's plan of what takes nothing over, and what is below conditions in it. */
+  readonly plans = new WeakMap<Unfolded, DagPlan>()
+  readonly guards = new WeakMap<Unfolded, ReadonlyMap<string, readonly string[]>>()
   /** How many commits are under way whose changes memory has already. */
   #unwritten = 0
   #loading: Promise<void> | undefined

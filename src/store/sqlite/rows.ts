@@ -2,7 +2,7 @@
 // the order of a column list and of the function that reads it must agree; conformance.ts sees when they do not.
 
 import type { Event } from '../../core/event.ts'
-import type { Flow, FlowNode } from '../../core/flow.ts'
+import type { DagPlan, Flow, FlowNode, Step } from '../../core/flow.ts'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Attempt, Job, Output } from '../../core/job.ts'
 import type { Value } from './binding.ts'
@@ -143,9 +143,42 @@ export function readFlow(row: Row): Flow {
     labels: readJson(row[15]),
     progress: readJson(row[16]),
     detail: readJson(row[17]),
-    plan: readJson(row[18]),
+    plan: readPlan(row[18]),
   }
 }
+
+/** A plan as text: what most steps say is left out. */
+export function writePlan(plan: DagPlan): string {
+  const steps = plan.steps.map(step => {
+    const { key, does, count, fansOut, needs, when, retries, ...rest } = step
+    return {
+      key,
+      ...(does !== usualStep.does && { does }),
+      ...(count !== usualStep.count && { count }),
+      ...(fansOut !== usualStep.fansOut && { fansOut }),
+      ...(needs.length > 0 && { needs }),
+      ...(when !== usualStep.when && { when }),
+      ...(retries !== usualStep.retries && { retries }),
+      ...rest,
+    }
+  })
+  return JSON.stringify({ ...plan, steps })
+}
+
+function readPlan(text: string): DagPlan {
+  const plan = JSON.parse(text) as DagPlan
+  return { ...plan, steps: plan.steps.map(step => ({ ...usualStep, ...step })) }
+}
+
+const usualStep = {
+  key: '',
+  does: 'job',
+  count: 1,
+  fansOut: false,
+  needs: [],
+  when: 'succeeded',
+  retries: 0,
+} as const satisfies Step
 
 export const nodeColumns = 'flow, step, instance, key, state, job, child, runs'
 

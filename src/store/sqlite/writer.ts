@@ -1,14 +1,14 @@
 // One batch, one transaction, in one go on this thread: the ledger does the grouping, so that a commit costs one
 // flush however many requests wait for it. Every statement is prepared once; single runs are what SQLite does fastest.
 
-import type { Flow } from '../../core/flow.ts'
+import type { DagPlan, Flow } from '../../core/flow.ts'
 import type { Job } from '../../core/job.ts'
 import { type Changes, StoreFailed } from '../store.ts'
 import { checkFlow, checkJob } from '../whole.ts'
 import { type Database, type Prepared, prepareAll, prepareRows, type Statement } from './binding.ts'
 import type { Catalog } from './catalog.ts'
 import { RecordWriter } from './record-writer.ts'
-import { flowValues, jobValues, type Row, writeJson } from './rows.ts'
+import { flowValues, jobValues, type Row, writeJson, writePlan } from './rows.ts'
 import * as sql from './sql.ts'
 
 /** Figures of one commit. */
@@ -32,6 +32,7 @@ export class Writer {
   readonly #begin: Statement
   readonly #commit: Statement
   readonly #run: Prepared<typeof runnable>
+  readonly #planTexts = new WeakMap<DagPlan, string>()
   #lastPlace: number
   #lastSmallBlob: number
 
@@ -67,7 +68,7 @@ export class Writer {
     for (const { flow, spec } of changes.newFlows) {
       checkFlow(flow)
       run.insertFlow.run(...flowValues(flow))
-      run.insertPlan.run(flow.n, JSON.stringify(flow.plan))
+      run.insertPlan.run(flow.n, this.#planText(flow.plan))
       run.insertSpec.run(flow.n, spec)
       this.#lastPlace = Math.max(this.#lastPlace, flow.n)
       rows += 3
@@ -137,6 +138,15 @@ export class Writer {
     const forgotten = changes.forgottenJobs.length + changes.forgottenFlows.length
     statements += unnamedBlobs.length + changes.blobs.length + 2 * forgotten
     return { rows: rows + forgotten, statements, unnamedBlobs }
+  }
+
+  // Flows of one kind often share their plan, which never changes.
+  #planText(plan: DagPlan): string {
+    const known = this.#planTexts.get(plan)
+    if (known !== undefined) return known
+    const text = writePlan(plan)
+    this.#planTexts.set(plan, text)
+    return text
   }
 
   #updateJob(job: Job): void {

@@ -5,14 +5,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { World } from '../world.ts'
 import { jobInts, recipeInts } from './ledgers.ts'
 import { freshJob, readRow, recipeRows } from './load.ts'
-import {
-  type RecipeEnd,
-  type RecipeRecord,
-  recipeCollection,
-  recipeEndCollection,
-  type Superseded,
-  supersededCollection,
-} from './recipe-record.ts'
+import { readRecipe, readRecipeEnd, type Superseded, supersededCollection } from './recipe-record.ts'
+import { jobStepsOf } from './recipe-spec.ts'
 import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
 
 /** How many rows of each kind are kept after they were read. */
@@ -105,8 +99,8 @@ export class Archive {
   async #unmadeRow(id: number, recipe: number): Promise<JobRow | undefined> {
     const flow = (await this.recipe(recipe))?.flow
     const spec = flow === undefined ? undefined : await this.#world.runs.specOf({ flow })
-    const found = Object.entries(spec?.steps ?? {}).find(([, step]) => step.does === 'job' && step.id === id)
-    if (flow === undefined || !spec || found?.[1].does !== 'job') return undefined
+    const found = spec && [...jobStepsOf(spec)].find(([, step]) => step.id === id)
+    if (flow === undefined || !found) return undefined
     const row = freshJob({ flow, key: found[0], step: found[1], spec, now: spec.eventAt })
     row.mainState = 'cancelled'
     row.status = statusOfRow(row)
@@ -118,17 +112,19 @@ export class Archive {
     const { instances, kit } = this.#world
     const entry = instances.ledgers.recipes.rowOf(id)
     if (!entry) return undefined
-    const root = String(entry.ints[recipeInts.root])
-    const stored = await kit.records.get(recipeCollection, root)
-    const row = stored && recipeRows(stored.body as unknown as RecipeRecord).find(other => other.id === id)
+    const root = entry.ints[recipeInts.root]!
+    const record = await readRecipe(kit.records, root)
+    const row = record && recipeRows(record).find(other => other.id === id)
     if (!row) {
       // Its record is gone: a line of what cannot be shown would only be counted.
       if (!instances.recipes.has(id)) instances.ledgers.recipes.drop(id)
       return undefined
     }
-    const end = await kit.records.get(recipeEndCollection, root)
-    const facts = (end?.body as unknown as RecipeEnd | undefined)?.ends.find(other => other.id === id)
-    Object.assign(row, facts)
+    const end = await readRecipeEnd(kit.records, root)
+    Object.assign(
+      row,
+      end?.ends.find(other => other.id === id),
+    )
     row.modifiedAt = entry.at
     const isSuperseded = instances.ledgers.recipeClassOf(id)?.isSuperseded
     if (isSuperseded) Object.assign(row, await this.#supersededOf('recipe', id))

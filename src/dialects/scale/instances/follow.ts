@@ -9,7 +9,7 @@ import { undecided } from '../run/drafter.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
 import { requeueJobs } from './move-jobs.ts'
-import { type RecipeRecord, recipeCollection } from './recipe-record.ts'
+import { readRecipe } from './recipe-record.ts'
 import { executionCount, type JobRow, type RecipeRow } from './rows.ts'
 
 export class Follower {
@@ -149,10 +149,8 @@ export class Follower {
 
   async #measure(row: RecipeRow): Promise<void> {
     const { kit, runs, files: known, instances } = this.#world
-    const record = await kit.records.get(recipeCollection, String(row.root))
-    const stored = (record?.body as unknown as RecipeRecord | undefined)?.recipes.find(
-      recipe => recipe.id === row.id,
-    )
+    const record = await readRecipe(kit.records, row.root)
+    const stored = record?.recipes.find(recipe => recipe.id === row.id)
     const data = stored?.input ? await runs.follow(stored.input, await runs.specOf(row)) : undefined
     const files = data ? [...(await known.filesOf(data)).values()] : []
     row.inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)

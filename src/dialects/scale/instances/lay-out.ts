@@ -11,7 +11,7 @@ import type { ImagePlan } from '../run/image.ts'
 import { doesNothing } from '../run/image.ts'
 import {
   type ConditionStepSpec,
-  type JobStepSpec,
+  type ProgramSpec,
   planStep,
   type RecipeSpec,
   type StoredSource,
@@ -36,9 +36,8 @@ export interface JobPlace {
 /** A flow, ready to be started. */
 export interface Layout {
   readonly plan: DagPlan
+  readonly programs: readonly ProgramSpec[]
   readonly steps: RecipeSpec['steps']
-  /** For each job step, the step that ends it: its own, or the one that collects its outputs. */
-  readonly endOf: ReadonlyMap<string, string>
 }
 
 /** The step that collects the outputs of a job step. */
@@ -56,20 +55,22 @@ export function isCollected({ manifest, image }: Pick<JobTypeRevision, 'manifest
 /** Lays out; `placeOf` is asked for every job step that is not copied. */
 export function layOut(
   unfolded: Unfolded,
-  placeOf: (step: JobStep) => JobPlace,
-  copied: ReadonlySet<string>,
-  inputBytes: number,
+  order: {
+    /** The recipe at the top; null for a single job. */
+    readonly recipe: number | null
+    readonly placeOf: (step: JobStep) => JobPlace
+    readonly copied: ReadonlySet<string>
+    readonly inputBytes: number
+    /** The plan, where this was laid out before: without copies it is the same each time. */
+    readonly plan?: DagPlan | undefined
+  },
 ): Layout {
-  const endOf = new Map<string, string>()
-  const steps: Step[] = []
   const specs: [string, RecipeSpec['steps'][string]][] = []
+  const collected = new Set<string>()
   const feeding = feedsConditions(unfolded)
+  const programs = new Map<Program, number>()
   for (const step of unfolded.steps) {
-    const needs = step.needs.map(need => endOf.get(need) ?? need)
-    if (step.does === 'join') {
-      steps.push(planStep(step.key, 'gate', needs, step.soft ? 'unfailed' : 'succeeded'))
-    } else if (step.does === 'condition') {
-      steps.push(planStep(step.key, 'gate', needs, 'succeeded'))
+    if (step.does === 'condition') {
       const { opensOn, filter, input } = step
       const spec: ConditionStepSpec = {
         does: 'condition',
@@ -78,49 +79,65 @@ export function layOut(
         input: storeSources(input),
       }
       specs.push([step.key, spec])
-    } else if (copied.has(step.key)) {
-      // Taken over: the step is there for the edges, and done from the beginning.
-      steps.push(planStep(step.key, 'gate', needs, 'succeeded'))
-    } else {
-      const place = placeOf(step)
-      steps.push(planStep(step.key, 'job', needs, 'succeeded'))
-      const collects = isCollected(place.program.revision)
-      const collectedBy = collects ? collectKey(step.key) : undefined
-      specs.push([step.key, jobSpec(step, place, inputBytes, collectedBy, feeding.has(step.key))])
+    } else if (step.does === 'job' && !order.copied.has(step.key)) {
+      const place = order.placeOf(step)
+      const program = programs.get(place.program) ?? programs.size
+      programs.set(place.program, program)
+      const collectedBy = isCollected(place.program.revision) ? collectKey(step.key) : undefined
+      const { id, recipe, supersedes } = place
+      specs.push([
+        step.key,
+        {
+          id,
+          program,
+          ...(recipe !== null && recipe !== order.recipe && { recipe }),
+          ...(recipe !== null && step.node !== step.key && { node: step.node }),
+          ...(step.input.size > 0 && { input: storeSources(step.input) }),
+          ...(collectedBy !== undefined && { collectedBy }),
+          ...(feeding?.has(step.key) && { feedsCondition: true }),
+          ...(supersedes !== undefined && { supersedes }),
+        },
+      ])
       if (collectedBy === undefined) continue
-      endOf.set(step.key, collectedBy)
-      steps.push(planStep(collectedBy, 'job', [step.key], 'succeeded'))
+      collected.add(step.key)
       specs.push([collectedBy, { does: 'collect', of: step.key }])
     }
   }
-  return { plan: { steps, failure: 'spread', sparse: true }, steps: Object.fromEntries(specs), endOf }
+  return {
+    plan: order.plan ?? planOf(unfolded, order.copied, collected),
+    programs: [...programs.keys()].map(program => programSpec(program, order.inputBytes)),
+    steps: Object.fromEntries(specs),
+  }
 }
 
-function jobSpec(
-  step: JobStep,
-  { id, recipe, program, supersedes }: JobPlace,
-  inputBytes: number,
-  collectedBy: string | undefined,
-  feedsCondition: boolean,
-): JobStepSpec {
-  const { type, revision, image, priority } = program
+function planOf(unfolded: Unfolded, copied: ReadonlySet<string>, collected: ReadonlySet<string>): DagPlan {
+  // For each job step, the step that ends it: its own, or the one that collects its outputs.
+  const endOf = (key: string): string => (collected.has(key) ? collectKey(key) : key)
+  const steps: Step[] = []
+  for (const step of unfolded.steps) {
+    const needs = step.needs.map(endOf)
+    if (step.does === 'join')
+      steps.push(planStep(step.key, 'gate', needs, step.soft ? 'unfailed' : 'succeeded'))
+    else {
+      // Taken over: the step is there for the edges, and done from the beginning.
+      const isGate = step.does === 'condition' || copied.has(step.key)
+      steps.push(planStep(step.key, isGate ? 'gate' : 'job', needs, 'succeeded'))
+    }
+    if (collected.has(step.key)) steps.push(planStep(collectKey(step.key), 'job', [step.key], 'succeeded'))
+  }
+  return { steps, failure: 'spread', sparse: true }
+}
+
+function programSpec({ type, revision, image, priority }: Program, inputBytes: number): ProgramSpec {
   return {
-    does: 'job',
-    id,
     typeId: type.id,
     revision: revision.revision,
     typeName: type.name,
-    recipe,
-    node: recipe === null ? null : step.node,
     executor: image.executor,
     kind: image.kind,
     rank: priority,
     runMsMax: revision.manifest.timeoutMs,
     needs: image.executor === 'function' ? null : needsOf(revision, inputBytes),
-    input: storeSources(step.input),
-    ...(collectedBy !== undefined && { collectedBy }),
-    ...(feedsCondition && { feedsCondition }),
-    ...(supersedes !== undefined && { supersedes }),
   }
 }
 
@@ -136,11 +153,13 @@ export function needsOf(revision: JobTypeRevision, inputBytes: number): Resource
   }
 }
 
-function feedsConditions(unfolded: Unfolded): Set<string> {
-  const feeding = new Set<string>()
-  for (const step of unfolded.steps)
-    if (step.does === 'condition')
-      for (const source of step.input.values()) if (source.from === 'job') feeding.add(source.step)
+function feedsConditions(unfolded: Unfolded): Set<string> | undefined {
+  let feeding: Set<string> | undefined
+  for (const step of unfolded.steps) {
+    if (step.does !== 'condition') continue
+    feeding ??= new Set()
+    for (const source of step.input.values()) if (source.from === 'job') feeding.add(source.step)
+  }
   return feeding
 }
 

@@ -13,12 +13,12 @@ import { LedgerTail } from './ledger-record.ts'
 import {
   againCollection,
   type RecipeRecord,
-  recipeCollection,
+  readRecipe,
   type StoredRecipe,
   type Superseded,
   supersededCollection,
 } from './recipe-record.ts'
-import type { JobStepSpec, RecipeSpec } from './recipe-spec.ts'
+import { type JobStepSpec, jobStepsOf, type RecipeSpec } from './recipe-spec.ts'
 import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
 import { stepsBelowTrouble } from './trouble.ts'
 
@@ -86,16 +86,15 @@ function isAtRest(instances: Instances, flow: Flow): boolean {
 /** Makes the rows of a flow again from the engine's jobs. */
 async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void> {
   const [is, id] = flow.ref?.split(' ') ?? []
-  const stored = is === 'recipe' ? await kit.records.get(recipeCollection, String(id)) : undefined
-  const record = stored?.body as unknown as RecipeRecord | undefined
+  const record = is === 'recipe' ? await readRecipe(kit.records, Number(id)) : undefined
   const nodes = await kit.engine.nodes(flow.n)
   const spec = (await kit.engine.spec(flow.n)) as unknown as RecipeSpec | null
   const rows = [...(await jobRows(kit, nodes))]
   const guards = record?.guards ?? {}
   const made = new Set(rows.map(row => row.id))
   // What the engine has no job for yet.
-  for (const [key, step] of Object.entries(spec?.steps ?? {})) {
-    if (step.does !== 'job' || made.has(step.id)) continue
+  for (const [key, step] of spec === null ? [] : jobStepsOf(spec)) {
+    if (made.has(step.id)) continue
     const row = freshJob({ flow: flow.n, key, step, spec: spec!, now: record?.createdAt ?? flow.createdAt })
     if (flow.stop === 'cancel' || flow.state !== 'running') row.mainState = 'cancelled'
     rows.push(row)

@@ -178,7 +178,7 @@ export async function reprocess(
   )
   const work = new Replacement(world, unfolded)
   const why = await work.compare(0, row, diff, forced)
-  const stored = readConfiguration(record.configuration)
+  const stored = readConfiguration(record.configuration ?? {})
   const reuse: Reuse = {
     jobs: work.jobs,
     recipes: work.recipes,

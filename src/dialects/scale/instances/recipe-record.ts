@@ -3,8 +3,9 @@
 
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { SourceFacts } from '../../../domains/recipe/seed/side-car.ts'
-import type { RecordChange } from '../../../store/store.ts'
+import type { RecordChange, Records } from '../../../store/store.ts'
 import type { Status } from '../words.ts'
+import { noCounts } from './rows.ts'
 
 /** What stands at a node: a job, a sub-recipe, or a condition, by id; `copied` when it belongs to an older recipe. */
 export interface NodeRef {
@@ -50,7 +51,8 @@ export interface RecipeRecord {
   readonly input: { readonly files: Readonly<Record<string, number[]>>; readonly json: JsonObject }
   readonly inputBytes: number
   readonly source: SourceFacts
-  readonly configuration: JsonObject
+  /** Absent when it says nothing. */
+  readonly configuration?: JsonObject
   /** For each step below conditions, the gates that must be open for it to exist. */
   readonly guards?: Readonly<Record<string, readonly string[]>>
   /** Why each node of a reprocessed recipe was run anew or taken over. */
@@ -85,18 +87,30 @@ export interface Superseded {
   readonly by: number | null
 }
 
-export const recipeCollection = 'scale.recipe'
-export const recipeEndCollection = 'scale.recipe-end'
+const recipeCollection = 'scale.recipe'
+const recipeEndCollection = 'scale.recipe-end'
 export const supersededCollection = 'scale.superseded'
 /** Jobs whose program ran again outside of its flow, with the engine's job. */
 export const againCollection = 'scale.again'
 
 export function putRecipe(record: RecipeRecord): RecordChange {
-  return put(recipeCollection, record.recipes[0]!.id, record)
+  return put(recipeCollection, record.recipes[0]!.id, shortRecord(record))
+}
+
+/** The record of the recipe at the top with this id. */
+export async function readRecipe(records: Records, id: number): Promise<RecipeRecord | undefined> {
+  const record = await records.get(recipeCollection, String(id))
+  return record && wholeRecord(record.body as unknown as ShortRecord)
 }
 
 export function putRecipeEnd(id: number, end: RecipeEnd): RecordChange {
-  return put(recipeEndCollection, id, end)
+  return put(recipeEndCollection, id, shortEnd(end))
+}
+
+/** How a recipe at the top ended; undefined while it has not. */
+export async function readRecipeEnd(records: Records, id: number): Promise<RecipeEnd | undefined> {
+  const record = await records.get(recipeEndCollection, String(id))
+  return record && wholeEnd(record.body as unknown as ShortEnd)
 }
 
 export function putSuperseded(superseded: Superseded): RecordChange {
@@ -111,4 +125,118 @@ export function putSuperseded(superseded: Superseded): RecordChange {
 
 function put(collection: string, id: number, body: object): RecordChange {
   return { put: { collection, id: String(id), body: body as Json } }
+}
+
+// ---- as it is stored: there are as many of these as recipes, so what is as usual is left out ----
+
+/** A job that stands at a step of its node's name, and is its recipe's own, is just its id. */
+type ShortRef = number | NodeRef
+
+type ShortRecipe = Pick<StoredRecipe, 'id' | 'typeId' | 'revision'> &
+  Partial<Omit<StoredRecipe, 'nodes'>> & { readonly nodes: Readonly<Record<string, ShortRef>> }
+
+type ShortRecord = Pick<RecipeRecord, 'flow' | 'eventId' | 'eventAt' | 'user'> &
+  Partial<Omit<RecipeRecord, 'recipes'>> & { readonly recipes: readonly ShortRecipe[] }
+
+type ShortEnd = Pick<RecipeEnd, 'at'> &
+  Partial<Omit<RecipeEnd, 'ends'>> & {
+    readonly ends: readonly (Partial<Omit<RecipeEnd['ends'][number], 'counts'>> & {
+      readonly id: number
+      readonly counts: Readonly<Partial<Record<Status, number>>>
+    })[]
+  }
+
+const usualRecipe = {
+  parent: null,
+  supersedes: null,
+  rootSuperseded: null,
+  guards: [],
+  copiedJobs: 0,
+  copiedSubRecipes: 0,
+} as const
+const usualRecord = {
+  batch: null,
+  ingestEvent: null,
+  input: { files: {}, json: {} },
+  inputBytes: 0,
+  source: {},
+} as const
+const usualEnd = { inputBytes: 0, isVisible: true, subRecipes: 0, subRecipesDone: 0 } as const
+
+function shortRecord(record: RecipeRecord): object {
+  const { createdAt, recipes, ...rest } = record
+  return {
+    ...withoutUsual(rest, usualRecord),
+    ...(createdAt !== record.eventAt && { createdAt }),
+    recipes: recipes.map(({ nodes, ...recipe }) => ({
+      ...withoutUsual(recipe, usualRecipe),
+      nodes: Object.fromEntries(Object.entries(nodes).map(([name, ref]) => [name, shortRef(name, ref)])),
+    })),
+  }
+}
+
+function wholeRecord({ recipes, ...record }: ShortRecord): RecipeRecord {
+  return {
+    createdAt: record.eventAt,
+    ...usualRecord,
+    ...record,
+    recipes: recipes.map(({ nodes, ...recipe }) => ({
+      ...usualRecipe,
+      ...recipe,
+      nodes: Object.fromEntries(Object.entries(nodes).map(([name, ref]) => [name, wholeRef(name, ref)])),
+    })),
+  }
+}
+
+function shortRef(name: string, ref: NodeRef): ShortRef {
+  return ref.is === 'job' && ref.step === name && ref.copied !== true ? ref.id : ref
+}
+
+function wholeRef(name: string, ref: ShortRef): NodeRef {
+  return typeof ref === 'number' ? { is: 'job', id: ref, step: name } : ref
+}
+
+function shortEnd({ at, ends, open, hidden }: RecipeEnd): object {
+  return {
+    at,
+    ends: ends.map(({ counts, completedAt, ...end }) => ({
+      ...withoutUsual(end, usualEnd),
+      ...(completedAt !== at && { completedAt }),
+      counts: Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0)),
+    })),
+    ...(open.length > 0 && { open }),
+    ...(hidden.length > 0 && { hidden }),
+  }
+}
+
+function wholeEnd({ at, ends, open = [], hidden = [] }: ShortEnd): RecipeEnd {
+  return {
+    at,
+    ends: ends.map(({ counts, ...end }) => ({
+      completedAt: at,
+      modifiedAt: at,
+      ...usualEnd,
+      ...end,
+      counts: { ...noCounts(), ...counts },
+    })),
+    open,
+    hidden,
+  }
+}
+
+/** What of an object's members is not as usual; a usual object or list is one without anything in it. */
+function withoutUsual<T extends object>(value: T, usual: Readonly<Record<string, unknown>>): Partial<T> {
+  const kept: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(value))
+    if (!(name in usual && isUsual(member, usual[name]))) kept[name] = member
+  return kept as Partial<T>
+}
+
+function isUsual(member: unknown, usual: unknown): boolean {
+  if (member === usual) return true
+  if (typeof member !== 'object' || typeof usual !== 'object' || member === null || usual === null)
+    return false
+  return Object.entries(member).every(
+    ([name, inner]) => name in usual && isUsual(inner, (usual as Record<string, unknown>)[name]),
+  )
 }

@@ -8,21 +8,25 @@ import type { Json, JsonObject } from '../../../core/json.ts'
 /** Where an input comes from: the recipe's own input, or an output of another step's job. */
 export type StoredSource = ['input', string] | ['job', string, string]
 
-/** A job step: what the engine's job will say. */
-export interface JobStepSpec {
-  readonly does: 'job'
-  /** The id under which clients know the job. */
-  readonly id: number
+/** What runs in a job step, and how. */
+export interface ProgramSpec {
   readonly typeId: number
   readonly revision: number
   readonly typeName: string
-  readonly recipe: number | null
-  readonly node: string | null
   readonly executor: string
   readonly kind: string
   readonly rank: number
   readonly runMsMax: number
   readonly needs: Resources | null
+}
+
+/** A job step: what the engine's job will say. */
+export interface JobStepSpec extends ProgramSpec {
+  readonly does: 'job'
+  /** The id under which clients know the job. */
+  readonly id: number
+  readonly recipe: number | null
+  readonly node: string | null
   readonly input: Readonly<Record<string, StoredSource>>
   /** The step that collects its outputs; absent when it declares none. */
   readonly collectedBy?: string
@@ -30,6 +34,18 @@ export interface JobStepSpec {
   readonly feedsCondition?: boolean
   /** The job that this one replaces. */
   readonly supersedes?: number
+}
+
+/**
+ * A job step as it is stored: its program by its place in the list, and what is not as usual. Absent are a recipe that is
+ * the document's own, a node that is called as its step, and an input without anything.
+ */
+export interface ShortJobStep
+  extends Pick<JobStepSpec, 'id' | 'collectedBy' | 'feedsCondition' | 'supersedes'> {
+  readonly program: number
+  readonly recipe?: number
+  readonly node?: string
+  readonly input?: JobStepSpec['input']
 }
 
 /** Collects the outputs of a job step. */
@@ -58,9 +74,40 @@ export interface RecipeSpec {
   readonly inputFiles?: JsonObject
   /** Overrides of the jobs' configurations. */
   readonly configuration?: JsonObject
-  readonly steps: Readonly<Record<string, JobStepSpec | CollectStepSpec | ConditionStepSpec>>
+  /** The programs of its job steps; absent in documents of earlier versions, whose steps say everything themselves. */
+  readonly programs?: readonly ProgramSpec[]
+  readonly steps: Readonly<Record<string, ShortJobStep | JobStepSpec | CollectStepSpec | ConditionStepSpec>>
   /** For steps taken over from an older recipe: the job that did them, and what conditions may ask of its outputs. */
   readonly copied?: Readonly<Record<string, { readonly job: number; readonly facts?: Json }>>
+}
+
+/** A step of a document, with everything that it does not say itself. */
+export function stepOf(
+  spec: RecipeSpec,
+  key: string,
+): JobStepSpec | CollectStepSpec | ConditionStepSpec | undefined {
+  const stored = Object.hasOwn(spec.steps, key) ? spec.steps[key] : undefined
+  return stored === undefined || 'does' in stored ? stored : wholeStep(spec, key, stored)
+}
+
+/** The job steps of a document, in its order. */
+export function* jobStepsOf(spec: RecipeSpec): Generator<[key: string, step: JobStepSpec]> {
+  for (const [key, stored] of Object.entries(spec.steps)) {
+    if (!('does' in stored)) yield [key, wholeStep(spec, key, stored)]
+    else if (stored.does === 'job') yield [key, stored]
+  }
+}
+
+function wholeStep(spec: RecipeSpec, key: string, { program, ...stored }: ShortJobStep): JobStepSpec {
+  const recipe = stored.recipe ?? spec.recipe
+  return {
+    does: 'job',
+    ...spec.programs![program]!,
+    input: {},
+    ...stored,
+    recipe,
+    node: recipe === null ? null : (stored.node ?? key),
+  }
 }
 
 /** A step of the engine's plan. */

@@ -8,6 +8,7 @@ import { fileIdsOf, showData } from '../../../domains/recipe/data.ts'
 import {
   type Configuration,
   defaultPriority,
+  isEmptyConfiguration,
   overlayConfiguration,
   storeConfiguration,
 } from '../../../domains/recipe/seed/configuration.ts'
@@ -25,7 +26,7 @@ import type { World } from '../world.ts'
 import { type JobPlace, layOut, type Program } from './lay-out.ts'
 import { countCopies, freshJob, liveFlow, recipeRows } from './load.ts'
 import { type NodeRef, putRecipe, type RecipeRecord, type StoredRecipe } from './recipe-record.ts'
-import type { RecipeSpec } from './recipe-spec.ts'
+import { jobStepsOf, type RecipeSpec } from './recipe-spec.ts'
 import type { JobRow, RecipeRow } from './rows.ts'
 
 /** Who or what caused a recipe. */
@@ -71,9 +72,16 @@ export interface PreparedRecipe extends RecipeOrder {
 /** Looks up every program; refuses what can never run. */
 export function prepareRecipe(world: World, order: RecipeOrder): PreparedRecipe {
   const programs = new Map<string, Program>()
-  for (const step of order.unfolded.steps)
-    if (step.does === 'job' && !order.reuse?.jobs.has(step.key))
-      programs.set(step.key, programOf(world, step, order.configuration, order.cause.priority))
+  // Many steps may run the same program.
+  const known = new Map<string, Program>()
+  for (const step of order.unfolded.steps) {
+    if (step.does !== 'job' || order.reuse?.jobs.has(step.key)) continue
+    const { name, version, revision } = step.type
+    const identity = `${revision} ${version} ${name}`
+    const program = known.get(identity) ?? programOf(world, step, order.configuration, order.cause.priority)
+    known.set(identity, program)
+    programs.set(step.key, program)
+  }
   const typeIds = order.unfolded.recipes.map(
     recipe => world.catalog.recipeTypeNamed(recipe.typeName)?.id ?? 0,
   )
@@ -100,7 +108,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
   const jobIds = new Map<string, number>()
   for (const step of unfolded.steps)
     if (step.does === 'job') jobIds.set(step.key, reuse?.jobs.get(step.key)?.job ?? tx.next('scale.job'))
-  const { plan, spec, done } = documentsOf(now, eventId, order, recipeIds, jobIds)
+  const { plan, spec, done } = documentsOf(world, now, eventId, order, recipeIds, jobIds)
   const flow = tx.startFlow({
     dialect: 'scale',
     kind: recipeKind,
@@ -111,7 +119,11 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
     owner: order.cause.user,
     done,
   })
-  const guards = guardsOf(unfolded)
+  let guards = world.guards.get(unfolded)
+  if (!guards) {
+    guards = guardsOf(unfolded)
+    world.guards.set(unfolded, guards)
+  }
   const record: RecipeRecord = {
     recipes: storedRecipes(tx, order, recipeIds, jobIds, guards),
     flow: flow.n,
@@ -124,7 +136,9 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
     input: showData(order.input),
     inputBytes: order.inputBytes,
     source: order.source,
-    configuration: storeConfiguration(order.configuration),
+    ...(!isEmptyConfiguration(order.configuration) && {
+      configuration: storeConfiguration(order.configuration),
+    }),
     ...(guards.size > 0 && { guards: Object.fromEntries(guards) }),
     ...(reuse && { why: reuse.why }),
   }
@@ -171,9 +185,12 @@ export function startJob(
   }
   const layout = layOut(
     { recipes: [], steps: [step] },
-    () => ({ id, recipe: null, program: order.program }),
-    new Set(),
-    order.inputBytes,
+    {
+      recipe: null,
+      placeOf: () => ({ id, recipe: null, program: order.program }),
+      copied: new Set(),
+      inputBytes: order.inputBytes,
+    },
   )
   const spec: RecipeSpec = {
     recipe: null,
@@ -181,7 +198,10 @@ export function startJob(
     eventAt: tx.now,
     batch: order.cause.batch,
     input: showData(order.input),
-    configuration: storeConfiguration(order.configuration),
+    ...(!isEmptyConfiguration(order.configuration) && {
+      configuration: storeConfiguration(order.configuration),
+    }),
+    programs: layout.programs,
     steps: layout.steps,
   }
   const flow = tx.startFlow({
@@ -218,6 +238,7 @@ export function programOf(
 }
 
 function documentsOf(
+  world: World,
   now: number,
   eventId: number,
   order: PreparedRecipe,
@@ -235,7 +256,15 @@ function documentsOf(
     }
   }
   const done = [...(reuse?.jobs.keys() ?? [])]
-  const layout = layOut(unfolded, placeOf, new Set(done), order.inputBytes)
+  const layout = layOut(unfolded, {
+    recipe: recipeIds[0]!,
+    placeOf,
+    copied: new Set(done),
+    inputBytes: order.inputBytes,
+    plan: done.length === 0 ? world.plans.get(unfolded) : undefined,
+  })
+  // One plan for all recipes of a revision: the engine reads it, and writes it as text, once.
+  if (done.length === 0) world.plans.set(unfolded, layout.plan)
   const hasConditions = unfolded.steps.some(step => step.does === 'condition')
   const spec: RecipeSpec = {
     recipe: recipeIds[0]!,
@@ -243,7 +272,10 @@ function documentsOf(
     eventAt: now,
     batch: order.cause.batch,
     input: showData(order.input),
-    configuration: storeConfiguration(order.configuration),
+    ...(!isEmptyConfiguration(order.configuration) && {
+      configuration: storeConfiguration(order.configuration),
+    }),
+    programs: layout.programs,
     steps: layout.steps,
     ...(hasConditions && { inputFiles: filteredInput(order) }),
     ...(reuse && { copied: Object.fromEntries(reuse.jobs) }),
@@ -372,8 +404,7 @@ interface NewFlow {
 function buildRows(world: World, { n, plan, spec, record, now }: NewFlow): void {
   const { instances } = world
   const rows: JobRow[] = []
-  for (const [key, step] of Object.entries(spec.steps)) {
-    if (step.does !== 'job') continue
+  for (const [key, step] of jobStepsOf(spec)) {
     const row = freshJob({ flow: n, key, step, spec, now })
     if (record?.guards && Object.hasOwn(record.guards, key)) row.isVisible = false
     instances.addJob(row)

@@ -6,7 +6,12 @@ import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Drafter, NodePlace } from '../../../core/planner.ts'
 import { buildDataFilter, type FilteredFile, passesDataFilter } from '../../../domains/recipe/data-filter.ts'
 import { showJobFacts, usualFacts } from '../instances/job-facts.ts'
-import type { ConditionStepSpec, JobStepSpec, RecipeSpec } from '../instances/recipe-spec.ts'
+import {
+  type ConditionStepSpec,
+  type JobStepSpec,
+  type RecipeSpec,
+  stepOf,
+} from '../instances/recipe-spec.ts'
 
 /** The kind of every flow of this dialect. */
 export const recipeKind = 'scale.recipe'
@@ -30,13 +35,13 @@ export function recipeDrafter(pool: string, mayStart: MayStart): Drafter {
   return {
     job(flow, spec, place) {
       const recipe = spec as RecipeSpec
-      const step = recipe.steps[place.step]!
-      if (step.does === 'collect') return collectDraft(recipe, step.of, pool)
-      if (step.does !== 'job') throw new Error(`step ${place.step} of flow ${flow.id} runs no job`)
+      const step = stepOf(recipe, place.step)
+      if (step?.does === 'collect') return collectDraft(recipe, step.of, pool)
+      if (step?.does !== 'job') throw new Error(`step ${place.step} of flow ${flow.id} runs no job`)
       return jobDraft(recipe, step, place.step, pool, mayStart)
     },
     gate(flow, spec, place) {
-      const step = (spec as RecipeSpec).steps[place.step]
+      const step = stepOf(spec as RecipeSpec, place.step)
       // Joins have no entry of their own: they open as soon as what they need has ended.
       return step?.does === 'condition' ? decides(flow, spec as RecipeSpec, step) : true
     },
@@ -87,7 +92,7 @@ function jobDraft(
 }
 
 function collectDraft(recipe: RecipeSpec, of: string, pool: string): JobDraft {
-  const step = recipe.steps[of] as JobStepSpec
+  const step = stepOf(recipe, of) as JobStepSpec
   return {
     dialect: 'scale',
     executor: 'function',
@@ -131,8 +136,8 @@ function factsKey(step: string): string {
 function factsForConditions(recipe: RecipeSpec, place: NodePlace, job: Job): JsonObject | undefined {
   if (job.state !== 'succeeded') return undefined
   const step = recipe.steps[place.step]
-  const of = step?.does === 'collect' ? step.of : undefined
-  const source = of === undefined ? undefined : (recipe.steps[of] as JobStepSpec)
+  const of = step && 'does' in step && step.does === 'collect' ? step.of : undefined
+  const source = of === undefined ? undefined : (stepOf(recipe, of) as JobStepSpec)
   if (of === undefined || !source?.feedsCondition) return undefined
   const captured = job.detail?.['captured'] as JsonObject | undefined
   return captured ? { [factsKey(of)]: factsOf(captured) } : undefined

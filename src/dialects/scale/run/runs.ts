@@ -16,8 +16,8 @@ import { mebibytes, resourcesFor } from '../../../domains/recipe/seed/resources.
 import { mergeSources } from '../../../domains/recipe/seed/side-car.ts'
 import type { JobType, JobTypeRevision } from '../catalog/things.ts'
 import { type FileEntry, sourceFactsOf } from '../files/file-entry.ts'
-import { type RecipeRecord, recipeCollection } from '../instances/recipe-record.ts'
-import type { JobStepSpec, RecipeSpec, StoredSource } from '../instances/recipe-spec.ts'
+import { readRecipe } from '../instances/recipe-record.ts'
+import { type RecipeSpec, type StoredSource, stepOf } from '../instances/recipe-spec.ts'
 import type { JobRow } from '../instances/rows.ts'
 import type { World } from '../world.ts'
 import { type ImagePlan, planImage } from './image.ts'
@@ -80,10 +80,8 @@ export class Runs {
     const recipe = await this.#world.archive.recipe(row.recipe)
     if (!recipe) return undefined
     const spec = await this.specOf(row)
-    const record = await this.#world.kit.records.get(recipeCollection, String(recipe.root))
-    const stored = (record?.body as unknown as RecipeRecord | undefined)?.recipes.find(
-      ({ id }) => id === recipe.id,
-    )
+    const record = await readRecipe(this.#world.kit.records, recipe.root)
+    const stored = record?.recipes.find(({ id }) => id === recipe.id)
     if (stored?.input) return this.follow(stored.input, spec)
     const reading = readData(spec.input as unknown as JsonObject)
     return reading.ok ? reading.value : emptyData
@@ -205,7 +203,7 @@ export class Runs {
 
   async #gather(row: JobRow): Promise<{ data: Data; problems: string[]; spec: RecipeSpec }> {
     const spec = await this.specOf(row)
-    const step = spec.steps[row.step] as JobStepSpec | undefined
+    const step = stepOf(spec, row.step)
     const revision = this.#world.catalog.jobTypeRevision(row.typeId, row.revision)
     if (step?.does !== 'job' || !revision) return { data: emptyData, problems: [], spec }
     const { data, problems } = fitData(await this.follow(step.input, spec), revision.manifest.input)
@@ -213,7 +211,7 @@ export class Runs {
   }
 
   async #outputOf(step: string, spec: RecipeSpec): Promise<Data> {
-    const own = spec.steps[step]
+    const own = stepOf(spec, step)
     const id = own?.does === 'job' ? own.id : spec.copied?.[step]?.job
     const job = await this.#world.archive.job(id ?? null)
     return job ? this.#world.files.outputOf(job) : emptyData

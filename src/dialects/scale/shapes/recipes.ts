@@ -4,13 +4,7 @@ import type { Json, JsonObject } from '../../../core/json.ts'
 import { emptyData, readData, showData } from '../../../domains/recipe/data.ts'
 import { showRunType } from '../../../domains/recipe/definition.ts'
 import { mebibytes } from '../../../domains/recipe/seed/resources.ts'
-import {
-  type NodeRef,
-  type RecipeEnd,
-  type RecipeRecord,
-  recipeCollection,
-  recipeEndCollection,
-} from '../instances/recipe-record.ts'
+import { type NodeRef, type RecipeRecord, readRecipe, readRecipeEnd } from '../instances/recipe-record.ts'
 import { countAll, type RecipeRow } from '../instances/rows.ts'
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
@@ -118,9 +112,8 @@ export async function inputOfRecipe(
 }
 
 /** The record in which a recipe, or the recipe that contains it, was written down. */
-export async function recordOf(row: RecipeRow, world: World): Promise<RecipeRecord | undefined> {
-  const record = await world.kit.records.get(recipeCollection, String(row.root))
-  return record?.body as unknown as RecipeRecord | undefined
+export function recordOf(row: RecipeRow, world: World): Promise<RecipeRecord | undefined> {
+  return readRecipe(world.kit.records, row.root)
 }
 
 /** What stands at each node of a recipe. */
@@ -144,8 +137,7 @@ export async function gatesOf(
       const state = key === undefined ? undefined : flow.gates.get(key)?.state
       return state === 'done' ? true : state === 'skipped' ? false : undefined
     }
-  const end = await world.kit.records.get(recipeEndCollection, String(row.root))
-  const open = new Set((end?.body as unknown as RecipeEnd | undefined)?.open ?? [])
+  const open = new Set((await readRecipeEnd(world.kit.records, row.root))?.open ?? [])
   return key => (key === undefined ? undefined : open.has(key))
 }
 

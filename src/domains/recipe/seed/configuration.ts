@@ -132,10 +132,18 @@ export function storeConfiguration(configuration: Configuration): JsonObject {
   return configuration.priority === undefined ? shown : { ...shown, priority }
 }
 
+/** Whether it says nothing. */
+export function isEmptyConfiguration(configuration: Configuration): boolean {
+  const { mounts, defaultWorkspace, outputWorkspaces, priority, settings } = configuration
+  const isSaid = defaultWorkspace !== undefined || priority !== undefined
+  return !isSaid && mounts.size + outputWorkspaces.size + settings.size === 0
+}
+
 /** One configuration over another: a recipe's over a job type's. Only what it says overrides. */
 export function overlayConfiguration(under: Configuration, over: Configuration): Configuration {
   const defaultWorkspace = over.defaultWorkspace ?? under.defaultWorkspace
   const priority = over.priority ?? under.priority
+  if (isEmptyConfiguration(over)) return under
   return {
     mounts: new Map([...under.mounts, ...over.mounts]),
     outputWorkspaces: new Map([...under.outputWorkspaces, ...over.outputWorkspaces]),

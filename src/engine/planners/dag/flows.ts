@@ -1,6 +1,6 @@
 // The flows that have not ended, each with its plan: starts them, tells the planner what happened, ends them.
 
-import type { Flow, FlowDraft, FlowNode } from '../../../core/flow.ts'
+import type { DagPlan, Flow, FlowDraft, FlowNode } from '../../../core/flow.ts'
 import type { Job, JobDraft } from '../../../core/job.ts'
 import { isFinal } from '../../../core/job-state.ts'
 import type { Drafter, PlannerActs } from '../../../core/planner.ts'
@@ -39,6 +39,7 @@ export class Flows {
   readonly drafters = new Map<string, Drafter>()
   readonly #parts: FlowsParts
   readonly #acts: PlannerActs
+  readonly #graphs = new WeakMap<DagPlan, Graph>()
 
   constructor(parts: FlowsParts) {
     this.#parts = parts
@@ -58,7 +59,9 @@ export class Flows {
 
   /** The graph of a draft, or why it could never be a flow. */
   #graphOf(draft: FlowDraft): Graph | Refusal {
-    const graph = readGraph(draft.plan)
+    // Flows of one kind often share their plan, and a plan never changes.
+    const graph = this.#graphs.get(draft.plan) ?? readGraph(draft.plan)
+    if (isGraph(graph)) this.#graphs.set(draft.plan, graph)
     if (isGraph(graph) && this.#depthOf(draft.parent?.flow) >= nestingMax)
       return refused('bad-request', `flows may be nested ${nestingMax} deep at most`).refusal
     return graph
