@@ -1,18 +1,19 @@
 // What the engine keeps in memory: every job and flow that has not ended, the pools, and the counters.
 
-import type { Event } from '../core/event.ts'
 import type { Flow } from '../core/flow.ts'
 import type { Job } from '../core/job.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { PoolSettings } from './engine.ts'
+import { PlaceMap } from './place-map.ts'
 import { Pool } from './pool.ts'
 
 /** How many ended jobs are kept at hand. */
 const endedKept = 2_048
 
 export class Model {
-  readonly jobs = new Map<number, Job>()
-  readonly jobsById = new Map<string, Job>()
+  readonly jobs = new PlaceMap<Job>()
+  /** Those that have an attempt, which its executor names by the job's id. All others are found by id in the store. */
+  readonly liveById = new Map<string, Job>()
   readonly jobsByRef = new Map<string, Job>()
   readonly flows = new Map<number, Flow>()
   readonly flowsById = new Map<string, Flow>()
@@ -44,7 +45,6 @@ export class Model {
 
   addJob(job: Job): void {
     this.jobs.set(job.n, job)
-    this.jobsById.set(job.id, job)
     if (job.ref !== null) this.jobsByRef.set(refKey(job.dialect, job.ref), job)
   }
 
@@ -54,7 +54,6 @@ export class Model {
     this.#ended.set(job.n, job)
     if (this.#ended.size > endedKept) this.#ended.delete(this.#ended.keys().next().value!)
     this.jobs.delete(job.n)
-    this.jobsById.delete(job.id)
     if (job.ref !== null) this.jobsByRef.delete(refKey(job.dialect, job.ref))
     this.specs.drop(job.n)
     this.progress.delete(job.n)
@@ -81,12 +80,6 @@ export class Model {
     this.flowsById.delete(flow.id)
     if (flow.ref !== null) this.flowsByRef.delete(refKey(flow.dialect, flow.ref))
   }
-
-  /** The next event, chained to the one before it about the same subject. */
-  nextEvent(facts: Omit<Event, 'seq'>): Event {
-    this.lastEvent++
-    return { seq: this.lastEvent, ...facts }
-  }
 }
 
 /** One key for a name within a dialect. */
@@ -100,7 +93,7 @@ export function refKey(dialect: string, ref: string): string {
  */
 class SpecShelf {
   static readonly bytesMax = 32 * 1024 * 1024
-  readonly #specs = new Map<number, { spec: Json; bytes: number }>()
+  readonly #specs = new PlaceMap<{ readonly spec: Json; readonly bytes: number }>()
   #bytes = 0
 
   put(n: number, spec: Json, bytes: number): void {

@@ -61,7 +61,10 @@ export function applyMove(yard: Yard, job: Job, move: JobMove, facts: MoveFacts 
 function leave(yard: Yard, job: Job, from: JobState, to: JobState): void {
   const pool = yard.model.pool(job.pool)
   if (from === 'ready') pool.remove(job)
-  if (isLive(from) && !isLive(to)) pool.free(job)
+  if (isLive(from) && !isLive(to)) {
+    pool.free(job)
+    yard.model.liveById.delete(job.id)
+  }
   if (from === 'delayed') job.dueAt = null
   if (isFinal(from)) {
     job.endedAt = null
@@ -89,7 +92,7 @@ function enter(yard: Yard, job: Job, from: JobState, facts: MoveFacts): void {
     case 'starting':
       job.attempts++
       job.startedAt = null
-      yard.model.pool(job.pool).take(job)
+      goLive(yard, job)
       break
     case 'running':
       job.startedAt = facts.startedAt ?? now
@@ -104,6 +107,12 @@ function enter(yard: Yard, job: Job, from: JobState, facts: MoveFacts): void {
       yard.batch.endedJobs.push(job)
       break
   }
+}
+
+/** A job with an attempt holds room in its pool, and its executor may report. */
+export function goLive(yard: Yard, job: Job): void {
+  yard.model.pool(job.pool).take(job)
+  yard.model.liveById.set(job.id, job)
 }
 
 /** Puts a ready job into its pool's queue, unless it is held, and watches how long it waits. */

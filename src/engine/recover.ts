@@ -6,7 +6,7 @@ import type { Job } from '../core/job.ts'
 import { isLive } from '../core/job-state.ts'
 import type { Executor, Report } from '../executors/executor.ts'
 import type { HotSet, Store } from '../store/store.ts'
-import { queue, watchWalltime } from './move.ts'
+import { goLive, queue, watchWalltime } from './move.ts'
 import type { Flows } from './planners/dag/flows.ts'
 import { applyReport } from './report.ts'
 import type { Yard } from './yard.ts'
@@ -43,7 +43,7 @@ function refillJob(yard: Yard, job: Job): void {
   yard.model.addJob(job)
   if (job.state === 'ready') queue(yard, job)
   if (job.state === 'delayed') yard.alarms.set({ at: job.dueAt ?? 0, kind: 'due', n: job.n })
-  if (isLive(job.state)) yard.model.pool(job.pool).take(job)
+  if (isLive(job.state)) goLive(yard, job)
   if (job.state === 'running') watchWalltime(yard, job)
 }
 

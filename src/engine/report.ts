@@ -36,7 +36,7 @@ export function applyReport(yard: Yard, executor: Executor, report: Report): voi
 function currentJob(yard: Yard, id: string): Job | undefined {
   const parts = readAttemptId(id)
   if (parts === undefined) return undefined
-  const job = yard.model.jobsById.get(parts.job)
+  const job = yard.model.liveById.get(parts.job)
   return job !== undefined && isLive(job.state) && job.attempts === parts.number ? job : undefined
 }
 

@@ -1,19 +1,19 @@
 // The life of the engine: starts from the store, lets commands and reports change the model, commits what changed,
 // and only then answers and asks the executors. Falls, and recovers from the store, when a commit fails.
 
-import type { DagPlan, Flow, FlowNode } from '../core/flow.ts'
-import { attemptIdOf, idMaker } from '../core/ids.ts'
+import type { DagPlan, Flow } from '../core/flow.ts'
+import { idMaker } from '../core/ids.ts'
 import type { Job, Resources } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
-import type { Json, JsonObject } from '../core/json.ts'
+import type { JsonObject } from '../core/json.ts'
 import type { Drafter } from '../core/planner.ts'
-import { type Refusal, Refused, refused, type Verdict } from '../core/refusal.ts'
+import { type Refusal, Refused } from '../core/refusal.ts'
 import type { Executor, Report } from '../executors/executor.ts'
 import type { History, Records } from '../store/store.ts'
+import { Afterlife } from './afterlife.ts'
 import { type Alarm, Alarms } from './alarms.ts'
 import type { Batch } from './batch.ts'
 import { claimAll } from './claim.ts'
-import { committedHistory, committedRecords, type ReadParts } from './committed-reads.ts'
 import { type DispatchParts, dispatch } from './dispatch.ts'
 import type {
   AtHand,
@@ -27,27 +27,23 @@ import type {
   PoolState,
   Preparer,
   Tx,
-  Why,
 } from './engine.ts'
 import { EndFollower } from './follow-ends.ts'
 import { Ledger } from './ledger.ts'
-import { Model, refKey } from './model.ts'
-import { applyMove } from './move.ts'
-import { findNode } from './planners/dag/dag.ts'
+import { LookUp } from './look-up.ts'
+import { Model } from './model.ts'
 import { Flows } from './planners/dag/flows.ts'
 import { isGraph, readGraph } from './planners/dag/graph.ts'
 import { adoptAttempts, refill } from './recover.ts'
 import { applyReport } from './report.ts'
 import { startRetention } from './retain.ts'
+import { applyAlarm } from './ring.ts'
 import { Waiters } from './settle.ts'
-import { askToStop } from './stop.ts'
 import { addJob } from './submit.ts'
-import { makeTx, mergeDetail } from './transaction.ts'
-import { explainJob, explainNode } from './why.ts'
+import { makeTx } from './transaction.ts'
 import { noteServer, type Yard } from './yard.ts'
 
 type Watcher = Parameters<Engine['watch']>[0]
-type Key = { n: number } | { id: string } | { dialect: string; ref: string }
 
 /** How long after a failed commit the store is tried again. */
 const reopenMsUsual = 500
@@ -64,9 +60,11 @@ export class YardEngine implements Engine {
   readonly #flows: Flows
   readonly #yard: Yard
   readonly #tx: Tx
+  readonly #lookUp: LookUp
+  readonly #afterlife: Afterlife
   readonly #dispatch: DispatchParts
-  readonly #jobWaiters = new Waiters()
-  readonly #flowWaiters = new Waiters()
+  readonly #jobWaiters: Waiters
+  readonly #flowWaiters: Waiters
   readonly #watchers = new Set<Watcher>()
   readonly #preparers = new Map<string, Preparer>()
   readonly #completers = new Map<string, Completer>()
@@ -83,6 +81,8 @@ export class YardEngine implements Engine {
     this.pools = parts.pools
     this.executors = new Map(parts.executors.map(executor => [executor.name, executor]))
     this.#model = new Model(parts.pools)
+    this.#jobWaiters = new Waiters(parts.clock)
+    this.#flowWaiters = new Waiters(parts.clock)
     const makeId = idMaker(parts.random)
     this.#newId = () => makeId(parts.clock.now())
     this.#alarms = new Alarms(parts.clock, due => this.#ring(due))
@@ -111,22 +111,32 @@ export class YardEngine implements Engine {
     this.#dispatch = {
       executors: this.executors,
       preparers: this.#preparers,
-      specOf: n => this.spec(n),
+      specOf: n => this.#lookUp.spec(n),
       isCurrent: job => this.#model.jobs.get(job.n) === job,
       hear: (executor, reports) => this.#hear(executor, reports),
     }
-    const reading: ReadParts = {
+    this.#lookUp = new LookUp({
+      store: parts.store,
+      model: () => this.#model,
+      plans: this.#flows.plans,
+      batch: () => this.#ledger.batch,
       committed: () => this.committed(),
       touches: collection => this.#ledger.touches(collection),
-      liveFlow: n => this.#model.flows.get(n),
-    }
-    this.records = committedRecords(reading, parts.store.records)
-    this.history = committedHistory(reading, parts.store.history)
-    this.atHand = {
-      job: n => this.#hotJob({ n }),
-      flow: n => this.#hotFlow({ n }),
-      nodes: flow => this.#hotNodes(flow),
-    }
+      isUp: () => this.up,
+      now: () => parts.clock.now(),
+    })
+    this.records = this.#lookUp.records
+    this.history = this.#lookUp.history
+    this.atHand = this.#lookUp.atHand
+    this.#afterlife = new Afterlife({
+      yard: this.#yard,
+      flows: this.#flows,
+      lookUp: this.#lookUp,
+      store: parts.store,
+      committed: () => this.committed(),
+      demandUp: () => this.#demandUp(),
+      write: fn => this.write(fn),
+    })
   }
 
   get up(): boolean {
@@ -222,93 +232,19 @@ export class YardEngine implements Engine {
       }
       throw error
     }
-    await this.#durable()
+    try {
+      await this.#ledger.committed()
+    } catch (error) {
+      throw unavailable(error)
+    }
     return value
   }
 
-  resubmit(n: number, options: { resetTries?: boolean; detail?: JsonObject } = {}): Promise<Verdict<Job>> {
-    return this.#moveEnded(n, job => {
-      if (job.flow !== null && !this.#flows.plans.has(job.flow)) {
-        return refused(
-          'illegal-move',
-          `job ${job.id} belongs to a flow that has ended; run the flow again instead`,
-        )
-      }
-      const before = { tries: job.tries, detail: job.detail }
-      if (options.resetTries !== false) job.tries = 0
-      if (options.detail !== undefined) job.detail = mergeDetail(job.detail, options.detail)
-      const verdict = applyMove(this.#yard, job, 'resubmit')
-      if (!verdict.ok) Object.assign(job, before)
-      return verdict
-    })
-  }
-
-  writeOff(n: number): Promise<Verdict<Job>> {
-    return this.#moveEnded(n, job => applyMove(this.#yard, job, 'writeOff', { reason: 'user' }))
-  }
-
-  revive(n: number): Promise<Verdict<Job>> {
-    return this.#moveEnded(n, job => {
-      if (job.flow === null || !this.#flows.plans.has(job.flow))
-        return refused('illegal-move', `job ${job.id} belongs to no flow that runs: nothing would let it go`)
-      const { tries } = job
-      job.tries = 0
-      const verdict = applyMove(this.#yard, job, 'revive')
-      if (!verdict.ok) job.tries = tries
-      return verdict
-    })
-  }
-
-  async rerunFlow(n: number): Promise<Verdict<Flow>> {
-    this.#demandUp()
-    const flow = await this.flow({ n })
-    if (flow === undefined) return refused('not-found', `there is no flow at ${n}`)
-    const spec = await this.spec(n)
-    const nodes = await this.nodes(n)
-    if (this.#model.flows.has(n)) return refused('illegal-move', `flow ${flow.id} has not ended`)
-    return this.write(() => this.#flows.rerun(flow, spec, nodes))
-  }
-
-  async forget(what: Parameters<Engine['forget']>[0]): Promise<void> {
-    this.#demandUp()
-    const attempts: { executor: string; id: string }[] = []
-    const outputs = new Map<number, Awaited<ReturnType<History['outputs']>>>()
-    const jobs: number[] = []
-    for (const n of what.jobs ?? []) {
-      const job = await this.job({ n })
-      if (job === undefined || !isFinal(job.state)) continue
-      jobs.push(n)
-      outputs.set(n, await this.history.outputs(n))
-      for (let number = 1; number <= job.attempts; number++) {
-        attempts.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
-      }
-    }
-    const { flows = [], eventsTo = 0 } = what
-    if (jobs.length + flows.length + eventsTo === 0) return
-    await this.write(() => {
-      const { batch } = this.#yard
-      batch.changeCount++
-      batch.forgottenJobs.push(...jobs)
-      for (const n of jobs) this.#model.forgetJob(n)
-      batch.forgottenFlows.push(...flows.filter(n => !this.#model.flows.has(n)))
-      batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
-      batch.forgotten.push(...attempts)
-      for (const output of [...outputs.values()].flat()) {
-        if (output.blob !== undefined)
-          batch.blobs.push({ hash: output.blob.hash, sizeBytes: output.blob.sizeBytes, delta: -1 })
-      }
-    })
-  }
-
-  /** A move of a job that may have left the hot set: it is looked up, moved, and hot again if it lives. */
-  async #moveEnded(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
-    this.#demandUp()
-    await this.committed()
-    const stored = this.#model.jobs.get(n) ?? (await this.#parts.store.history.job({ n }))
-    if (stored === undefined) return refused('not-found', `there is no job at ${n}`)
-    // Two requests may have looked it up at once: the one that is hot by now is the job.
-    return this.write(() => move(this.#model.jobs.get(n) ?? stored))
-  }
+  resubmit: Engine['resubmit'] = (n, options) => this.#afterlife.resubmit(n, options)
+  writeOff: Engine['writeOff'] = n => this.#afterlife.writeOff(n)
+  revive: Engine['revive'] = n => this.#afterlife.revive(n)
+  rerunFlow: Engine['rerunFlow'] = n => this.#afterlife.rerunFlow(n)
+  forget: Engine['forget'] = what => this.#afterlife.forget(what)
 
   // ---- reading ----
 
@@ -316,52 +252,17 @@ export class YardEngine implements Engine {
     return this.#ledger.isIdle ? Promise.resolve() : this.#durable()
   }
 
-  async job(key: Key): Promise<Job | undefined> {
-    await this.committed()
-    return this.#hotJob(key) ?? this.#parts.store.history.job(key)
-  }
-
-  async flow(key: Key): Promise<Flow | undefined> {
-    await this.committed()
-    return this.#hotFlow(key) ?? this.#parts.store.history.flow(key)
-  }
-
-  async nodes(flow: number): Promise<readonly FlowNode[]> {
-    await this.committed()
-    const plan = this.#flows.plans.get(flow)
-    if (plan !== undefined) return plan.steps.flatMap(step => step.nodes)
-    return this.#parts.store.history.nodes(flow, { step: 0, index: 0, limit: Number.MAX_SAFE_INTEGER })
-  }
-
-  async spec(n: number): Promise<Json> {
-    const hot = this.#model.specs.get(n)
-    if (hot !== undefined) return hot
-    await this.committed()
-    const text = (await this.#parts.store.history.specs([n])).get(n)
-    return text === undefined ? null : (JSON.parse(text) as Json)
-  }
+  job: Engine['job'] = key => this.#lookUp.job(key)
+  flow: Engine['flow'] = key => this.#lookUp.flow(key)
+  nodes: Engine['nodes'] = flow => this.#lookUp.nodes(flow)
+  spec: Engine['spec'] = n => this.#lookUp.spec(n)
+  liveJobs: Engine['liveJobs'] = filter => this.#lookUp.liveJobs(filter)
+  liveFlows: Engine['liveFlows'] = filter => this.#lookUp.liveFlows(filter)
+  why: Engine['why'] = n => this.#lookUp.why(n)
+  whyNode: Engine['whyNode'] = (flow, node) => this.#lookUp.whyNode(flow, node)
 
   progress(n: number): { fraction: number | null; detail: JsonObject | null } | undefined {
     return this.#model.progress.get(n)
-  }
-
-  *liveJobs(filter: { dialect?: string; owner?: string; flow?: number } = {}): Iterable<Job> {
-    for (const job of this.#model.jobs.values()) {
-      if (isFinal(job.state)) continue
-      if (filter.dialect !== undefined && job.dialect !== filter.dialect) continue
-      if (filter.owner !== undefined && job.owner !== filter.owner) continue
-      if (filter.flow !== undefined && job.flow !== filter.flow) continue
-      yield job
-    }
-  }
-
-  *liveFlows(filter: { dialect?: string; owner?: string } = {}): Iterable<Flow> {
-    for (const flow of this.#model.flows.values()) {
-      if (flow.state !== 'running') continue
-      if (filter.dialect !== undefined && flow.dialect !== filter.dialect) continue
-      if (filter.owner !== undefined && flow.owner !== filter.owner) continue
-      yield flow
-    }
   }
 
   async settled(
@@ -400,30 +301,6 @@ export class YardEngine implements Engine {
     const seq = this.#model.lastEvent
     await this.committed()
     return seq
-  }
-
-  async why(n: number): Promise<Why | undefined> {
-    await this.committed()
-    const job = this.#model.jobs.get(n)
-    if (!this.up && job !== undefined) {
-      return {
-        state: job.state,
-        waitsFor: 'store',
-        text: 'the server cannot store anything at the moment',
-        sinceAt: this.#parts.clock.now(),
-      }
-    }
-    return job === undefined ? undefined : explainJob(this.#model, this.#flows.plans, job)
-  }
-
-  async whyNode(flow: number, node: string): Promise<Why | undefined> {
-    await this.committed()
-    const plan = this.#flows.plans.get(flow)
-    if (plan === undefined) return undefined
-    const job = this.#model.jobs.get(findNode(plan, node)?.job ?? 0)
-    return job === undefined
-      ? explainNode(plan, node, this.#parts.clock.now())
-      : explainJob(this.#model, this.#flows.plans, job)
   }
 
   fits(pool: string, needs: Resources): Refusal | undefined {
@@ -469,27 +346,7 @@ export class YardEngine implements Engine {
 
   #ring(due: readonly Alarm[]): void {
     if (this.#state !== 'up') return
-    const now = this.#parts.clock.now()
-    for (const alarm of due) {
-      const job = this.#model.jobs.get(alarm.n)
-      if (job === undefined) continue
-      if (alarm.kind === 'due' && job.state === 'delayed' && (job.dueAt ?? 0) <= now)
-        applyMove(this.#yard, job, 'due')
-      if (
-        alarm.kind === 'queue' &&
-        job.state === 'ready' &&
-        (job.readyAt ?? now) + (job.queueMsMax ?? Number.POSITIVE_INFINITY) <= now
-      ) {
-        applyMove(this.#yard, job, 'fail', { reason: 'expired', message: 'it waited longer than it may' })
-      }
-      if (
-        alarm.kind === 'run' &&
-        job.state === 'running' &&
-        (job.startedAt ?? now) + (job.runMsMax ?? Number.POSITIVE_INFINITY) <= now
-      ) {
-        askToStop(this.#yard, job, 'expire')
-      }
-    }
+    for (const alarm of due) applyAlarm(this.#yard, alarm)
   }
 
   #afterCommit(batch: Batch, durationMs: number): void {
@@ -536,47 +393,15 @@ export class YardEngine implements Engine {
     }
   }
 
-  #hotJob(key: Key): Job | undefined {
-    if ('n' in key) return this.#model.jobs.get(key.n) ?? this.#model.endedJob(key.n)
-    if ('id' in key) return this.#model.jobsById.get(key.id)
-    return this.#model.jobsByRef.get(refKey(key.dialect, key.ref))
-  }
-
-  #hotFlow(key: Key): Flow | undefined {
-    if ('n' in key) return this.#model.flows.get(key.n)
-    if ('id' in key) return this.#model.flowsById.get(key.id)
-    return this.#model.flowsByRef.get(refKey(key.dialect, key.ref))
-  }
-
-  /** The nodes of a live flow; of one that ended as it began, those of the batch that is being made. */
-  #hotNodes(flow: number): readonly FlowNode[] | undefined {
-    const plan = this.#flows.plans.get(flow)
-    if (plan !== undefined) return plan.steps.flatMap(step => step.nodes)
-    return this.#model.flows.has(flow)
-      ? [...this.#ledger.batch.nodes].filter(node => node.flow === flow)
-      : undefined
-  }
-
   async #wait(
     waiters: Waiters,
     n: number,
     isHot: () => boolean,
-    options: { timeoutMs?: number; signal?: AbortSignal },
+    limits: { timeoutMs?: number; signal?: AbortSignal },
   ): Promise<boolean> {
     await this.committed()
     if (!isHot()) return true
-    let takeBack: (() => void) | undefined
-    const until =
-      options.timeoutMs === undefined
-        ? undefined
-        : new Promise<void>(resolve => {
-            takeBack = this.#parts.clock.alarm(this.#parts.clock.now() + options.timeoutMs!, resolve)
-          })
-    const woken = await waiters.wait(n, {
-      ...(until !== undefined ? { until } : {}),
-      ...(options.signal !== undefined ? { signal: options.signal } : {}),
-    })
-    takeBack?.()
+    const woken = await waiters.wait(n, limits)
     if (!this.up && !this.#closed) throw unavailable()
     return woken
   }

@@ -25,22 +25,17 @@ export interface Yard {
 
 /** Writes an event about a job, and makes the job's row part of the batch. */
 export function noteJob(yard: Yard, job: Job, type: string, body: JsonObject | null = null): void {
-  const event = yard.model.nextEvent({
-    at: yard.now(),
-    subject: 'job',
-    n: job.n,
-    prev: job.lastEvent,
-    type,
-    body,
-  })
-  job.lastEvent = event.seq
-  yard.batch.events.push(event)
+  const seq = ++yard.model.lastEvent
+  yard.batch.events.push({ seq, at: yard.now(), subject: 'job', n: job.n, prev: job.lastEvent, type, body })
+  job.lastEvent = seq
   yard.batch.changeJob(job)
 }
 
 /** Writes an event about a flow, and makes the flow's row part of the batch. */
 export function noteFlow(yard: Yard, flow: Flow, type: string, body: JsonObject | null = null): void {
-  const event = yard.model.nextEvent({
+  const seq = ++yard.model.lastEvent
+  yard.batch.events.push({
+    seq,
     at: yard.now(),
     subject: 'flow',
     n: flow.n,
@@ -48,8 +43,7 @@ export function noteFlow(yard: Yard, flow: Flow, type: string, body: JsonObject 
     type,
     body,
   })
-  flow.lastEvent = event.seq
-  yard.batch.events.push(event)
+  flow.lastEvent = seq
   yard.batch.changeFlow(flow)
 }
 
@@ -59,7 +53,8 @@ export function noteServer(
   event: { subject: Event['subject']; n: number; type: string; body: JsonObject | null },
 ): void {
   yard.batch.changeCount++
-  yard.batch.events.push(yard.model.nextEvent({ at: yard.now(), prev: 0, ...event }))
+  const { subject, n, type, body } = event
+  yard.batch.events.push({ seq: ++yard.model.lastEvent, at: yard.now(), subject, n, prev: 0, type, body })
 }
 
 /** The next number of a named sequence, from 1. */
