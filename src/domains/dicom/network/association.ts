@@ -2,14 +2,14 @@
 // release and abort. What may happen when is upper-layer.ts's table; this file carries its actions out.
 
 import type { Duplex } from 'node:stream'
-import { type Command, hasDataSet, InvalidCommand, isFollowed, readCommand, writeCommand } from './command.ts'
+import { type Command, InvalidCommand } from './command.ts'
 import { AssociationFailed, rejectionText } from './failure.ts'
-import { IncomingData } from './incoming-data.ts'
+import { frameChunks, frameCommand, frameMessage } from './framing.ts'
+import { Inbox, type Message, type OpenContext } from './inbox.ts'
 import {
   type AssociateAc,
   type AssociateRq,
   applicationContext,
-  frameData,
   InvalidPdu,
   type Pdu,
   type Pdv,
@@ -19,9 +19,9 @@ import {
 } from './pdu.ts'
 import { PduSplitter } from './pdu-splitter.ts'
 import { type Action, decideMove, type Facts, type Happening, type State } from './upper-layer.ts'
+import { type After, Waiting } from './waiting.ts'
 
-/** Calls `run` once after so many ms; what it gives back calls that off. */
-export type After = (ms: number, run: () => void) => () => void
+export type { Message, OpenContext } from './inbox.ts'
 
 export interface AssociationOptions {
   /** The longest P-DATA that we take, as we announce it. */
@@ -33,28 +33,9 @@ export interface AssociationOptions {
   readonly after: After
 }
 
-/** A presentation context that both sides agreed on. */
-export interface OpenContext {
-  readonly id: number
-  readonly abstractSyntax: string
-  readonly transferSyntax: string
-}
-
-export interface Message {
-  readonly context: OpenContext
-  readonly command: Command
-  /** The data set; read it before the next message is asked for, or it is passed over. */
-  readonly data: IncomingData | undefined
-}
-
 /** What a local user makes of a request. */
 export type Decision = { readonly accept: AssociateAc } | { readonly reject: Rejection }
 
-/** Beyond this the connection is not read on until somebody takes what has come. */
-const bufferBytesMax = 1024 * 1024
-const commandBytesMax = 64 * 1024
-/** Each message waits at some cost, also an empty one. */
-const messageCost = 1024
 /** The least a peer may announce: less would make every fragment mostly header. */
 const peerPduBytesMin = 64
 /** What we fill at most where a peer takes more, or anything. */
@@ -71,21 +52,14 @@ export class Association {
   readonly #isRequestor: boolean
   readonly #splitter: PduSplitter
   readonly #closed = Promise.withResolvers<void>()
-  readonly #messages: Message[] = []
+  readonly #inbox: Inbox
+  readonly #waiting: Waiting
   #state: State = 'idle'
   #failure: AssociationFailed | undefined
   #received: AssociateRq | AssociateAc | undefined
   /** The peer wants no more, or has released: what is queued is the last. */
   #isEnding = false
-  #waiters: (() => void)[] = []
   #stopArtim: (() => void) | undefined
-  #bufferedBytes = 0
-  #isPaused = false
-  #commandParts: Uint8Array[] = []
-  #commandBytes = 0
-  #data: IncomingData | undefined
-  #dataContext = 0
-  #taken: Message | undefined
   #pduBytesPeer = 0
 
   private constructor(socket: Duplex, options: AssociationOptions, isRequestor: boolean) {
@@ -93,8 +67,15 @@ export class Association {
     this.#options = options
     this.#isRequestor = isRequestor
     this.#splitter = new PduSplitter(options.pduBytesMax)
+    this.#waiting = new Waiting(options, () => this.#giveUp())
+    this.#inbox = new Inbox(this.contexts, {
+      pause: () => void socket.pause(),
+      resume: () => void socket.resume(),
+      wait: () => this.#waiting.news(false),
+      failure: () => this.#failure,
+    })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('drain', () => this.#changed())
+    socket.on('drain', () => this.#waiting.tell())
     // The close that follows says what it means for the association.
     socket.on('error', error => {
       this.#failure ??= new AssociationFailed('lost', `the connection broke: ${error.message}`)
@@ -166,28 +147,20 @@ export class Association {
 
   /** The next message; undefined when the peer has released. Throws AssociationFailed. */
   async receive({ isPatient = false } = {}): Promise<Message | undefined> {
-    if (this.#taken?.data?.isOpen) await this.#taken.data.drain()
-    const message = await this.#until(() => this.#messages.shift() ?? (this.#isEnding ? 'end' : undefined), {
+    await this.#inbox.passOver()
+    const message = await this.#until(() => this.#inbox.take() ?? (this.#isEnding ? 'end' : undefined), {
       isPatient,
     })
     if (message === 'end') {
       this.#happen('release-answer')
       return undefined
     }
-    this.#taken = message
-    this.#release(messageCost)
     return message
   }
 
   /** Whether the peer has sent a C-CANCEL for this message; it is taken out of what waits. */
   takeCancel(messageId: number): boolean {
-    const index = this.#messages.findIndex(
-      ({ command }) => command.field === 0x0fff && command.respondsTo === messageId,
-    )
-    if (index < 0) return false
-    this.#messages.splice(index, 1)
-    this.#release(messageCost)
-    return true
+    return this.#inbox.takeCancel(messageId)
   }
 
   /** Sends a command, and a data set with it: in memory, or in chunks as they come. */
@@ -196,28 +169,34 @@ export class Association {
     command: Command,
     data?: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const facts = { context: context.id, pduBytesMax: this.#pduBytesPeer }
-    const whole = data === undefined ? command : { ...command, dataSetType: hasDataSet }
-    const head = frameData(writeCommand(whole), { ...facts, isCommand: true, isLast: true })
-    if (data === undefined) return this.#write(head)
-    if (data instanceof Uint8Array) {
-      const body = frameData(data, { ...facts, isCommand: false, isLast: true })
-      // Together in one segment where they fit: a peer need not wake twice for a small instance.
-      return this.#write(Buffer.concat([head, body], head.length + body.length))
+    const pduBytesMax = this.#pduBytesPeer
+    if (data instanceof Uint8Array) return this.write(frameMessage(context, command, { data, pduBytesMax }))
+    const isFollowed = data !== undefined
+    await this.write(frameCommand(context, command, { isFollowed, pduBytesMax }))
+    if (!isFollowed) return
+    for await (const bytes of frameChunks(context, data, pduBytesMax)) await this.write(bytes)
+  }
+
+  /** A message as `write` takes it, made ready while the peer is busy with the one before. */
+  frame(context: OpenContext, command: Command, data: Uint8Array): Buffer {
+    return frameMessage(context, command, { data, pduBytesMax: this.#pduBytesPeer })
+  }
+
+  /** Sends what `frame` made, of this association. Resolves when there is room for more. */
+  async write(bytes: Buffer): Promise<void> {
+    if (this.#failure) throw this.#failure
+    if (!this.#happen('data-wish')) {
+      throw new AssociationFailed('lost', 'the association has ended')
     }
-    await this.#write(head)
-    for await (const { bytes, isLast } of evenChunks(data)) {
-      await this.#write(frameData(bytes, { ...facts, isCommand: false, isLast }))
-    }
+    if (this.#socket.write(bytes)) return
+    await this.#until(() => (this.#socket.writableNeedDrain ? undefined : true))
   }
 
   /** Ends it in peace: resolves when the peer has agreed or is gone. What it still sends is passed over. */
   async release(): Promise<void> {
     if (this.#failure || this.#happen('release-answer') || !this.#happen('release-wish')) return
     // Also what waits unread, so that the peer's agreement can be heard behind it.
-    this.#messages.length = 0
-    this.#isPaused = false
-    this.#socket.resume()
+    this.#inbox.clear()
     await this.#until(() => (this.#state === 'idle' || this.#state === 'closing' ? true : undefined)).catch(
       () => {}, // It is over either way.
     )
@@ -227,7 +206,7 @@ export class Association {
   abort(): void {
     this.#failure ??= new AssociationFailed('aborted', 'the association was aborted here')
     if (!this.#happen('abort-wish')) this.#socket.destroy()
-    this.#changed()
+    this.#waiting.tell()
   }
 
   // ---- what comes in ----
@@ -241,7 +220,7 @@ export class Association {
       if (!(error instanceof InvalidPdu) && !(error instanceof InvalidCommand)) throw error
       this.#violated(error.message, error instanceof InvalidPdu ? error.reason : 6)
     }
-    this.#changed()
+    this.#waiting.tell()
   }
 
   #hear(pdu: Pdu): void {
@@ -261,65 +240,6 @@ export class Association {
       case 'abort':
         return void this.#happen('abort', { pdu })
     }
-  }
-
-  #deliver(pdvs: readonly Pdv[]): void {
-    for (const pdv of pdvs) {
-      if (pdv.isCommand) this.#deliverCommand(pdv)
-      else this.#deliverData(pdv)
-    }
-  }
-
-  #deliverCommand(pdv: Pdv): void {
-    if (this.#data) throw new InvalidPdu('a command begins within a data set')
-    const context = this.contexts.get(pdv.context)
-    if (!context)
-      throw new InvalidPdu(`a command in the presentation context ${pdv.context}, which is not open`)
-    if (this.#commandBytes > 0 && this.#dataContext !== pdv.context)
-      throw new InvalidPdu('a command changes its presentation context')
-    this.#dataContext = pdv.context
-    this.#commandBytes += pdv.bytes.length
-    if (this.#commandBytes > commandBytesMax) throw new InvalidPdu('a command is too long')
-    this.#commandParts.push(pdv.bytes)
-    if (!pdv.isLast) return
-    const command = readCommand(Buffer.concat(this.#commandParts, this.#commandBytes))
-    this.#commandParts = []
-    this.#commandBytes = 0
-    if (isFollowed(command)) {
-      this.#data = new IncomingData({
-        wait: () => this.#news(false),
-        took: bytes => this.#release(bytes),
-        failure: () => this.#failure,
-      })
-    }
-    this.#hold(messageCost)
-    this.#messages.push({ context, command, data: this.#data })
-  }
-
-  #deliverData(pdv: Pdv): void {
-    if (!this.#data || this.#dataContext !== pdv.context)
-      throw new InvalidPdu('a data set that no command announced')
-    if (pdv.bytes.length > 0) {
-      this.#hold(pdv.bytes.length)
-      this.#data.push(pdv.bytes)
-    }
-    if (!pdv.isLast) return
-    this.#data.end()
-    this.#data = undefined
-  }
-
-  #hold(bytes: number): void {
-    this.#bufferedBytes += bytes
-    if (this.#bufferedBytes <= bufferBytesMax || this.#isPaused) return
-    this.#isPaused = true
-    this.#socket.pause()
-  }
-
-  #release(bytes: number): void {
-    this.#bufferedBytes -= bytes
-    if (!this.#isPaused || this.#bufferedBytes > bufferBytesMax / 4) return
-    this.#isPaused = false
-    this.#socket.resume()
   }
 
   // ---- what happens, by the table ----
@@ -364,7 +284,7 @@ export class Association {
         this.#startArtim()
         return
       case 'DT-2':
-        this.#deliver((pdu as { pdvs: readonly Pdv[] }).pdvs)
+        this.#inbox.deliver((pdu as { pdvs: readonly Pdv[] }).pdvs)
         return
       case 'AR-1':
         this.#put({ type: 'release-rq' })
@@ -443,12 +363,12 @@ export class Association {
     // Whoever waits for more hears that there is no more, unless the end was agreed on.
     if (!this.#isEnding) this.#fail(new AssociationFailed('lost', 'the connection was closed'))
     this.#closed.resolve()
-    this.#changed()
+    this.#waiting.tell()
   }
 
   #fail(failure: AssociationFailed): void {
     this.#failure ??= failure
-    this.#changed()
+    this.#waiting.tell()
   }
 
   #put(pdu: Pdu): void {
@@ -460,7 +380,7 @@ export class Association {
     this.#stopArtim?.()
     this.#stopArtim = this.#options.after(this.#options.artimMs, () => {
       this.#happen('artim')
-      this.#changed()
+      this.#waiting.tell()
     })
   }
 
@@ -494,62 +414,17 @@ export class Association {
       const found = look()
       if (found !== undefined) return found
       if (this.#failure) throw this.#failure
-      await this.#news(isPatient)
+      await this.#waiting.news(isPatient)
     }
   }
 
-  /** Resolves when anything has happened. A peer from which nothing comes for too long is given up. */
-  #news(isPatient: boolean): Promise<void> {
-    return new Promise(resolve => {
-      const { waitMs, after } = this.#options
-      if (isPatient || waitMs === 0) {
-        this.#waiters.push(resolve)
-        return
-      }
-      const callOff = after(waitMs, () => {
-        this.#failure ??= new AssociationFailed(
-          'silent',
-          `nothing came from the peer for ${waitMs / 1000} seconds`,
-        )
-        if (!this.#happen('abort-wish')) this.#socket.destroy()
-        this.#changed()
-      })
-      this.#waiters.push(() => {
-        callOff()
-        resolve()
-      })
-    })
+  /** Nothing came for too long. */
+  #giveUp(): void {
+    const seconds = this.#options.waitMs / 1000
+    this.#failure ??= new AssociationFailed('silent', `nothing came from the peer for ${seconds} seconds`)
+    if (!this.#happen('abort-wish')) this.#socket.destroy()
+    this.#waiting.tell()
   }
-
-  #changed(): void {
-    if (this.#waiters.length === 0) return
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const wake of waiters) wake()
-  }
-
-  async #write(bytes: Buffer): Promise<void> {
-    if (this.#failure) throw this.#failure
-    if (!this.#happen('data-wish')) {
-      throw new AssociationFailed('lost', 'the association has ended')
-    }
-    if (this.#socket.write(bytes)) return
-    await this.#until(() => (this.#socket.writableNeedDrain ? undefined : true))
-  }
-}
-
-/** The chunks of a data set, joined so that all but the last have even lengths, as fragments must. */
-async function* evenChunks(
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ bytes: Uint8Array; isLast: boolean }> {
-  let held: Uint8Array = new Uint8Array(0)
-  for await (const chunk of source) {
-    if (chunk.length === 0) continue
-    const odd = held.length % 2
-    if (held.length > odd) yield { bytes: held.subarray(0, held.length - odd), isLast: false }
-    held = odd === 0 ? chunk : Buffer.concat([held.subarray(held.length - 1), chunk])
-  }
-  yield { bytes: held, isLast: true }
 }
 
 function isUnderstood(rq: AssociateRq): boolean {
