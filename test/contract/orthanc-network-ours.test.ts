@@ -8,6 +8,7 @@ import { Association } from '../../src/domains/dicom/network/association.ts'
 import { commands } from '../../src/domains/dicom/network/command.ts'
 import { sopClasses } from '../../src/domains/dicom/network/sop-classes.ts'
 import { aRequest, options } from '../../src/domains/dicom/network/testing/pair.ts'
+import { dataSetOffset } from '../../src/domains/dicom/reading/data-set-offset.ts'
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { freePort } from '../support/free-port.ts'
 import { type SlowScp, startSlowScp } from '../support/slow-scp.ts'
@@ -320,6 +321,55 @@ describe('the DICOM port', () => {
     assert.equal(await echo(first), 0)
     await first.release()
     assert.equal(await echo(await second), 0)
+  })
+
+  test('a peer that does not wait for answers has its instances stored side by side, large ones among them', async () => {
+    const server = await open({ DicomPort: 0 })
+    const socket = connect({ port: await portOf(server), host: '127.0.0.1' })
+    onTestFinished(() => void socket.destroy())
+    await new Promise(resolve => socket.once('connect', resolve))
+    const sopClass = '1.2.840.10008.5.1.4.1.1.2'
+    const wish = aRequest([
+      { id: 1, abstractSyntax: sopClass, transferSyntaxes: ['1.2.840.10008.1.2.1'] },
+      { id: 3, abstractSyntax: sopClasses.verification, transferSyntaxes: ['1.2.840.10008.1.2.1'] },
+    ])
+    const user = { ...wish.user, window: { invoked: 0, performed: 1 } }
+    const association = await Association.ask(socket, { ...wish, user }, options)
+    assert.deepEqual(association.answer.user.window, { invoked: 16, performed: 1 })
+    const [count, large] = [120, 57]
+    const answered: number[] = []
+    const hearing = (async () => {
+      while (answered.length < count + 1) {
+        const { command } = (await association.receive())!
+        assert.equal(command.status, command.respondsTo === 7 ? 0xa900 : 0)
+        answered.push(command.respondsTo!)
+      }
+    })()
+    for (let id = 1; id <= count; id++) {
+      const file = aDicomFile({
+        tags: { SOPInstanceUID: `1.2.88.${id}`, InstanceNumber: String(id) },
+        pixelBytes: id === large ? 3_000_000 : 128,
+      })
+      // One of them is not what its command says it is.
+      const affectedInstance = id === 7 ? '1.2.99' : `1.2.88.${id}`
+      await association.send(
+        association.contexts.get(1)!,
+        { field: commands.storeRq, messageId: id, affectedClass: sopClass, affectedInstance, priority: 0 },
+        file.subarray(dataSetOffset(file)),
+      )
+    }
+    // Another service comes alone: when it is answered, all before it are.
+    await association.send(association.contexts.get(3)!, {
+      ...{ field: commands.echoRq, messageId: 999, affectedClass: sopClasses.verification },
+    })
+    await hearing
+    assert.equal(answered.at(-1), 999)
+    assert.deepEqual(
+      new Set(answered.slice(0, -1)),
+      new Set(Array.from({ length: count }, (_, at) => at + 1)),
+    )
+    await association.release()
+    assert.equal((await send<string[]>(server, 'GET', '/instances')).length, count - 1)
   })
 
   test('a connection that says nothing gives its place up in time', async () => {

@@ -52,6 +52,9 @@ interface Need {
 /** The standard's answer to whoever may not: refused, not authorized. */
 const notAuthorized = 0x0124
 
+/** Instances of one association that are stored at a time, where the peer does not wait for each answer. */
+const operationsMax = 16
+
 /** Connections that wait for their turn. */
 const waitingMax = 64
 
@@ -190,6 +193,7 @@ export class DicomServer {
               isService(uid) ? uid !== sopClasses.worklistFind : isStored(uid, live.acceptsUnknownClasses),
             syntaxesFor: uid => (isService(uid) ? plainSyntaxes : live.acceptedSyntaxes),
             givesRole: () => true,
+            operationsMax,
           },
           ourInformation(settings.network),
         )
@@ -198,12 +202,45 @@ export class DicomServer {
       this.#options(),
     )
     if (!association || !peer) return
-    for (;;) {
-      const message = await association.receive()
-      if (!message) break
-      await this.#answer(association, message, peer)
-    }
+    const isWide = (association.answer.user.window?.invoked ?? 1) > 1
+    await (isWide ? this.#serveMany(association, peer) : this.#serveEach(association, peer))
     await association.closed
+  }
+
+  /** One command after another, as most peers send them. */
+  async #serveEach(association: Association, peer: Peer): Promise<void> {
+    for (let message = await association.receive(); message; message = await association.receive())
+      await this.#answer(association, message, peer)
+  }
+
+  /**
+   * For a peer that does not wait for answers: instances are stored side by side, so that they share commits. Other
+   * services come alone.
+   */
+  async #serveMany(association: Association, peer: Peer): Promise<void> {
+    const running = new Set<Promise<void>>()
+    let failure: unknown
+    try {
+      for (let message = await association.receive(); message; message = await association.receive()) {
+        const isStore = message.command.field === commands.storeRq
+        if (!isStore) await Promise.all(running)
+        const answering = this.#answer(association, message, peer)
+        running.add(answering)
+        const done = answering
+          .catch(error => {
+            failure ??= error
+          })
+          .finally(() => running.delete(answering))
+        // Its data set has to be read before the next message is.
+        await (isStore && message.data ? Promise.race([done, message.data.taken]) : done)
+        while (running.size >= operationsMax) await Promise.race(running)
+        if (failure !== undefined) throw failure
+      }
+      await Promise.all(running)
+    } finally {
+      // What is being stored is stored to its end, also when the peer is gone.
+      await Promise.allSettled(running)
+    }
   }
 
   async #answer(association: Association, message: Message, peer: Peer): Promise<void> {

@@ -45,8 +45,8 @@ export async function readInstanceData(
   house: House,
   file: InstanceFile,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  const whole = await readWhole(house, file, wholeBytesMax)
-  if (whole) return whole.subarray(dataSetOffset(whole) ?? (await offsetOf(house, whole)))
+  const small = await readSmallData(house, file)
+  if (small) return small
   const { hash } = file.from as { hash: string }
   const head = Buffer.alloc(headBytes)
   const handle = await open(house.kit.blobs.path(hash))
@@ -59,6 +59,12 @@ export async function readInstanceData(
   if (from !== undefined) return house.kit.blobs.open(hash, { from, to: file.sizeBytes })
   const all = await readFile(house.kit.blobs.path(hash))
   return all.subarray(await offsetOf(house, all))
+}
+
+/** The same, if it is short enough to be held. */
+export async function readSmallData(house: House, file: InstanceFile): Promise<Uint8Array | undefined> {
+  const whole = await readWhole(house, file, wholeBytesMax)
+  return whole?.subarray(dataSetOffset(whole) ?? (await offsetOf(house, whole)))
 }
 
 /** The data set in another syntax, where its pixels can be turned into it. */

@@ -63,7 +63,7 @@ export async function moveScp(
       open: () => {
         const caller = { modality: known![1], localAet: house.settings.dicomAet, timeout: undefined }
         const client = new StoreClient(house, caller, originator)
-        return { send: file => client.send(file), close: () => client.close() }
+        return { send: file => client.send({ file }), close: () => client.close() }
       },
       ...(house.settings.network.movesSynchronously
         ? {}

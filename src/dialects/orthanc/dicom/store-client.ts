@@ -9,7 +9,7 @@ import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
-import { converted, type InstanceFile, readInstanceData } from './instance-data.ts'
+import { converted, type InstanceFile, readInstanceData, readSmallData } from './instance-data.ts'
 import { answerFrom, failedWith } from './service-client.ts'
 
 /** The original's groups: what needs no decoding. */
@@ -56,14 +56,8 @@ interface Exchange {
   readonly unpacker: Unpacker
 }
 
-/** The command, the data set in the context's syntax, and the peer's status. */
-async function exchange(
-  house: House,
-  { association, context, file, unpacker }: Exchange,
-  messageId: number,
-  originator?: MoveOriginator,
-): Promise<number | undefined> {
-  const command: Command = {
+function storeCommand(file: InstanceFile, messageId: number, originator?: MoveOriginator): Command {
+  return {
     field: commands.storeRq,
     messageId,
     affectedClass: file.sopClass,
@@ -71,17 +65,32 @@ async function exchange(
     priority: 0,
     ...(originator && { originatorAet: originator.aet, originatorMessageId: originator.id }),
   }
+}
+
+/** The command, the data set in the context's syntax, and the peer's status. */
+async function exchange(
+  house: House,
+  { association, context, file, unpacker }: Exchange,
+  messageId: number,
+  originator?: MoveOriginator,
+): Promise<number | undefined> {
   const data =
     context.transferSyntax === file.transferSyntax
       ? await readInstanceData(house, file)
       : await converted(house, file, { transferSyntax: context.transferSyntax, unpacker })
-  await association.send(context, command, data)
+  await association.send(context, storeCommand(file, messageId, originator), data)
   return (await answerFrom(association, messageId)).command.status
 }
 
 export interface MoveOriginator {
   readonly aet: string
   readonly id: number
+}
+
+/** An instance, with its message where that could be made ahead. */
+export interface ReadyFile {
+  readonly file: InstanceFile
+  readonly message?: { readonly association: Association; readonly id: number; readonly bytes: Buffer }
 }
 
 export class StoreClient {
@@ -100,8 +109,22 @@ export class StoreClient {
     this.#originator = originator
   }
 
+  /** Makes the message of a small instance while the peer is busy with the one before it. */
+  async prepare(file: InstanceFile): Promise<ReadyFile> {
+    const association = this.#association
+    if (!association?.isOpen || !this.#needs.get(file.sopClass)?.has(file.transferSyntax)) return { file }
+    const context = association.contextFor(file.sopClass, file.transferSyntax)
+    const data = context && (await readSmallData(this.#house, file))
+    if (!context || !data) return { file }
+    const id = this.#nextId()
+    const bytes = association.frame(context, storeCommand(file, id, this.#originator), data)
+    return { file, message: { association, id, bytes } }
+  }
+
   /** Sends one instance and waits until the peer has it. Error 9 says why it has not. */
-  async send(file: InstanceFile): Promise<void> {
+  async send({ file, message }: ReadyFile): Promise<void> {
+    if (message && message.association === this.#association && message.association.isOpen)
+      return this.#watched(message.association, () => this.#sendMade(message))
     const { aet } = this.#caller.modality
     const association = await this.#ready(file)
     const context = this.#contextFor(association, file)
@@ -111,15 +134,19 @@ export class StoreClient {
         `DicomAssociation - C-STORE to AET "${aet}": the peer takes class ${file.sopClass} in no transfer syntax that is to be had of ${file.transferSyntax}`,
       )
     }
+    await this.#watched(association, () => this.#sendOver(association, context, file))
+  }
+
+  async #watched(association: Association, send: () => Promise<void>): Promise<void> {
     try {
-      await this.#sendOver(association, context, file)
+      await send()
     } catch (error) {
       if (!(error instanceof OrthancError)) {
         // Whatever is left of the association cannot be relied on.
         association.abort()
         this.#association = undefined
       }
-      throw networkError('C-STORE to', aet, error)
+      throw networkError('C-STORE to', this.#caller.modality.aet, error)
     }
   }
 
@@ -139,14 +166,25 @@ export class StoreClient {
   }
 
   async #sendOver(association: Association, context: OpenContext, file: InstanceFile): Promise<void> {
-    this.#messageId = (this.#messageId % 0xffff) + 1
     const status = await exchange(
       this.#house,
       { association, context, file, unpacker: this.#unpacker },
-      this.#messageId,
+      this.#nextId(),
       this.#originator,
     )
     if (!accepted.has(status)) throw failedWith('C-STORE', this.#caller, status)
+  }
+
+  /** The first thing that is done is writing, so that the peer begins before anything else is. */
+  async #sendMade({ association, id, bytes }: NonNullable<ReadyFile['message']>): Promise<void> {
+    await association.write(bytes)
+    const { status } = (await answerFrom(association, id)).command
+    if (!accepted.has(status)) throw failedWith('C-STORE', this.#caller, status)
+  }
+
+  #nextId(): number {
+    this.#messageId = (this.#messageId % 0xffff) + 1
+    return this.#messageId
   }
 
   /** An association that was asked for what this instance needs. */

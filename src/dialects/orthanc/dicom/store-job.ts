@@ -11,7 +11,7 @@ import { askCommitment } from './commitment.ts'
 import { after, type Caller, readCaller, showCaller } from './dial.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
 import { stopMs } from './service-client.ts'
-import { type MoveOriginator, StoreClient } from './store-client.ts'
+import { type MoveOriginator, type ReadyFile, StoreClient } from './store-client.ts'
 
 export const storeKind = 'dicom.modality-store'
 
@@ -154,17 +154,22 @@ async function sendAll(
 ): Promise<void> {
   const { order, client, passage, tools, notes } = parts
   const { instances, isPermissive } = order
-  let next = lookUp(house, instances[passage.at])
+  const prepare = async (index: number): Promise<ReadyFile | undefined> => {
+    const file = await lookUp(house, instances[index])
+    return file && client.prepare(file)
+  }
+  let next = prepare(passage.at)
   while (passage.at < instances.length) {
     tools.signal.throwIfAborted()
     const id = instances[passage.at]!
     try {
-      const file = await next
+      const ready = await next
+      const sending = ready && client.send(ready)
       // The next one is looked up while the peer thinks about this one.
-      next = lookUp(house, instances[passage.at + 1])
+      next = prepare(passage.at + 1)
       next.catch(() => {}) // Heard when its turn comes; until then it must not count as unhandled.
-      if (!file) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
-      await client.send(file)
+      if (!sending) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
+      await sending
     } catch (error) {
       if (!isPermissive || tools.signal.aborted) throw error
       const why = error instanceof Error ? error.message : String(error)

@@ -199,13 +199,9 @@ async function storeStraight(house: House, call: Call): Promise<Answer> {
   const sopInstance = textOf(set.elements, tags.SOPInstanceUID, values) ?? ''
   const client = new StoreClient(house, callerOf(house, modality, {}))
   try {
-    await client.send({
-      sopClass,
-      sopInstance,
-      transferSyntax: set.transferSyntax,
-      sizeBytes: bytes.length,
-      from: { bytes },
-    })
+    const { transferSyntax } = set
+    const file = { sopClass, sopInstance, transferSyntax, sizeBytes: bytes.length, from: { bytes } }
+    await client.send({ file })
   } finally {
     await client.close()
   }

@@ -14,6 +14,7 @@ export interface DataSource {
 export class IncomingData implements AsyncIterable<Uint8Array> {
   readonly #source: DataSource
   #chunks: Uint8Array[] = []
+  readonly #taken = Promise.withResolvers<void>()
   #hasEnded = false
 
   constructor(source: DataSource) {
@@ -31,6 +32,7 @@ export class IncomingData implements AsyncIterable<Uint8Array> {
 
   end(): void {
     this.#hasEnded = true
+    if (!this.isOpen) this.#taken.resolve()
   }
 
   /** The next chunks that are there; undefined at the end. Throws AssociationFailed when the rest will not come. */
@@ -43,6 +45,7 @@ export class IncomingData implements AsyncIterable<Uint8Array> {
     }
     const chunks = this.#chunks
     this.#chunks = []
+    if (this.#hasEnded) this.#taken.resolve()
     let bytes = 0
     for (const chunk of chunks) bytes += chunk.length
     this.#source.took(bytes)
@@ -66,6 +69,11 @@ export class IncomingData implements AsyncIterable<Uint8Array> {
       parts.push(...chunks)
     }
     return Buffer.concat(parts, length)
+  }
+
+  /** Resolves when all of it was taken. Of data that nobody takes to the end, it never does. */
+  get taken(): Promise<void> {
+    return this.#taken.promise
   }
 
   /** Passes over what is left. */

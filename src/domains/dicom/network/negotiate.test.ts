@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { answerTo, chooseSyntax, type Services } from './negotiate.ts'
-import type { AssociateRq } from './pdu.ts'
+import { type AssociateRq, readPdu, writePdu } from './pdu.ts'
 import { isService, sopClasses, storageClasses } from './sop-classes.ts'
 import { aRequest } from './testing/pair.ts'
 
@@ -16,6 +16,7 @@ const services: Services = {
   serves: uid => uid === '1.2.3',
   syntaxesFor: () => [implicit!, explicit!, jpeg!, rle!],
   givesRole: () => true,
+  operationsMax: 16,
 }
 
 test('explicit little endian is chosen before implicit, and that before our own order of the rest', () => {
@@ -58,6 +59,38 @@ test('roles that a caller asks for are given', () => {
     ...aRequest([], { roles }),
   } as AssociateRq
   assert.deepEqual(answerTo(request, services, user).user.roles, roles)
+})
+
+test('so many operations at a time are given as are asked for, and no more than we take', () => {
+  const answers = [
+    [undefined, undefined],
+    [
+      { invoked: 8, performed: 4 },
+      { invoked: 8, performed: 1 },
+    ],
+    [
+      { invoked: 1, performed: 0 },
+      { invoked: 1, performed: 1 },
+    ],
+    [
+      { invoked: 0, performed: 0 },
+      { invoked: 16, performed: 1 },
+    ],
+    [
+      { invoked: 99, performed: 1 },
+      { invoked: 16, performed: 1 },
+    ],
+  ] as const
+  for (const [asked, given] of answers) {
+    const { user: information, ...rest } = aRequest()
+    const request: AssociateRq = {
+      ...{ type: 'rq', protocolVersion: 1, applicationContext: '' },
+      ...{ ...rest, user: { ...information, ...(asked && { window: asked }) } },
+    }
+    const written = readPdu(1, writePdu(request).subarray(6)) as AssociateRq
+    assert.deepEqual(written.user, request.user)
+    assert.deepEqual(answerTo(written, services, user).user.window, given)
+  }
 })
 
 test('a class is a service or one of instances, never both', () => {

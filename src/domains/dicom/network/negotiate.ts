@@ -10,6 +10,8 @@ export interface Services {
   syntaxesFor(abstractSyntax: string): readonly string[]
   /** Classes of which the caller may be the receiver: what C-GET sends back. */
   givesRole(sopClass: string): boolean
+  /** How many operations of the caller are performed side by side, where it asks for that. */
+  readonly operationsMax: number
 }
 
 /** Explicit little endian if it is offered, else implicit, else the first in the order of `taken`. */
@@ -23,7 +25,7 @@ export function chooseSyntax(offered: readonly string[], taken: readonly string[
 export function answerTo(
   request: AssociateRq,
   services: Services,
-  user: Omit<UserInformation, 'roles'>,
+  user: Omit<UserInformation, 'roles' | 'window'>,
 ): AssociateAc {
   const contexts = request.contexts.map(({ id, abstractSyntax, transferSyntaxes }): AnsweredContext => {
     const fallback = transferSyntaxes[0] ?? syntaxes.implicitLittle
@@ -34,7 +36,18 @@ export function answerTo(
       : { id, result: 0, transferSyntax: chosen }
   })
   const roles = request.user.roles.filter(role => services.givesRole(role.sopClass)).map(answerRole)
-  return { type: 'ac', called: request.called, calling: request.calling, contexts, user: { ...user, roles } }
+  const { window } = request.user
+  const given = window && { window: { invoked: least(window.invoked, services.operationsMax), performed: 1 } }
+  return {
+    type: 'ac',
+    ...{ called: request.called, calling: request.calling, contexts },
+    user: { ...user, roles, ...given },
+  }
+}
+
+/** The smaller of two windows, of which 0 is the largest. */
+function least(asked: number, most: number): number {
+  return asked === 0 ? most : Math.min(asked, most)
 }
 
 /** Every role that was asked for is given: who may do what is decided with each command. */

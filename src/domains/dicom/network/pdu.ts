@@ -45,12 +45,22 @@ export interface Role {
   readonly isScp: boolean
 }
 
+/** How many operations may be under way at a time; 0 for any number. */
+export interface OperationsWindow {
+  /** Those that whoever asked for the association invokes. */
+  readonly invoked: number
+  /** Those that it performs. */
+  readonly performed: number
+}
+
 export interface UserInformation {
   /** The longest P-DATA that the sender of this takes, 0 for any. */
   readonly pduBytesMax: number
   readonly implementationClass: string
   readonly implementationVersion: string
   readonly roles: readonly Role[]
+  /** Absent: one at a time, in both directions. */
+  readonly window?: OperationsWindow
 }
 
 export interface AssociateRq {
@@ -211,7 +221,7 @@ function readContext(body: Buffer): ProposedContext & AnsweredContext {
   return { id, result: body[2]!, abstractSyntax, transferSyntaxes, transferSyntax: transferSyntaxes[0] ?? '' }
 }
 
-/** Asynchronous operations, extended negotiation and user identity are passed over: nothing of ours needs them. */
+/** Extended negotiation and user identity are passed over: nothing of ours needs them. */
 function readUser(body: Buffer): UserInformation {
   const roles: Role[] = []
   let found = noInformation
@@ -222,7 +232,11 @@ function readUser(body: Buffer): UserInformation {
     } else if (item.type === 0x52) found = { ...found, implementationClass: uidOf(item.body) }
     else if (item.type === 0x55)
       found = { ...found, implementationVersion: item.body.toString('latin1').trim() }
-    else if (item.type === 0x54) roles.push(readRole(item.body))
+    else if (item.type === 0x53) {
+      need(item.body, 4)
+      const window = { invoked: item.body.readUInt16BE(0), performed: item.body.readUInt16BE(2) }
+      found = { ...found, window }
+    } else if (item.type === 0x54) roles.push(readRole(item.body))
   }
   return { ...found, roles }
 }
@@ -301,10 +315,18 @@ function writeAssociate(
     0x50,
     item(0x51, length),
     item(0x52, Buffer.from(user.implementationClass, 'latin1')),
+    ...(user.window ? [item(0x53, writeWindow(user.window))] : []),
     ...user.roles.map(writeRole),
     item(0x55, Buffer.from(user.implementationVersion.slice(0, 16), 'latin1')),
   )
   return framed(type, Buffer.concat([head, ...items, information]))
+}
+
+function writeWindow({ invoked, performed }: OperationsWindow): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt16BE(invoked)
+  bytes.writeUInt16BE(performed, 2)
+  return bytes
 }
 
 function writeRole(role: Role): Buffer {
