@@ -45,13 +45,17 @@ export class RecordWriter {
     this.#last = this.#readLast()
   }
 
-  apply(change: RecordChange): void {
-    if ('put' in change) this.#put(change.put)
-    else this.#dropOne(change.drop.collection, change.drop.id)
+  /** Writes the changes of one transaction. Of several puts of one record the last is written, in the place of the first. */
+  apply(changes: readonly RecordChange[]): void {
+    for (const change of lastPuts(changes)) {
+      if ('put' in change) this.#put(change.put)
+      else this.#dropOne(change.drop.collection, change.drop.id)
+    }
+    this.#finish()
   }
 
   /** Writes what is counted once a transaction. */
-  finish(): void {
+  #finish(): void {
     for (const [collection, gained] of this.#gained) {
       if (gained !== 0) this.#addToCollection.run(gained, collection)
       this.statements++
@@ -146,6 +150,21 @@ export class RecordWriter {
     this.#gained.clear()
     this.#dropped = false
   }
+}
+
+/** Many clients who share a batch write the same counts and marks one after the other: only the last are seen. */
+function lastPuts(changes: readonly RecordChange[]): readonly RecordChange[] {
+  if (changes.length === 1) return changes
+  const kept: RecordChange[] = []
+  const places = new Map<string, number>()
+  for (const change of changes) {
+    const { collection, id } = 'put' in change ? change.put : change.drop
+    const key = `${collection}\0${id}`.toWellFormed()
+    const place = places.get(key)
+    if (place !== undefined && 'put' in change && 'put' in kept[place]!) kept[place] = change
+    else places.set(key, kept.push(change) - 1)
+  }
+  return kept
 }
 
 interface ResolvedEntry {

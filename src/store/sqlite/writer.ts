@@ -124,8 +124,7 @@ export class Writer {
     let statements = rows
     if (changes.records.length > 0) {
       const before = this.#records.statements
-      for (const change of changes.records) this.#records.apply(change)
-      this.#records.finish()
+      this.#records.apply(changes.records)
       statements += this.#records.statements - before
       rows += changes.records.length
     }

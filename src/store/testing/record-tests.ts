@@ -75,6 +75,35 @@ export function recordTests(makeWorld: MakeWorld): void {
       expect(await store.records.count({ collection: 'c', where: [{ name: 'k', is: 1 }] })).toBe(0)
     }))
 
+  test('of several puts of a record in one batch the last one holds, in the place of the first', () =>
+    inWorld(makeWorld, async ({ store }) => {
+      const put = (id: string, value: number, parent?: string) =>
+        aPut('c', id, { body: value, index: [['k', value]], ...(parent === undefined ? {} : { parent }) })
+      await store.commit(aBatch({ records: [put('old', 0)] }))
+      const drop = { drop: { collection: 'c', id: 'again' } }
+      const records = [
+        ...[put('x', 1, 'p'), put('again', 2), put('old', 3), put('y', 4), put('x', 5), drop],
+        ...[put('again', 6), put('x', 7, 'q'), put('old', 8), put('again', 9)],
+      ]
+      await store.commit(aBatch({ records }))
+      const all = await store.records.list({ collection: 'c', limit: 10 })
+      expect(all.items.map(({ id, parent, body }) => [id, parent, body])).toEqual([
+        ['old', null, 8],
+        ['x', 'q', 7],
+        ['y', null, 4],
+        ['again', null, 9],
+      ])
+      expect(await idsOf(store, { collection: 'c', order: { index: 'k' } })).toEqual([
+        'y',
+        'x',
+        'old',
+        'again',
+      ])
+      expect(await store.records.count({ collection: 'c' })).toBe(4)
+      for (const value of [1, 2, 3, 5, 6])
+        expect(await idsOf(store, { collection: 'c', where: [{ name: 'k', is: value }] })).toEqual([])
+    }))
+
   test('a put replaces all index entries, whatever stays, goes and comes', () =>
     inWorld(makeWorld, async ({ store }) => {
       const steps: Entry[][] = [

@@ -275,7 +275,7 @@ export class Archive {
     const body = {
       ...this.#body(arrival, 'instance', instanceMeta(arrival, batch.now)),
       files: { [dicomFile]: file },
-      change: logArrival(batch, ids.instance),
+      change: logArrival(batch),
     }
     batch.record(putResource({ level: 'instance', id: ids.instance, parent: ids.series, body }))
     const { bytes } = arrival

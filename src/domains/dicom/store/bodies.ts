@@ -96,14 +96,18 @@ export function isIndexed(level: Level, tag: string): boolean {
   return indexedTags[level].includes(tag)
 }
 
+/** Instances are found by the number of the change that tells of their arrival. */
+export const arrivalIndex = 'change'
+
 /** The change that writes a resource. */
 export function putResource(resource: Omit<Resource, 'seq'>): RecordChange {
   const { level, id, parent, body } = resource
-  const index: [string, string][] = []
+  const index: [string, string | number][] = []
   for (const tag of indexedTags[level]) {
     const value = body.main[tag]
     if (value !== undefined) index.push([tag, normalise(value)])
   }
+  if (body.change !== undefined) index.push([arrivalIndex, body.change])
   return { put: { collection: collections[level], id, parent, body: body as Json, index } }
 }
 

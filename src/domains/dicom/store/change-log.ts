@@ -1,8 +1,11 @@
-// The change log: what happened to which resource, numbered from 1 for ever.
+// The change log: what happened to which resource, numbered from 1 for ever. Arrivals of instances, which are most of it,
+// are no records of their own: the instance keeps the number, and is found by it.
 
-import type { Records } from '../../../store/store.ts'
+import type { Page, Rec, Records } from '../../../store/store.ts'
 import type { Level } from '../levels.ts'
+import { arrivalIndex, collectionOf, metaText, readResource } from './bodies.ts'
 import type { WriteBatch } from './parts.ts'
+import { instantOf } from './time.ts'
 
 export const changeTypes = [
   'CompletedSeries',
@@ -36,36 +39,31 @@ const collection = 'dicom.change'
 const counter = 'dicom.change'
 /** The number of the newest change is kept apart: it outlives the change. */
 const newest = 'dicom.change.newest'
+/** Up to this number the changes were forgotten, those that instances keep included. */
+const cleared = 'dicom.change.cleared'
 
 /** Writes a change into a batch. It is found again by the resource it is about (`changesAbout`). */
 export function logChange(batch: WriteBatch, type: ChangeType, level: Level, id: string): void {
-  putChange(batch, { type, level, id }, [['about', id]])
+  const seq = nextNumber(batch)
+  const body = { type, level, id, at: batch.now }
+  const index: [string, string | number][] = [
+    ['seq', seq],
+    ['about', id],
+  ]
+  batch.record({ put: { collection, id: String(seq), body, index } })
 }
 
 /**
- * Writes the first change about an instance, and gives its number for the instance to keep: an index entry under a
- * random id would cost every upload a page of the log.
+ * Gives the number of an instance's arrival, for the instance to keep. A record of its own would cost every upload
+ * three entries of indexes and most of a page of the log.
  */
-export function logArrival(batch: WriteBatch, id: string): number {
-  return putChange(batch, { type: 'NewInstance', level: 'instance', id }, [])
+export function logArrival(batch: WriteBatch): number {
+  return nextNumber(batch)
 }
 
-function putChange(
-  batch: WriteBatch,
-  { type, level, id }: { type: ChangeType; level: Level; id: string },
-  found: readonly (readonly [string, string])[],
-): number {
+function nextNumber(batch: WriteBatch): number {
   const seq = batch.next(counter)
   batch.record({ put: { collection: newest, id: newest, body: seq } })
-  const body = { type, level, id, at: batch.now }
-  batch.record({
-    put: {
-      collection,
-      id: String(seq),
-      body,
-      index: [['seq', seq], ...found],
-    },
-  })
   return seq
 }
 
@@ -95,14 +93,40 @@ export async function listChanges(
   records: Records,
   query: { since: number; limit: number },
 ): Promise<{ changes: Change[]; isDone: boolean }> {
-  const page = await records.list({
+  const limit = query.limit + 1
+  const from = Math.max(query.since, await clearedTo(records)) + 1
+  const others = await records.list({
     collection,
-    where: [{ name: 'seq', from: query.since + 1 }],
+    where: [{ name: 'seq', from }],
     order: { index: 'seq' },
-    limit: query.limit + 1,
+    limit,
   })
-  const found = page.items.slice(0, query.limit).map(record => readChange(record.id, record.body))
-  return { changes: found, isDone: page.items.length <= query.limit && page.next === undefined }
+  const arrivals = await records.list({
+    collection: collectionOf('instance'),
+    where: [{ name: arrivalIndex, from }],
+    order: { index: arrivalIndex },
+    limit,
+  })
+  const changes = inOrder(others, arrivals)
+  return { changes: changes.slice(0, query.limit), isDone: changes.length <= query.limit }
+}
+
+/** Both kinds by number. Stores of older versions may have one change in both forms. */
+function inOrder(others: Page<Rec>, arrivals: Page<Rec>): Change[] {
+  const found = new Map<number, Change>()
+  for (const record of arrivals.items) {
+    const change = readArrival(record)
+    found.set(change.seq, change)
+  }
+  for (const record of others.items) {
+    const change = readChange(record.id, record.body)
+    found.set(change.seq, change)
+  }
+  return [...found.values()].sort((a, b) => a.seq - b.seq)
+}
+
+async function clearedTo(records: Records): Promise<number> {
+  return Number((await records.get(cleared, cleared))?.body ?? 0)
 }
 
 /** The number of the newest change, also when that was dropped; 0 before the first. */
@@ -112,9 +136,17 @@ export async function newestSeq(records: Records): Promise<number> {
 
 /** The newest change. */
 export async function lastChange(records: Records): Promise<Change | undefined> {
-  const page = await records.list({ collection, order: { index: 'seq', down: true }, limit: 1 })
-  const record = page.items[0]
-  return record && readChange(record.id, record.body)
+  const from = (await clearedTo(records)) + 1
+  const last = (of: string, index: string) =>
+    records.list({
+      ...{ collection: of, where: [{ name: index, from }] },
+      ...{ order: { index, down: true }, limit: 1 },
+    })
+  const [others, arrivals] = [
+    await last(collection, 'seq'),
+    await last(collectionOf('instance'), arrivalIndex),
+  ]
+  return inOrder(others, arrivals).at(-1)
 }
 
 /** Forgets all changes, in portions; the numbers go on. */
@@ -122,6 +154,8 @@ export async function clearChanges(
   records: Records,
   write: <T>(change: (batch: WriteBatch) => T) => Promise<T>,
 ): Promise<void> {
+  const to = await newestSeq(records)
+  await write(batch => batch.record({ put: { collection: cleared, id: cleared, body: to } }))
   for (;;) {
     const page = await records.list({ collection, limit: 1000 })
     if (page.items.length === 0) return
@@ -129,6 +163,12 @@ export async function clearChanges(
       for (const { id } of page.items) batch.record({ drop: { collection, id } })
     })
   }
+}
+
+function readArrival(record: Rec): Change {
+  const { id, body } = readResource('instance', record)
+  const at = instantOf(metaText(body, 'ReceptionDate') ?? '')
+  return { seq: body.change ?? 0, type: 'NewInstance', level: 'instance', id, at }
 }
 
 function readChange(id: string, body: unknown): Change {
