@@ -6,9 +6,10 @@ import { describe, expect, test } from 'vitest'
 import { startEcflow, token } from '../contract/ecflow-server.ts'
 import { missingRealEcflow, startRealEcflow } from './ecflow-server.ts'
 
+// Not %ECF_HOST%: the real server tells its jobs the machine's name, which not every machine can look up.
 const head = [
   '#!/bin/sh',
-  'export ECF_PORT=%ECF_PORT% ECF_HOST=%ECF_HOST% ECF_NAME=%ECF_NAME% ECF_PASS=%ECF_PASS% ECF_TRYNO=%ECF_TRYNO% ECF_RID=$$',
+  'export ECF_PORT=%ECF_PORT% ECF_HOST=localhost ECF_NAME=%ECF_NAME% ECF_PASS=%ECF_PASS% ECF_TRYNO=%ECF_TRYNO% ECF_RID=$$',
   'ecflow_client --init=$$ || exit 0',
 ]
 

@@ -147,7 +147,7 @@ async function runTheirs(intervalSeconds: number): Promise<Course> {
     writeFileSync(file, '')
     const job = [
       `echo "%ECF_NAME% %ECF_DATE% %ECF_TIME%" >> ${file}`,
-      'export ECF_NAME=%ECF_NAME% ECF_PASS=%ECF_PASS% ECF_TRYNO=%ECF_TRYNO% ECF_RID=1 ECF_HOST=%ECF_HOST% ECF_PORT=%ECF_PORT%',
+      'export ECF_NAME=%ECF_NAME% ECF_PASS=%ECF_PASS% ECF_TRYNO=%ECF_TRYNO% ECF_RID=1 ECF_HOST=localhost ECF_PORT=%ECF_PORT%',
       '(ecflow_client --init=1 && ecflow_client --complete) > /dev/null 2>&1 &',
     ].join('; ')
     const edits = [` edit ECF_HOME '${real.home}'`, ' edit ECF_NO_SCRIPT 1', ` edit ECF_JOB_CMD '${job}'`]

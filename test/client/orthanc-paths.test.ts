@@ -11,7 +11,7 @@ import { hasShared, sharedPath } from '../support/shared.ts'
 import { hasOrthanc, type RealOrthanc, startRealOrthanc } from './real-orthanc.ts'
 
 const options = {
-  StableAge: 2,
+  StableAge: 3600, // longer than the test: on a busy machine one side would list a study as stable, the other not yet
   UserMetadata: { 'my-note': 1024 },
   UserContentType: { 'my-file': [1024, 'application/x-my'] },
 }
