@@ -82,6 +82,9 @@ export interface Kit {
 }
 
 /** Who is asking, and may they? One policy for all dialects; each shows refusals in its own shape. */
+/** A value that may be at hand: whoever cannot wait for it looks, everybody else awaits it. */
+export type Soon<T> = T | Promise<T>
+
 export interface Access {
   /**
    * The caller of a request: by `Authorization` (Bearer, Basic), by what the dialect passes in `credentials`,
@@ -90,11 +93,11 @@ export interface Access {
   recognise(
     request: FastifyRequest,
     credentials?: { token?: string; user?: string; password?: string },
-  ): Promise<Principal | undefined>
+  ): Soon<Principal | undefined>
   /** As recognise, and throws Refused `not-authenticated` or `not-allowed` when the right is not there. */
-  demand(request: FastifyRequest, right: Right): Promise<Principal>
+  demand(request: FastifyRequest, right: Right): Soon<Principal>
   /** The principal of a token (opaque or JWT of ours), undefined when unknown, expired or revoked. */
-  byToken(token: string): Promise<Principal | undefined>
+  byToken(token: string): Soon<Principal | undefined>
   /** Issues a JWT of ours; also for running jobs that act for their owner (`job`). */
   issue(claims: {
     user: string

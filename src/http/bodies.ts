@@ -12,7 +12,7 @@ export function takeAnyBody(scope: FastifyInstance, as: 'bytes' | 'stream'): voi
   // A type that cannot be parsed would never reach a parser. What was sent is still in request.raw.rawHeaders.
   scope.addHook('onRequest', (request, _reply, done) => {
     const type = request.headers['content-type']
-    if (type !== undefined && !parseable.test(type))
+    if (type !== undefined && type !== 'application/json' && !parseable.test(type))
       request.headers['content-type'] = 'application/octet-stream'
     done()
   })

@@ -106,6 +106,7 @@ export async function makeHost(parts: HostParts): Promise<Host> {
     loggerInstance: log.child({}, { level: log.isLevelEnabled('trace') ? 'trace' : 'warn' }),
     logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory: logger => logger,
+    genReqId: () => '',
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.silenceMs,

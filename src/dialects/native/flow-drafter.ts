@@ -91,11 +91,14 @@ function draftJob(flow: Flow, step: StepIn, place: NodePlace): JobDraft {
 /** A type whose members, and theirs, are there or absent, never `undefined`. */
 export type Defined<T> = T extends object ? { [K in keyof T]: Defined<Exclude<T[K], undefined>> } : T
 
-/** Members that are there: what zod gives has no `undefined` ones, which its types cannot say. */
+/** Members that are there. What zod gives has no `undefined` ones, which its types cannot say: it comes back as it is. */
 export function definedOf<T extends object>(value: T): Defined<T> {
-  const defined: Record<string, unknown> = {}
-  for (const [name, member] of Object.entries(value)) if (member !== undefined) defined[name] = member
-  return defined as never
+  for (const name in value) {
+    if (value[name] === undefined) {
+      return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never
+    }
+  }
+  return value as never
 }
 
 /** What a step's placeholders stand for in one instance. */

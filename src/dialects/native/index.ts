@@ -7,7 +7,7 @@ import { checkFlow, judgeOf } from './flow-check.ts'
 import { flowKind, nativeDrafter } from './flow-drafter.ts'
 import { idempotency } from './idempotency.ts'
 import { describeApi } from './openapi.ts'
-import { addRoute, base, type NativeRoute } from './route.ts'
+import { addRoute, base, knowCallers, type NativeRoute } from './route.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -44,6 +44,7 @@ export const native: Dialect = {
     return {
       routes: async scope => {
         takeAnyBody(scope, 'bytes')
+        knowCallers(scope)
         scope.setErrorHandler((error, request, reply) => answerError(kit.log, error, request, reply))
         scope.setNotFoundHandler(answerNotFound)
         for (const it of routes) addRoute(scope, kit, it)

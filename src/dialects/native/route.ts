@@ -57,9 +57,19 @@ export function route<B extends z.ZodType, Q extends z.ZodType>(
 
 export const base = '/yard/v1'
 
-/** Who came with a request, from the moment it was let in. */
-const callers = new WeakMap<FastifyRequest, Principal>()
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who came with it, from the moment it was let in. */
+    caller: Principal | null
+  }
+}
+
 const nobody: Principal = { name: '', scheme: 'anonymous', role: 'viewer', groups: [] }
+
+/** To be called once on a scope, before its routes are added: every request has a place for its caller. */
+export function knowCallers(scope: FastifyInstance): void {
+  scope.decorateRequest('caller', null)
+}
 
 /** Adds a route to the server: access first, then query and body by their schemas, then the handler. */
 export function addRoute(scope: FastifyInstance, kit: Kit, it: NativeRoute): void {
@@ -71,11 +81,18 @@ export function addRoute(scope: FastifyInstance, kit: Kit, it: NativeRoute): voi
     ...(right === 'none'
       ? {}
       : {
-          onRequest: async (request: FastifyRequest) =>
-            void callers.set(request, await kit.access.demand(request, right)),
+          onRequest: (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+            const letIn = (principal: Principal) => {
+              request.caller = principal
+              done()
+            }
+            const principal = kit.access.demand(request, right)
+            if (principal instanceof Promise) principal.then(letIn, done)
+            else letIn(principal)
+          },
         }),
     handler: async (request, reply) => {
-      const principal = callers.get(request) ?? nobody
+      const principal = request.caller ?? nobody
       const query = it.query === undefined ? undefined : check(it.query, request.query, 'query')
       const body =
         it.body === undefined

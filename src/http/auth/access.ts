@@ -24,7 +24,7 @@ export function accessOf(parts: AccessParts): Access {
   const { keyring, everybody } = parts
   const anonymous = parts.isOpen ? anonymousBy(parts.rule) : undefined
 
-  const recognise: Access['recognise'] = async (request, credentials = {}) => {
+  const recognise: Access['recognise'] = (request, credentials = {}) => {
     if (everybody !== undefined) return everybody
     const { token, user, password } = credentials
     if (token !== undefined) return keyring.byToken(token)
@@ -44,23 +44,13 @@ export function accessOf(parts: AccessParts): Access {
 
   return {
     recognise,
-    async demand(request: FastifyRequest, right: Right): Promise<Principal> {
-      const principal = await recognise(request)
-      if (principal === undefined) {
-        return refuse(
-          'not-authenticated',
-          request.headers.authorization === undefined
-            ? 'This needs credentials: send an Authorization header with a token'
-            : 'The credentials are not valid, or not valid any more',
-        )
-      }
-      if (may(principal, right)) return principal
-      if (principal.scheme === 'anonymous') {
-        refuse('not-authenticated', 'This needs credentials: send an Authorization header with a token')
-      }
-      return refuse('not-allowed', `${principal.name} has the role ${principal.role}, which may not ${right}`)
+    demand(request, right) {
+      const found = recognise(request)
+      return found instanceof Promise
+        ? found.then(principal => entitled(principal, request, right))
+        : entitled(found, request, right)
     },
-    byToken: token => (everybody !== undefined ? Promise.resolve(everybody) : keyring.byToken(token)),
+    byToken: token => everybody ?? keyring.byToken(token),
     async issue({ user, groups, role, email, job, expiresAt }) {
       const claims = {
         user,
@@ -73,6 +63,22 @@ export function accessOf(parts: AccessParts): Access {
       return (await issueJwt(parts.jwtKey, claims, parts.now())).token
     },
   }
+}
+
+function entitled(principal: Principal | undefined, request: FastifyRequest, right: Right): Principal {
+  if (principal === undefined) {
+    return refuse(
+      'not-authenticated',
+      request.headers.authorization === undefined
+        ? 'This needs credentials: send an Authorization header with a token'
+        : 'The credentials are not valid, or not valid any more',
+    )
+  }
+  if (may(principal, right)) return principal
+  if (principal.scheme === 'anonymous') {
+    refuse('not-authenticated', 'This needs credentials: send an Authorization header with a token')
+  }
+  return refuse('not-allowed', `${principal.name} has the role ${principal.role}, which may not ${right}`)
 }
 
 /** Who everybody is under `--no-auth`. */

@@ -268,7 +268,13 @@ export function leaves({ reply }: Pick<Call, 'reply'>): AbortSignal {
 }
 
 function draftOf(body: z.output<typeof jobIn>, owner: string): JobDraft {
-  return { ...definedOf(body), dialect: 'native', kind: body.kind ?? kindOf(body), owner, spec: body.spec }
+  return {
+    ...definedOf(body),
+    dialect: 'native',
+    kind: body.kind ?? kindOf(body),
+    owner,
+    spec: body.spec,
+  }
 }
 
 /** A function job is known by its function, any other by its executor. */
