@@ -104,7 +104,8 @@ describe('ecflow_client of ours', () => {
     expect(await client('--ping')).toContain('succeeded')
     expect(await client('--get=/c/other')).toContain('trigger good:done ge 50')
     await client('--suspend=/c/bad')
-    expect(await client('--get_state=/c/bad')).toBe('suspended\n')
+    expect(await client('--query', 'dstate', '/c/bad')).toBe('suspended\n')
+    expect(await client('--get_state=/c/bad')).toMatch(/^task bad # state:aborted .*suspended:1/m)
     expect(await client('--why=/c/bad')).toContain('/c/bad is suspended')
     await client('--resume=/c/bad')
     await client('--alter=add', 'variable', 'V', 'some value', '/c/bad')
@@ -215,15 +216,15 @@ describe('ecflow_client of ours', () => {
     await client('--force=aborted', '/d/g/t')
     await client('--force=active', '/d/g/u')
     await client('--requeue=/d/g')
-    expect(await client('--get_state=/d/g/t')).toBe('aborted\n')
+    expect(await client('--query', 'dstate', '/d/g/t')).toBe('aborted\n')
     await client('--requeue=abort', '/d/g')
-    expect(await client('--get_state=/d/g/t')).toBe('complete\n')
-    expect(await client('--get_state=/d/g/u')).toBe('active\n')
+    expect(await client('--query', 'dstate', '/d/g/t')).toBe('complete\n')
+    expect(await client('--query', 'dstate', '/d/g/u')).toBe('active\n')
     await client('--requeue=force', '/d/g')
-    expect(await client('--get_state=/d/g/u')).toBe('queued\n')
+    expect(await client('--query', 'dstate', '/d/g/u')).toBe('queued\n')
     await client('--force=complete', 'recursive', 'full', '/d/f')
     expect(await client('--query', 'repeat', '/d/f')).toBe('9\n')
-    expect(await client('--get_state=/d/f')).toBe('complete\n')
+    expect(await client('--query', 'dstate', '/d/f')).toBe('complete\n')
     await client('--check_pt')
 
     const stranger = { ECF_NAME: '/d/nobody', ECF_PASS: 'p', ECF_RID: '9', ECF_TRYNO: 1 }
@@ -244,8 +245,101 @@ describe('ecflow_client of ours', () => {
     await client('--replace=/d', file)
     expect((await server.ask('GET', '/v1/suites/d/tree')).json).toEqual({ d: { only: {} } })
     expect(await client('--query', 'dstate', '/d')).toBe('suspended\n')
-    expect(await client('--get_state=/d/only')).toBe('queued\n')
+    expect(await client('--query', 'dstate', '/d/only')).toBe('queued\n')
     await client('--delete=force', 'yes', '/d')
+  })
+
+  test('clocks, sorting and what a whole server is asked work as with the original', async () => {
+    const definition = [
+      'suite e',
+      ' edit ECF_NO_SCRIPT 1',
+      " edit ECF_JOB_CMD 'true'",
+      ' edit b 1',
+      ' edit A 2',
+      ' limit lim 7',
+      ' family f',
+      '  repeat date D 20240228 20240302',
+      '  task t',
+      '   event 2',
+      '   event z',
+      '   event Y',
+      '   label l "x"',
+      '   trigger 1 == 0',
+      ' endfamily',
+      ' family g',
+      '  repeat enumerated E red green',
+      '  task t',
+      '   inlimit /e:lim',
+      ' endfamily',
+      'endsuite',
+    ].join('\n')
+    const file = join(server.home, 'e.def')
+    await writeFile(file, definition)
+    await client(`--check=${file}`)
+    expect(await client('--suites')).toBe('\n')
+    await client('--host=nowhere', '--port', '3141', `--load=${file}`)
+    await expect(client(`--load=${file}`)).rejects.toThrow('already exists')
+    await client('--begin=e --force')
+    expect(await client('--query', 'state', '/')).toBe('submitted\n')
+    const value = (name: string, path = '/e') => client('--query', 'variable', `${path}:${name}`)
+
+    // Each change starts the clock anew, as the original's does.
+    await client('--alter=change', 'clock_date', '7.3.2025', '/e')
+    expect([await value('ECF_DATE'), await value('ECF_TIME')]).toEqual(['20250307\n', '00:00\n'])
+    await client('--alter=change', 'clock_gain', '7200', '/e')
+    expect(await value('ECF_TIME')).toBe('02:00\n')
+    await client('--alter=change', 'clock_type', 'hybrid', '/e')
+    expect(await client('--get=/e')).toContain('clock hybrid 7.3.2025 +7200')
+    await client('--alter=change', 'clock_gain', '-3600', '/e')
+    expect(await value('ECF_DATE')).toBe('20250306\n')
+    await client('--alter=change', 'clock_sync', '/e')
+    expect(await value('YYYY')).toBe(`${new Date().getFullYear()}\n`)
+    await expect(client('--alter=change', 'clock_type', 'odd', '/e')).rejects.toThrow('real or hybrid')
+    await expect(client('--alter=change', 'clock_date', '7.3', '/e')).rejects.toThrow('D.M.Y')
+    await expect(client('--alter=change', 'clock_gain', '+01:30', '/e')).rejects.toThrow('seconds')
+    await expect(client('--alter=change', 'clock_type', 'real', '/e/f')).rejects.toThrow('only suites')
+
+    await client('--alter=sort', 'all', 'recursive', '/e')
+    const shown = await client('--get=/e')
+    expect(shown.match(/edit (\S+)/g)).toEqual(['edit A', 'edit b', 'edit ECF_JOB_CMD', 'edit ECF_NO_SCRIPT'])
+    expect(shown.match(/event .*/g)).toEqual(['event 2 ', 'event Y', 'event z'])
+    await expect(client('--alter=sort', 'odd', '/e')).rejects.toThrow('expected one of')
+
+    const near = (side: string, path: string) => client('--query', 'repeat', path, side)
+    expect([await near('prev', '/e/f'), await near('next', '/e/f')]).toEqual(['20240228\n', '20240229\n'])
+    await client('--alter=change', 'repeat', '20240302', '/e/f')
+    expect([await near('prev', '/e/f'), await near('next', '/e/f')]).toEqual(['20240301\n', '20240302\n'])
+    expect([await near('prev', '/e/g'), await near('next', '/e/g')]).toEqual(['red\n', 'green\n'])
+
+    // A value may look like a path, and so may an inlimit's name.
+    await client('--alter=add', 'variable', 'DIR', '/some/where', '/e/f', '/e/g')
+    expect(await value('DIR', '/e/g')).toBe('/some/where\n')
+    await client('--alter=add', 'inlimit', '/e:lim', '2', '/e/f/t')
+    expect(await client('--get=/e/f/t')).toContain('inlimit /e:lim 2')
+    await client('--alter=delete', 'inlimit', '/e:lim', '/e/f/t')
+    await client('--alter=delete', 'limit_path', 'lim', '/e/g/t', '/e')
+    expect(await client('--query', 'limit', '/e:lim')).toBe('0\n')
+    await client('--alter=delete', 'event', '/e/f/t')
+    await client('--alter=delete', 'variable', '/e/f')
+    await client('--alter=delete', 'trigger', '/e/f/t')
+    expect(await client('--get=/e/f')).not.toMatch(/event|edit|trigger/)
+    await expect(client('--alter=delete', 'nonsense', '/e/f')).rejects.toThrow('nonsense')
+
+    // What is got can be loaded again, and holds no secret for those who may not have one.
+    const states = await client('--migrate=/e')
+    expect(states).toMatch(/^defs_state MIGRATE\nsuite e # begun:1 /)
+    expect(states).not.toContain('passwd:')
+    expect(await client('--group=get=/e; show state')).toContain(
+      'repeat date D 20240228 20240302 1 # 20240302',
+    )
+    await writeFile(file, states)
+    await client(`--load=${file}`, 'force')
+    expect(await client('--query', 'repeat', '/e/f')).toBe('20240302\n')
+    expect(await client('--log=path')).toMatch(/\.ecf\.log\n$/)
+    await client('--group=suspend=/e; resume=/e')
+    await client('--delete=force', 'yes', '_all_')
+    expect(await client('--suites')).toBe('\n')
+    expect(await client('--query', 'state', '/')).toBe('unknown\n')
   })
 
   test('a job goes on trying while the server is away', async () => {

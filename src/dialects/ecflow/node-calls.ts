@@ -1,15 +1,9 @@
-// What people ask of nodes and suites: trees, definitions, states, attributes, scripts and outputs.
+// What people ask of nodes and suites: trees, definitions and states.
 
 import { refuse } from '../../core/refusal.ts'
 import { parseDefinition } from '../../domains/suite/language/parse-definition.ts'
-import { printDefinition } from '../../domains/suite/language/print-definition.ts'
+import { printDefinition, printStates } from '../../domains/suite/language/print-definition.ts'
 import { waitHolds } from '../../domains/suite/planner/child-commands.ts'
-import {
-  type AttributeEdit,
-  addAttribute,
-  changeAttribute,
-  deleteAttribute,
-} from '../../domains/suite/planner/edit-attributes.ts'
 import {
   deleteNode,
   loadSuites,
@@ -19,6 +13,7 @@ import {
   replaceNode,
 } from '../../domains/suite/planner/edit-tree.ts'
 import type { Living } from '../../domains/suite/planner/living.ts'
+import { sortAttributes } from '../../domains/suite/planner/sort-attributes.ts'
 import {
   archiveNode,
   askStatus,
@@ -37,27 +32,18 @@ import {
   suspendNode,
 } from '../../domains/suite/planner/user-commands.ts'
 import { explainNode } from '../../domains/suite/planner/why.ts'
-import { showAttributes } from '../../domains/suite/shapes/attributes-json.ts'
 import { treeChunks } from '../../domains/suite/shapes/tree-json.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { Node } from '../../domains/suite/tree/node.ts'
+import { neighbourText } from '../../domains/suite/tree/repeat.ts'
 import type { Answer } from './answer.ts'
-import {
-  bodyObject,
-  type Call,
-  dropLargeBody,
-  kindOf,
-  mayFlag,
-  mayLooseFlag,
-  mayScalar,
-  mayText,
-  needText,
-} from './call.ts'
+import { bodyObject, type Call, dropLargeBody, mayFlag, mayLooseFlag, mayText, needText } from './call.ts'
 import { AnswerError } from './errors.ts'
 import { changeBy } from './history.ts'
 import type { Parts } from './parts.ts'
 
-function nodeAt(parts: Parts, path: string): Node {
+/** The node at a path, or the refusal that there is none. */
+export function nodeAt(parts: Parts, path: string): Node {
   const node = findNode(parts.keeper.living.root, path)
   if (!node || node.kind === 'root') refuse('not-found', `Path ${path} not found`)
   return node
@@ -76,12 +62,17 @@ export async function createSuites(parts: Parts, call: Call): Promise<Answer> {
   const allowMissing = mayLooseFlag(body, 'auto_add_externs') || mayLooseFlag(body, 'auto_add_extern')
   const definition = parseDefinition(text)
   const dryRun = call.query.get('dry_run') === 'true'
-  const options = { allowMissing, localMinute: parts.localMinute(), dryRun }
+  // Ours: suites of the same names are replaced, whatever runs in them.
+  const force = mayLooseFlag(body, 'force')
+  const options = { allowMissing, localMinute: parts.localMinute(), dryRun, force }
   if (dryRun) {
     const suites = await parts.keeper.change(living => loadSuites(living, definition, options))
     return { status: 200, value: { message: 'Definition is valid', suites: suites.map(suite => suite.name) } }
   }
-  const edit = { path: '/', text: `load ${definition.nodes.map(node => node.name).join(' ')}` }
+  const edit = {
+    path: '/',
+    text: `load ${force ? 'force ' : ''}${definition.nodes.map(node => node.name).join(' ')}`,
+  }
   const suites = await changeBy(parts, call, edit, living => loadSuites(living, definition, options))
   parts.count('load_defs')
   return {
@@ -116,8 +107,11 @@ export function showTree(parts: Parts, call: Call, at: { path: string; secrets: 
 
 // ---- definitions ----
 
-export function showDefinition(parts: Parts, path: string): Answer {
-  return { status: 200, value: { definition: printDefinition(nodeAt(parts, path)), path } }
+/** `states=true`: ours, with the states in comments; it can be loaded again. */
+export function showDefinition(parts: Parts, call: Call, path: string): Answer {
+  const node = nodeAt(parts, path)
+  const definition = call.query.get('states') === 'true' ? printStates(node) : printDefinition(node)
+  return { status: 200, value: { definition, path } }
 }
 
 export async function updateDefinition(parts: Parts, call: Call, path: string): Promise<Answer> {
@@ -175,10 +169,14 @@ export async function removeDefinition(parts: Parts, call: Call, path: string): 
 
 // ---- states ----
 
-/** `expression`: ours, for the client's --query trigger: whether it holds, seen from the node. */
-export function showStatus(parts: Parts, path: string, expression: string | null = null): Answer {
+/**
+ * Ours, for the client's --query: with `expression` whether it holds, seen from the node; with `repeat` the value before or
+ * after the current one.
+ */
+export function showStatus(parts: Parts, call: Call, path: string): Answer {
   const node = nodeAt(parts, path)
   const why = explainNode(parts.keeper.living, node)
+  const expression = call.query.get('expression')
   return {
     status: 200,
     value: {
@@ -187,8 +185,18 @@ export function showStatus(parts: Parts, path: string, expression: string | null
       default_status: node.defaultState,
       why: { bottom_up_why: why.bottomUp, top_down_why: why.topDown },
       ...(expression === null ? {} : { expression: waitHolds(parts.keeper.living, node, expression) }),
+      ...neighbourOf(node, call.query.get('repeat')),
     },
   }
+}
+
+function neighbourOf(node: Node, side: string | null): { repeat?: string } {
+  if (side === null) return {}
+  if (side !== 'prev' && side !== 'next')
+    refuse('bad-field', `repeat: expected prev or next, not '${side.slice(0, 40)}'`, { field: 'repeat' })
+  const repeat = node.attributes?.repeat
+  if (!repeat) refuse('not-found', `Could not find a repeat on ${node.path}`)
+  return { repeat: neighbourText(repeat, side) }
 }
 
 export async function updateStatus(parts: Parts, call: Call, path: string): Promise<Answer> {
@@ -247,6 +255,10 @@ function readCommand(
         refuse('bad-field', `order_value: expected one of ${orders.join(', ')}`, { field: 'order_value' })
       return living => orderNode(living, path, order)
     }
+    case 'sort': {
+      const type = mayText(body, 'attribute') ?? 'all'
+      return living => sortAttributes(living, demandNode(living, path), { type, recursive })
+    }
     case 'kill':
       return living => killNode(living, path)
     case 'status':
@@ -262,7 +274,7 @@ function readCommand(
   if (state === undefined) {
     refuse(
       'bad-field',
-      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, kill, status, free_dep, set_flag, clear_flag`,
+      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, sort, kill, status, free_dep, set_flag, clear_flag`,
       { field: 'action' },
     )
   }
@@ -297,6 +309,7 @@ function wordsOf(at: {
     free_dep: 'free-dep',
     defstatus: `alter change defstatus ${body['defstatus_value']}`,
     order: `order ${body['order_value']}`,
+    sort: `alter sort ${body['attribute'] ?? 'all'}`,
   }
   const isForce = forcedState(action) !== undefined
   return `${isForce ? `force ${forcedState(action)}` : (words[action] ?? action)}${recursive ? ' recursive' : ''} ${path}`
@@ -317,76 +330,7 @@ function counterOf(action: string): string {
     status: 'node_status',
     free_dep: 'free_dep',
     order: 'order_node',
+    sort: 'alter_cmd',
   }
   return names[action] ?? 'force'
-}
-
-// ---- attributes ----
-
-export function showNodeAttributes(parts: Parts, at: { path: string; secrets: boolean }): Answer {
-  return { status: 200, value: showAttributes(nodeAt(parts, at.path), { secrets: at.secrets }) }
-}
-
-function readEdit(body: Record<string, unknown>): AttributeEdit {
-  const type = needText(body, 'type')
-  const name = mayText(body, 'name')
-  const value = readValue(body, type)
-  const oldValue = mayScalar(body, 'old_value')
-  const min = mayScalar(body, 'min')
-  const max = mayScalar(body, 'max')
-  return {
-    type,
-    ...(name === undefined ? {} : { name }),
-    ...(value === undefined ? {} : { value }),
-    ...(oldValue === undefined ? {} : { oldValue }),
-    ...(min === undefined ? {} : { min }),
-    ...(max === undefined ? {} : { max }),
-  }
-}
-
-function readValue(body: Record<string, unknown>, type: string): string | undefined {
-  const { value } = body
-  if (typeof value !== 'boolean') return mayScalar(body, 'value')
-  if (type !== 'event')
-    refuse('bad-field', `The member 'value' must be a string or a number, not ${kindOf(value)}`, {
-      field: 'value',
-    })
-  return String(value)
-}
-
-async function alter(
-  parts: Parts,
-  call: Call,
-  at: { verb: string; path: string; edit: AttributeEdit },
-  fn: (living: Living, node: Node, edit: AttributeEdit) => void,
-): Promise<void> {
-  const { path, edit } = at
-  const facts = [edit.type, edit.name, edit.oldValue, edit.value].filter(it => it)
-  const text = `alter ${at.verb} ${facts.join(' ')} ${path}`
-  await changeBy(parts, call, { path, text }, living => fn(living, demandNode(living, path), edit))
-}
-
-export async function addNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const edit = readEdit(bodyObject(call))
-  await alter(parts, call, { verb: 'add', path, edit }, addAttribute)
-  parts.count('alter_cmd')
-  return {
-    status: 201,
-    value: { path, message: 'Attribute added successfully' },
-    location: `/v1/suites${path}/attributes`,
-  }
-}
-
-export async function updateNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const edit = readEdit(bodyObject(call))
-  await alter(parts, call, { verb: 'change', path, edit }, changeAttribute)
-  parts.count('alter_cmd')
-  return { status: 200, value: { path, message: 'Attribute changed successfully' } }
-}
-
-export async function removeNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const edit = readEdit(bodyObject(call))
-  await alter(parts, call, { verb: 'delete', path, edit }, deleteAttribute)
-  parts.count('alter_cmd')
-  return { status: 204 }
 }

@@ -179,7 +179,7 @@ const attribute = object(
 )
 
 const bodies: Readonly<Record<string, Shape>> = {
-  'POST suites': object(definition, ['definition']),
+  'POST suites': object({ ...definition, force: flag }, ['definition']),
   'PUT node': object({ ...definition, force: flag }, ['definition']),
   'PUT definition': object({ ...definition, force: flag }, ['definition']),
   'PUT status': object(
@@ -188,6 +188,12 @@ const bodies: Readonly<Record<string, Shape>> = {
       recursive: flag,
       defstatus_value: text,
       order_value: text,
+      attribute: text,
+      flag: text,
+      option: text,
+      dependencies: text,
+      force: flag,
+      full: flag,
       ECF_NAME: text,
       ECF_PASS: text,
       ECF_RID: scalar,
@@ -199,7 +205,7 @@ const bodies: Readonly<Record<string, Shape>> = {
   ),
   'POST attributes': attribute,
   'PUT attributes': attribute,
-  'DELETE attributes': attribute,
+  'DELETE attributes': { ...attribute, properties: { ...(attribute['properties'] as Shape), all: flag } },
   'PUT script': object({ script: text }),
   'PUT server-status': object({ action: text }),
   'POST server-attributes': object({ type: text, name: text, value: scalar }),
@@ -290,6 +296,15 @@ function queryParameters(type: string): Shape[] {
     return [
       { name: 'below', in: 'query', schema: { type: 'string', enum: ['true'] } },
       { name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: 10_000 } },
+    ]
+  }
+  if (type === 'definition') {
+    return [{ name: 'states', in: 'query', schema: { type: 'string', enum: ['true'] } }]
+  }
+  if (type === 'status') {
+    return [
+      { name: 'expression', in: 'query', schema: text },
+      { name: 'repeat', in: 'query', schema: { type: 'string', enum: ['prev', 'next'] } },
     ]
   }
   if (type !== 'tree' && type !== 'forest') return []

@@ -4,6 +4,12 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { Logger } from 'pino'
 import { takeAnyBody } from '../../http/bodies.ts'
 import { type Answer, allowAnyPage, sendAnswer } from './answer.ts'
+import {
+  addNodeAttribute,
+  removeNodeAttribute,
+  showNodeAttributes,
+  updateNodeAttribute,
+} from './attribute-calls.ts'
 import { bodyBytesMax, type Call, childBody } from './call.ts'
 import { answerChild, answerCommandEnd, readAttributeRequest, readStatusRequest } from './child-calls.ts'
 import { AnswerError, describeError } from './errors.ts'
@@ -12,17 +18,13 @@ import { showOutput, showScript, updateScript } from './file-calls.ts'
 import { demandRead, demandWrite, recognise } from './gate.ts'
 import { showHistory } from './history.ts'
 import {
-  addNodeAttribute,
   createSuites,
   listSuites,
   removeDefinition,
-  removeNodeAttribute,
   showDefinition,
-  showNodeAttributes,
   showStatus,
   showTree,
   updateDefinition,
-  updateNodeAttribute,
   updateStatus,
 } from './node-calls.ts'
 import { openApiText } from './openapi.ts'
@@ -103,10 +105,10 @@ async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answ
     case 'tree':
       return showTree(parts, call, { path: place.node, secrets: await seesSecrets(parts, call) })
     case 'definition':
-      return showDefinition(parts, place.node)
+      return showDefinition(parts, call, place.node)
     case 'status':
       parts.count('query')
-      return showStatus(parts, place.node, call.query.get('expression'))
+      return showStatus(parts, call, place.node)
     case 'attributes':
       return showNodeAttributes(parts, { path: place.node, secrets: await seesSecrets(parts, call) })
     case 'script':

@@ -4,6 +4,7 @@ import { refuse } from '../../core/refusal.ts'
 import { isName, nameRule } from '../../domains/suite/language/name.ts'
 import { setServerVariable } from '../../domains/suite/planner/edit-tree.ts'
 import type { ServerState } from '../../domains/suite/planner/living.ts'
+import { significantChild } from '../../domains/suite/planner/state-change.ts'
 import { monthNames, pad2 } from '../../domains/suite/tree/calendar-date.ts'
 import type { Answer } from './answer.ts'
 import { bodyObject, type Call, needScalar, needText } from './call.ts'
@@ -124,6 +125,8 @@ export function showServerStatus(parts: Parts): Answer {
       no_of_suites: keeper.living.root.children?.length ?? 0,
       request_stats: (counters.requests / seconds).toFixed(2),
       locked_by_user: '',
+      // Ours: what all suites come to.
+      state: significantChild(keeper.living.root),
       ...statistics,
       statistics,
     },

@@ -238,7 +238,7 @@ export function readEdits(node: Node, text: string): void {
 }
 
 /** The comment that `readNodeState` reads; '' when there is nothing to say. */
-export function writeNodeState(node: Node): string {
+export function writeNodeState(node: Node, isPublic = false): string {
   const words: string[] = []
   if (node.suite) {
     const { begun, minute, wall, elapsed } = node.suite
@@ -250,10 +250,10 @@ export function writeNodeState(node: Node): string {
   if (node.since !== 0) words.push(`since:${node.since}`)
   if (node.run) {
     const { password, remoteId, tryNumber, abortReason, job } = node.run
-    if (password !== '') words.push(`passwd:${encodeURIComponent(password)}`)
+    if (password !== '' && !isPublic) words.push(`passwd:${encodeURIComponent(password)}`)
     if (remoteId !== '') words.push(`rid:${encodeURIComponent(remoteId)}`)
     if (tryNumber !== 0) words.push(`try:${tryNumber}`)
-    if (job !== undefined) words.push(`job:${job}`)
+    if (job !== undefined && !isPublic) words.push(`job:${job}`)
     if (abortReason !== '')
       words.push(`abort<:${JSON.stringify(abortReason).slice(1, -1).replaceAll('>', '\\u003e')}>abort`)
   }

@@ -21,6 +21,8 @@ interface Printer {
   lines: string[]
   readonly pieces: string[]
   readonly withState: boolean
+  /** Others read it: without the passwords of jobs, and what means something to this server alone. */
+  readonly isPublic?: boolean
 }
 
 /** Lines are joined this many at a time: a hundred thousand nodes would be a million strings at once. */
@@ -52,6 +54,13 @@ export function printPersistedPieces(nodes: readonly Node[]): string[] {
   printer.lines.push('')
   printer.pieces.push(printer.lines.join('\n'))
   return printer.pieces
+}
+
+/** A node and all below it with states, for others to read: no passwords, and no numbers of this server's jobs. */
+export function printStates(node: Node): string {
+  const printer: Printer = { lines: ['defs_state MIGRATE'], pieces: [], withState: true, isPublic: true }
+  printNode(printer, node, 0)
+  return finish(printer)
 }
 
 /** The same piece by piece, each printed when it is asked for: of what the nodes are then. Children may not come or go. */
@@ -87,7 +96,8 @@ export function printAlone(node: Node): string {
 /** Archived children are not in the tree, but they are part of its state. */
 function printArchive(printer: Printer, node: Node): void {
   if (!printer.withState || node.archive === undefined) return
-  printer.lines.push(`archived_children ${JSON.stringify(node.archive)}`)
+  const text = printer.isPublic ? node.archive.replace(/^( *task .*?) passwd:\S+/gm, '$1') : node.archive
+  printer.lines.push(`archived_children ${JSON.stringify(text)}`)
 }
 
 function printEdits(printer: Printer, node: Node, indent: string): void {
@@ -97,8 +107,8 @@ function printEdits(printer: Printer, node: Node, indent: string): void {
   }
 }
 
-function stateComment(node: Node): string {
-  const state = writeNodeState(node)
+function stateComment(node: Node, isPublic = false): string {
+  const state = writeNodeState(node, isPublic)
   return state === '' ? '' : ` # ${state}`
 }
 
@@ -125,7 +135,9 @@ function indentOf(printer: Printer, depth: number): string {
 
 function printHead(printer: Printer, node: Node, depth: number): void {
   const indent = indentOf(printer, depth)
-  printer.lines.push(`${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node) : ''}`)
+  printer.lines.push(
+    `${indent}${node.kind} ${node.name}${printer.withState ? stateComment(node, printer.isPublic) : ''}`,
+  )
   printAttributes(printer, node, indent + (printer.withState ? ' ' : '  '))
   printEdits(printer, node, indent)
   printArchive(printer, node)

@@ -3,7 +3,7 @@
 import { refuse } from '../../../core/refusal.ts'
 import type { Definition } from '../language/parse-definition.ts'
 import { findNode } from '../tree/find.ts'
-import type { Node } from '../tree/node.ts'
+import { type Node, visitAll } from '../tree/node.ts'
 import { checkReferences, MissingReference } from '../tree/references.ts'
 import { giveAllTokens } from './limits.ts'
 import type { Living } from './living.ts'
@@ -16,7 +16,7 @@ import { noteUserZombiesBelow } from './zombies.ts'
 export function loadSuites(
   living: Living,
   definition: Definition,
-  options: { allowMissing: boolean; localMinute: number; dryRun?: boolean },
+  options: { allowMissing: boolean; localMinute: number; dryRun?: boolean; force?: boolean },
 ): Node[] {
   const { root } = living
   const first = definition.nodes[0]
@@ -25,31 +25,48 @@ export function loadSuites(
       field: 'definition',
     })
   }
-  for (const suite of definition.nodes) {
-    if (root.child(suite.name)) refuse('conflict', `A suite of name '${suite.name}' already exists`)
-  }
-  const declared = new Set([...living.externs, ...definition.externs])
+  const known = definition.nodes.map(suite => root.child(suite.name)).filter(it => it !== undefined)
+  if (known[0] && !options.force) refuse('conflict', `A suite of name '${known[0].name}' already exists`)
+  checkSuites(living, definition, { known, allowMissing: options.allowMissing })
+  if (options.dryRun) return [...definition.nodes]
+  for (const suite of known) deleteNode(living, suite.path, { force: true })
   for (const suite of definition.nodes) root.add(suite)
-  try {
-    for (const suite of definition.nodes) checkReferences(suite, { declared, all: options.allowMissing })
-  } catch (error) {
-    for (const suite of definition.nodes) root.remove(suite)
-    throw showMissing(error)
-  }
-  if (options.dryRun) {
-    for (const suite of definition.nodes) root.remove(suite)
-    return [...definition.nodes]
-  }
   for (const extern of definition.externs) living.externs.add(extern)
   for (const { name, value } of definition.variables) setServerVariable(living, name, value)
   for (const suite of definition.nodes) {
     // A state that cannot be continued is not trusted: a clock that is missing starts now.
     if (suite.suite?.begun && suite.suite.minute === 0) suite.suite.minute = options.localMinute
+    // Jobs that were started elsewhere are no jobs of this server's, whatever number they had there.
+    visitAll(suite, node => {
+      if (node.run) node.run.job = undefined
+    })
     living.enrol(suite)
     living.mark(suite)
     living.structure.push({ type: 'put', node: suite })
   }
   return [...definition.nodes]
+}
+
+/** Refuses suites that name what is not there; what they would replace does not count. Changes nothing. */
+function checkSuites(
+  living: Living,
+  definition: Definition,
+  options: { known: readonly Node[]; allowMissing: boolean },
+): void {
+  const { root } = living
+  const declared = new Set([...living.externs, ...definition.externs])
+  const places = options.known.map(suite => ({ suite, at: root.children!.indexOf(suite) }))
+  for (const { suite } of places) root.remove(suite)
+  for (const suite of definition.nodes) root.add(suite)
+  try {
+    for (const suite of definition.nodes) checkReferences(suite, { declared, all: options.allowMissing })
+  } catch (error) {
+    throw showMissing(error)
+  } finally {
+    for (const suite of definition.nodes) root.remove(suite)
+    places.sort((one, other) => one.at - other.at)
+    for (const { suite, at } of places) root.insert(suite, at)
+  }
 }
 
 function showMissing(error: unknown): unknown {

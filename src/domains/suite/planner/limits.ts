@@ -155,6 +155,20 @@ export function emptyLimit(living: Living, node: Node, limit: Limit): void {
   noteLimit(living, node, limit)
 }
 
+/** Takes a path off a limit by hand, with what it holds; false when it holds nothing. */
+export function dropHolder(living: Living, node: Node, limit: Limit, path: string): boolean {
+  const isHolder = limit.holders?.has(path) ?? false
+  if (isHolder) give(living, { node, limit }, path)
+  return isHolder
+}
+
+/** The limit goes: who waited for room in it waits no more. */
+export function forgetLimit(living: Living, limit: Limit): void {
+  for (const node of living.waiters.get(limit)?.drain() ?? []) living.mark(node)
+  living.waiters.delete(limit)
+  living.hungry.delete(limit)
+}
+
 /** Sets what is in use by hand: holders are forgotten with it. */
 export function setLimitValue(living: Living, node: Node, limit: Limit, value: number): void {
   limit.value = value

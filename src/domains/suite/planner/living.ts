@@ -185,6 +185,16 @@ export class Living {
     }
   }
 
+  /** Who names a variable of the clock is looked at: all of them, or those of the time of day alone. */
+  wakeClockReaders(what: 'day' | 'minute'): void {
+    for (const readers of what === 'day' ? [this.minuteReaders, this.dayReaders] : [this.minuteReaders]) {
+      for (const reader of readers) {
+        if (reader.order < 0) readers.delete(reader)
+        else this.mark(reader)
+      }
+    }
+  }
+
   setFlag(node: Node, flag: FlagName, on: boolean): void {
     const flags = on ? node.flags | flagBit(flag) : node.flags & ~flagBit(flag)
     if (flags === node.flags) return

@@ -68,7 +68,7 @@ function skipMinutes(living: Living, suite: Node, minutes: number): void {
 export function clockJumped(living: Living, suite: Node): void {
   for (const node of living.timedOf(suite)) living.lookSoon(node)
   living.deadlines.hurry(suite)
-  wakeReaders(living, living.dayReaders)
+  living.wakeClockReaders('day')
 }
 
 /** By how much local time is ahead of a clock that shows it; 0 for one with a date, which goes its own way. */
@@ -154,17 +154,8 @@ function moveClocks(
     }
   }
   living.working = undefined
-  wakeReaders(living, living.minuteReaders)
-  if (newDays.size > 0) wakeReaders(living, living.dayReaders)
+  living.wakeClockReaders(newDays.size > 0 ? 'day' : 'minute')
   return times
-}
-
-/** Who names a variable of the clock is looked at when that changes. */
-function wakeReaders(living: Living, readers: Set<Node>): void {
-  for (const reader of readers) {
-    if (reader.order < 0) readers.delete(reader)
-    else living.mark(reader)
-  }
 }
 
 function lookAtTimes(living: Living, node: Node, now: SuiteTime, isNewDay: boolean): void {

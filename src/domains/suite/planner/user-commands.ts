@@ -1,6 +1,7 @@
 // What people do to nodes: begin, requeue, suspend, force and their like. Each checks before it changes anything.
 
 import { refuse } from '../../../core/refusal.ts'
+import type { ClockAttribute } from '../tree/attribute.ts'
 import { daysOf } from '../tree/calendar-date.ts'
 import { findNode } from '../tree/find.ts'
 import { flagNames } from '../tree/flag.ts'
@@ -79,11 +80,15 @@ export function beginSuite(living: Living, path: string, localMinute: number): v
   requeueSubtree(living, node, 'begin')
 }
 
-/** A clock with a date starts at midnight of it, one without at the server's local time; the gain is added. */
-export function startClock(living: Living, suite: Node, localMinute: number): void {
-  const clock = suite.attributes?.rare?.clock
+/** Where a clock starts: one with a date at midnight of it, one without at the server's local time; the gain is added. */
+export function clockStart(clock: ClockAttribute | undefined, localMinute: number): number {
   const base = clock && clock.day > 0 ? daysOf(clock.year, clock.month, clock.day) * 1440 : localMinute
-  const minute = base + Math.trunc((clock?.gainSeconds ?? 0) / 60)
+  return base + Math.trunc((clock?.gainSeconds ?? 0) / 60)
+}
+
+/** Starts a suite's clock. */
+export function startClock(living: Living, suite: Node, localMinute: number): void {
+  const minute = clockStart(suite.attributes?.rare?.clock, localMinute)
   suite.suite = { begun: true, minute, wall: Math.floor(living.nowMs / 60_000), elapsed: 0 }
 }
 

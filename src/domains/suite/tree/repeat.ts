@@ -127,6 +127,16 @@ export function advanceRepeat(repeat: Repeat): boolean {
   return true
 }
 
+/** The value before or after the current one; at either end the one that is there. */
+export function neighbourText(repeat: Repeat, side: 'prev' | 'next'): string {
+  const copy = { ...repeat, exhausted: false }
+  if (side === 'next') advanceRepeat(copy)
+  else if (copy.kind !== 'day' && !isRange(copy)) copy.index = Math.max(0, copy.index - 1)
+  else if (isRange(copy) && copy.value !== copy.start)
+    copy.value = copy.kind === 'date' ? addDays(copy.value, -copy.step) : copy.value - copy.step
+  return repeatText(copy)
+}
+
 /** 20240229 + 1 = 20240301. A number that is no day is added to as it is. */
 export function addDays(date: number, days: number): number {
   const from = daysOfCompact(date)
