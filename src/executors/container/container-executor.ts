@@ -17,7 +17,7 @@ import { type CgroupRoot, cgroupAt, probeCgroups } from './cgroup.ts'
 import { DiskWatch } from './disk-watch.ts'
 import type { Driver, DriverName, Mount } from './driver.ts'
 import { ImageMissing } from './image-missing.ts'
-import { type ImageStore, releaseImage } from './images/index.ts'
+import { ImageError, type ImageStore, releaseImage } from './images/index.ts'
 import { prepareInside } from './inside-plan.ts'
 import { Lanes } from './lanes.ts'
 import { markOverDisk, markOverStream, outcomeOfAttempt } from './outcome.ts'
@@ -256,7 +256,8 @@ export class ContainerExecutor implements Executor {
     try {
       outcome = (await this.#spawn(order)) ?? undefined
     } catch (error) {
-      const isImage = error instanceof ImageMissing
+      // A name that no image of ours can have is an image that cannot be had, too.
+      const isImage = error instanceof ImageMissing || error instanceof ImageError
       outcome = outcomeOfFault(error) ?? {
         result: 'failed',
         reason: isImage ? 'image' : 'launch',

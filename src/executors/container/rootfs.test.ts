@@ -309,6 +309,14 @@ describe.skipIf(missing !== undefined)(`the rootfs driver${why}`, () => {
     assert.deepEqual(tasks, [{ imagePullStatus: 'failed' }])
   })
 
+  test('an image whose name none of ours can have is not there, either', async () => {
+    for (const image of ['shub://who/what', 'UPPER:', 'sha256', 'x'.repeat(500), '-x', 'a//b']) {
+      const { outcome, tasks } = await run({ tasks: [{ image, argv: ['x'] }] })
+      assert.deepEqual([outcome.result, outcome.reason, image], ['failed', 'image', image])
+      assert.deepEqual(tasks, [{ imagePullStatus: 'failed' }])
+    }
+  })
+
   test('a program that is not in the image fails the task and says so', async () => {
     const { outcome, err } = await run({ tasks: [{ image: 'box', argv: ['/no/such'] }] })
     assert.equal(outcome.result, 'failed')
