@@ -48,9 +48,8 @@ const settings = [
   // A commit returns when its part of the log is on the disk. It is the default, but everything rests on it.
   'PRAGMA synchronous = FULL',
   'PRAGMA foreign_keys = ON',
-  // In pages of 4 KiB: the log is folded into the database every 32 MiB instead of every 4, because a hot page that
-  // is changed in a hundred commits is then written back once.
-  'PRAGMA wal_autocheckpoint = 8192',
+  // The log is folded into the database by the checkpointer; this is the end of patience, 256 MiB, should it not get on.
+  'PRAGMA wal_autocheckpoint = 65536',
   'PRAGMA journal_size_limit = 134217728',
   'PRAGMA cache_size = -65536',
   'PRAGMA temp_store = MEMORY',

@@ -8,6 +8,7 @@ import { type Changes, type History, type HotSet, type Records, type Store, Stor
 import { backUp } from './backup.ts'
 import { type Database, openDatabase, prepareRows, type Statement, storeFailure } from './binding.ts'
 import { Catalog } from './catalog.ts'
+import { Checkpointer, type CheckpointerOptions } from './checkpointer.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { SqliteHistory } from './history.ts'
 import { migrate } from './migrate.ts'
@@ -22,6 +23,7 @@ export interface SqliteStoreOptions {
   readonly directory: string
   /** Told about every commit that succeeded. */
   readonly observe?: (stats: CommitStats) => void
+  readonly checkpoints?: Partial<CheckpointerOptions>
 }
 
 /** What exists while the store is open. */
@@ -29,6 +31,7 @@ interface Life {
   readonly lock: DirectoryLock
   readonly database: Database
   readonly writer: Writer
+  readonly checkpointer: Checkpointer
   readonly history: SqliteHistory
   readonly records: SqliteRecords
   readonly blobCount: Statement
@@ -67,7 +70,7 @@ export class SqliteStore implements Store {
   }
 
   async commit(changes: Changes): Promise<void> {
-    const { writer } = this.#open()
+    const { writer, checkpointer } = this.#open()
     const { observe } = this.#options
     const begunAt = observe === undefined ? 0 : performance.now()
     let written: Written
@@ -78,6 +81,7 @@ export class SqliteStore implements Store {
       this.#isSuspect ||= failure !== error && (failure as StoreFailed).code !== 'full'
       throw failure
     }
+    checkpointer.noteCommit()
     const { rows, statements, unnamedBlobs } = written
     observe?.({ rows, statements, durationMs: performance.now() - begunAt })
     if (unnamedBlobs.length > 0) this.blobs.discard(unnamedBlobs, hash => this.#countBlob(hash) > 0)
@@ -98,6 +102,7 @@ export class SqliteStore implements Store {
     this.#life = undefined
     this.blobs.close()
     try {
+      await life.checkpointer.close()
       life.database.close()
     } finally {
       life.lock.release()
@@ -116,6 +121,7 @@ export class SqliteStore implements Store {
         lock,
         database,
         writer: new Writer(database, catalog),
+        checkpointer: new Checkpointer(database, this.#file, this.#options.checkpoints),
         history: new SqliteHistory(database),
         records: new SqliteRecords(database, catalog),
         blobCount: prepareRows(database, sql.blobCountOf),
