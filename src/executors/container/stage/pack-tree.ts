@@ -67,14 +67,14 @@ async function addChild(
 
 function entry(pack: tar.Pack, header: EntryHeader): Promise<void> {
   return new Promise((done, fail) => {
-    pack.entry(header, error => (error ? fail(error) : done()))
+    quietly(pack.entry(header, error => (error ? fail(error) : done())))
   })
 }
 
 /** tar-stream waits for the content of a file, also where there will be none: an empty one is handed over whole. */
 function emptyFile(pack: tar.Pack, header: EntryHeader): Promise<void> {
   return new Promise((done, fail) => {
-    pack.entry(header, '', error => (error ? fail(error) : done()))
+    quietly(pack.entry(header, '', error => (error ? fail(error) : done())))
   })
 }
 
@@ -86,9 +86,17 @@ async function addFile(
 ): Promise<void> {
   if (header.size === 0) return emptyFile(pack, header)
   await new Promise<void>((done, fail) => {
-    const sink = pack.entry(header, error => (error ? fail(error) : done()))
+    const sink = quietly(pack.entry(header, error => (error ? fail(error) : done())))
     copy(handle, sink, header.size).catch(fail)
   })
+}
+
+/**
+ * When a pack's reader stops early, its member under way fails: its callback tells so. It is told as an event, too, and
+ * one that nobody listens to would end the server.
+ */
+function quietly<T extends NodeJS.EventEmitter>(sink: T): T {
+  return sink.on('error', () => {})
 }
 
 async function copy(handle: FileHandle, sink: NodeJS.WritableStream, size: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -126,6 +127,25 @@ test('an empty file in a directory that is taken out is packed like any other', 
   const names = gunzipSync(Buffer.concat(chunks)).toString('latin1')
   expect(names).toContain('out/empty')
   expect(names).toContain('out/later')
+})
+
+test('who stops reading a pack early leaves no error and no open file behind', async () => {
+  await mkdir(join(home, 'out'), { recursive: true })
+  await writeFile(join(home, 'out/big'), randomBytes(5_000_000))
+  const openFiles = async () => {
+    const names = await readdir('/proc/self/fd')
+    const targets = await Promise.all(names.map(name => readlink(`/proc/self/fd/${name}`).catch(() => '')))
+    return targets.filter(target => target.startsWith(home))
+  }
+  for (const chunksRead of [0, 1, 3, 8]) {
+    const packed = await packTree(root(), 'out')
+    let read = 0
+    await expect(async () => {
+      for await (const _ of packed!) if (read++ === chunksRead) throw new Error('enough')
+    }).rejects.toThrow('enough')
+  }
+  // vitest fails the run for errors that nobody catches.
+  await expect.poll(openFiles).toEqual([])
 })
 
 test('a packed tar is unpacked beside itself and removed', async () => {
