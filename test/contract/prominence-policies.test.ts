@@ -13,7 +13,10 @@ describe.skipIf(missingForContainers() !== undefined)('policies and limits of PR
   let bob: Client
 
   beforeAll(async () => {
-    server = await startProminence({ pools: { prominence: { cpus: 1, memory: '16GB', fair: true } } })
+    server = await startProminence({
+      pools: { prominence: { cpus: 1, memory: '16GB', fair: true } },
+      dialect: { quota: { storedBytes: 1_000_000 } },
+    })
     alice = clientOf(server.url, await server.token({ user: 'alice', groups: ['vo/test'] }))
     bob = clientOf(server.url, await server.token({ user: 'bob', groups: ['vo/test', 'vo/b'] }))
   })
@@ -68,6 +71,30 @@ describe.skipIf(missingForContainers() !== undefined)('policies and limits of PR
       expect(await alice.stream(id)).toBe('further\n')
     },
   )
+
+  test('snapshots count against the quota of stored bytes, each job with its newest', async () => {
+    const make =
+      'head -c 600000 /dev/urandom > big; head -c 60000 /dev/urandom > small; echo made; exec sleep 60'
+    const id = await alice.submit('jobs', { resources, tasks: [task(`sh -c "${make}"`)] })
+    while (!(await alice.stream(id)).includes('made'));
+    const snapshot = async (path: string) =>
+      (await alice.ask('PUT', `/api/v1/jobs/${id}/snapshot?path=${path}`)).status
+    const upload = async (name: string, bytes: number) => {
+      const { url } = (await alice.ask('POST', '/api/v1/data', { filename: name })).body as { url: string }
+      return (await fetch(url, { method: 'PUT', body: Buffer.alloc(bytes) })).status
+    }
+    expect(await snapshot('big')).toBe(200)
+    expect(await snapshot('big')).toBe(200)
+    expect(await upload('a', 500_000)).toBe(413)
+    expect(await snapshot('small')).toBe(200)
+    expect(await upload('a', 500_000)).toBe(200)
+    expect(await snapshot('big')).toBe(413)
+    const { url } = (await alice.ask('GET', `/api/v1/jobs/${id}/snapshot`)).body as { url: string }
+    expect((await (await fetch(url)).arrayBuffer()).byteLength).toBeLessThan(100_000)
+    await alice.ask('DELETE', '/api/v1/data/a')
+    await alice.ask('DELETE', `/api/v1/jobs/${id}`)
+    await alice.ended('jobs', id)
+  })
 
   test('an image from a place that is not spoken to could not be had', async () => {
     const id = await alice.submit('jobs', { resources, tasks: [task('true', { image: 'shub://who/what' })] })

@@ -7,12 +7,12 @@ import { readJson } from '../../http/json.ts'
 import { sendBytes } from '../../http/ranges.ts'
 import { bytesOf, type Call, readBody, send, serve, serveBare } from './call.ts'
 import { sendError } from './errors.ts'
-import { findSnapshot } from './inside.ts'
 import { putJobOutput } from './job-outputs.ts'
 import { type Grant, linkPath } from './links.ts'
 import { dropObject, listObjects, objectFolder, objectId, putObject } from './objects.ts'
 import type { Parts } from './parts.ts'
 import { sendList } from './send-list.ts'
+import { findSnapshot } from './snapshots.ts'
 
 /** How long an upload may be begun after it was asked for. */
 const uploadMs = 600_000

@@ -9,12 +9,9 @@ import { type Call, send, sendText, serve } from './call.ts'
 import { demandJob } from './jobs.ts'
 import type { Parts } from './parts.ts'
 import { type Sandbox, sandboxOf } from './sandbox.ts'
+import { findSnapshot, keepSnapshot, snapshotMs } from './snapshots.ts'
 import { jobStatus } from './words.ts'
 
-/** The newest snapshot of each job, with a blob. */
-export const snapshots = 'prominence.snapshot'
-const collection = snapshots
-const snapshotMs = 3_600_000
 const execBytesMax = 16 * 1024 * 1024
 /** Commands that a description still shows; older ones are dropped. */
 const commandsMax = 1_000
@@ -50,8 +47,7 @@ async function exec(call: Call, parts: Parts): Promise<unknown> {
 }
 
 async function takeSnapshot(call: Call, parts: Parts): Promise<unknown> {
-  const { kit, settings, serial } = parts
-  if (!settings.snapshots) refuse('not-authenticated', 'Functionality disabled')
+  if (!parts.settings.snapshots) refuse('not-authenticated', 'Functionality disabled')
   const job = await demandRunning(call, parts)
   const asked = call.query.get('path') ?? ''
   if (asked === '') refuse('bad-field', 'A path to snapshot must be specified')
@@ -59,29 +55,13 @@ async function takeSnapshot(call: Call, parts: Parts): Promise<unknown> {
   const sandbox = demandSandbox(parts, job, 'Unable to execute command')
   const pack = await sandbox.pack(attemptIdOf(job.id, job.attempts), path)
   if (pack === undefined) refuse('bad-field', 'Invalid path')
-  const blob = await kit.blobs.write(pack, { limitBytes: settings.uploadBytesMax })
-  const release = kit.blobs.keep(blob.hash)
-  try {
-    await serial.run(`snapshot ${job.id}`, async () => {
-      const old = await readSnapshot(parts, job.id)
-      await kit.engine.write(tx => {
-        if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
-        tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
-        tx.record({
-          put: { collection, id: job.id, parent: job.owner, body: { ...blob, n: job.n, at: tx.now } },
-        })
-      })
-    })
-  } finally {
-    release()
-  }
-  await dropOldSnapshots(parts, job.owner)
+  await keepSnapshot(parts, job, pack)
   return send(call, {})
 }
 
 async function linkSnapshot(call: Call, parts: Parts): Promise<unknown> {
   const job = await demandRunning(call, parts)
-  if ((await readSnapshot(parts, job.id)) === undefined) refuse('bad-field', 'No snapshot has been taken')
+  if ((await findSnapshot(parts, job.id)) === undefined) refuse('bad-field', 'No snapshot has been taken')
   const { kit, links } = parts
   const url = links.make(
     kit.publicUrl(call.request),
@@ -89,32 +69,6 @@ async function linkSnapshot(call: Call, parts: Parts): Promise<unknown> {
     { expiresAt: kit.clock.now() + snapshotMs, fileName: 'snapshot.tgz' },
   )
   return send(call, { url })
-}
-
-/** The blob of a job's newest snapshot. */
-export async function findSnapshot(parts: Parts, job: string): Promise<string | undefined> {
-  return (await readSnapshot(parts, job))?.hash
-}
-
-async function readSnapshot({ kit }: Parts, job: string) {
-  const found = await kit.records.get(collection, job)
-  return found?.body as { hash: string; sizeBytes: number; n: number; at: number } | undefined
-}
-
-/** Snapshots of jobs that are over are dropped once no link to them can be good any more. */
-async function dropOldSnapshots({ kit }: Parts, owner: string): Promise<void> {
-  const oldest = kit.clock.now() - snapshotMs
-  const { items } = await kit.records.list({ collection, parent: owner, limit: 100 })
-  for (const { id, body } of items) {
-    const { hash, sizeBytes, n, at } = body as { hash: string; sizeBytes: number; n: number; at: number }
-    if (at >= oldest) continue
-    const job = await kit.engine.job({ n })
-    if (job !== undefined && (job.endedAt === null || job.endedAt >= oldest)) continue
-    await kit.engine.write(tx => {
-      tx.blob({ hash, sizeBytes, delta: -1 })
-      tx.record({ drop: { collection, id } })
-    })
-  }
 }
 
 /** A path below the home directory: given as such, or as the target of an artifact's mountpoint. */

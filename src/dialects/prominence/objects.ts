@@ -139,6 +139,30 @@ export function storedRecord(owner: string, bytes: number): RecordChange {
   return { put: { collection: storedCollection, id: owner, body: { bytes } } }
 }
 
+/**
+ * Drops records, and the blobs that they name. Those of an owner count against a quota: what they counted is given
+ * back with them.
+ */
+export async function dropCounted(
+  parts: Parts,
+  records: readonly Rec[],
+  owner: string | undefined,
+): Promise<void> {
+  await parts.serial.run(owner === undefined ? 'sweep' : `stored ${owner}`, async () => {
+    const stored = owner === undefined ? 0 : await storedBytes(parts, owner)
+    await parts.kit.engine.write(tx => {
+      let bytes = 0
+      for (const { collection, id, body } of records) {
+        const { hash, sizeBytes = 0 } = body as { hash?: string; sizeBytes?: number }
+        bytes += sizeBytes
+        if (hash !== undefined) tx.blob({ hash, sizeBytes, delta: -1 })
+        tx.record({ drop: { collection, id } })
+      }
+      if (owner !== undefined) tx.record(storedRecord(owner, Math.max(0, stored - bytes)))
+    })
+  })
+}
+
 function readObject(record: Rec | undefined): StoredObject | undefined {
   return record?.body as StoredObject | undefined
 }

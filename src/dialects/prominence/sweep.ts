@@ -1,15 +1,15 @@
 // What belongs to jobs that history has forgotten, or is over, is let go: at the start, and then once a day when a job
 // is about to run. In between it only takes room.
 
-import type { BlobCount, Rec } from '../../store/store.ts'
+import type { Rec } from '../../store/store.ts'
 import { collectedOutputs } from './collected.ts'
 import { everyRecord } from './every-record.ts'
-import { snapshots } from './inside.ts'
 import { approvals, renewals } from './issuer.ts'
 import { putOutputs } from './job-outputs.ts'
 import { leftOnes } from './left-in-queue.ts'
-import { storedBytes, storedRecord } from './objects.ts'
+import { dropCounted } from './objects.ts'
 import type { Parts } from './parts.ts'
+import { isOldSnapshot, snapshots } from './snapshots.ts'
 
 /** How many records are let go in one write. */
 const batchMax = 200
@@ -42,8 +42,6 @@ export class Sweeper {
 }
 
 interface Swept {
-  readonly hash?: string
-  readonly sizeBytes?: number
   readonly owner?: string
   readonly n?: number
   readonly until?: number
@@ -58,7 +56,7 @@ export async function sweepRecords(parts: Parts): Promise<number> {
   const rules: readonly (readonly [string, (record: Rec, body: Swept) => Promise<boolean>])[] = [
     [putOutputs, async ({ parent }) => (await engine.job({ id: parent ?? '' })) === undefined],
     [collectedOutputs, (_, { n }) => isForgotten(n)],
-    [snapshots, (_, { n }) => isForgotten(n)],
+    [snapshots, record => isOldSnapshot(parts, record)],
     [leftOnes, (_, { n }) => isForgotten(n)],
     [approvals, (_, body) => isOver(body)],
     [renewals, (_, body) => isOver(body)],
@@ -71,24 +69,8 @@ export async function sweepRecords(parts: Parts): Promise<number> {
     // Those that count against somebody's quota go together: what they counted is given back with them.
     for (const [owner, some] of Map.groupBy(useless, ({ body }) => (body as Swept).owner))
       for (let at = 0; at < some.length; at += batchMax)
-        await drop(parts, some.slice(at, at + batchMax), owner)
+        await dropCounted(parts, some.slice(at, at + batchMax), owner)
     swept += useless.length
   }
   return swept
-}
-
-async function drop(parts: Parts, records: readonly Rec[], owner: string | undefined): Promise<void> {
-  await parts.serial.run(owner === undefined ? 'sweep' : `stored ${owner}`, async () => {
-    const stored = owner === undefined ? 0 : await storedBytes(parts, owner)
-    await parts.kit.engine.write(tx => {
-      let bytes = 0
-      for (const { collection, id, body } of records) {
-        const { hash, sizeBytes = 0 } = body as Swept
-        bytes += sizeBytes
-        if (hash !== undefined) tx.blob({ hash, sizeBytes, delta: -1 } satisfies BlobCount)
-        tx.record({ drop: { collection, id } })
-      }
-      if (owner !== undefined) tx.record(storedRecord(owner, Math.max(0, stored - bytes)))
-    })
-  })
 }
