@@ -403,6 +403,49 @@ describe.skipIf(missingForContainers() !== undefined)('hostile callers of PROMIN
     expect((await send('GET', output, undefined, { range: 'bytes=1-3' })).text).toBe('ell')
   })
 
+  test('callers that hang up, whatever they were doing', { timeout: 120_000 }, async () => {
+    const make = 'head -c 3000000 /dev/urandom > big; head -c 3000000 /dev/zero'
+    const big = await alice.submit('jobs', {
+      ...{ resources, outputFiles: ['big'] },
+      tasks: [task(`sh -c "${make}"`)],
+    })
+    const shown = (await alice.ended('jobs', big)) as unknown as { outputFiles: { url: string }[] }
+    for (let at = 0; at < 40; at++) await alice.ask('POST', `/api/v1/kv/hang/${at}`, 'v'.repeat(15_000))
+    const { url } = (await alice.ask('POST', '/api/v1/data/upload', { filename: 'hang.txt' })).body as {
+      url: string
+    }
+    const targets: [string, string, number][] = [
+      ['GET', `/api/v1/jobs/${big}/stdout`, 0],
+      ['GET', new URL(shown.outputFiles[0]!.url).pathname, 0],
+      ['GET', '/api/v1/kv?list&values', 0],
+      ['GET', '/api/v1/jobs?all=true&detail', 0],
+      ['PUT', `/api/v1/jobs/${job}/snapshot?path=.`, 0],
+      ['POST', `/api/v1/jobs/${job}/exec?command=sleep,0.2`, 0],
+      ['PUT', new URL(url).pathname, 5_000_000],
+      ['POST', '/api/v1/jobs', 5_000_000],
+      ['POST', '/api/v1/kv/hang/x', 5_000_000],
+    ]
+    const { hostname, port } = new URL(server.url)
+    const hangUp = (method: string, path: string, bodyBytes: number, afterMs: number) =>
+      new Promise<void>(resolve => {
+        const headers = { authorization: `Bearer ${token}`, 'content-length': bodyBytes }
+        const sent = rawRequest({ hostname, port, method, path, headers })
+        sent.on('error', () => {})
+        sent.on('close', resolve)
+        // Read a little of what comes, as a caller does who has seen enough.
+        sent.on('response', answer => answer.once('data', () => answer.pause()))
+        if (bodyBytes === 0) sent.end()
+        else sent.write(Buffer.alloc(bodyBytes / 2, 'x'))
+        setTimeout(() => sent.destroy(), afterMs)
+      })
+    for (const [method, path, bodyBytes] of targets)
+      await Promise.all([0, 2, 5, 10, 20, 40, 80, 160].map(ms => hangUp(method, path, bodyBytes, ms)))
+    expect(await alice.describe('jobs', job)).toMatchObject({ status: 'running' })
+    const listed = (await alice.ask('GET', '/api/v1/data')).body as { name: string }[]
+    expect(listed.map(({ name }) => name)).not.toContain('hang.txt')
+    expect((await alice.ask('GET', '/api/v1/kv/hang/x')).status).toBe(404)
+  })
+
   test('exec and snapshots that try to leave the job', async () => {
     for (const value of [
       '/etc',
