@@ -1,13 +1,13 @@
-// Connections to modalities: opened within a time, and an association over them.
+// Associations with modalities: whom to call, how long to wait, what went wrong.
 
-import { connect, type Socket } from 'node:net'
 import type { JsonObject } from '../../../core/json.ts'
 import { Refused } from '../../../core/refusal.ts'
-import { Association, type AssociationOptions } from '../../../domains/dicom/network/association.ts'
-import { AssociationFailed } from '../../../domains/dicom/network/failure.ts'
+import { Association } from '../../../domains/dicom/network/association.ts'
 import type { ProposedContext, Role } from '../../../domains/dicom/network/pdu.ts'
 import { implementation } from '../../../domains/dicom/writing/writer.ts'
 import { codes, OrthancError } from '../errors.ts'
+import { after } from './after.ts'
+import { openConnection } from './connection.ts'
 import { type Modality, readModality, showModality } from './modality.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
@@ -37,11 +37,6 @@ export function readCaller(kept: unknown): Caller {
 /** A presentation context without its number. */
 export type Proposal = Omit<ProposedContext, 'id'>
 
-export const after: AssociationOptions['after'] = (ms, run) => {
-  const timer = setTimeout(run, ms)
-  return () => clearTimeout(timer)
-}
-
 /** Body, then modality, then settings; 0 waits for ever. */
 export function waitMsOf({ modality, timeout }: Caller, settings: NetworkSettings): number {
   if (timeout !== undefined) return timeout * 1000
@@ -66,7 +61,7 @@ export async function callModality(
   const { modality } = caller
   const waitMs = waitMsOf(caller, settings)
   try {
-    const socket = await openConnection(modality, waitMs)
+    const socket = await openConnection(modality, waitMs, settings.tls)
     return await Association.ask(
       socket,
       {
@@ -87,37 +82,4 @@ export function networkError(doing: string, aet: string, error: unknown): Error 
   if (error instanceof OrthancError || error instanceof Refused) return error
   if (!(error instanceof Error)) throw error
   return new OrthancError(codes.network, `DicomAssociation - ${doing} AET "${aet}": ${error.message}`)
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Connection refused',
-  ECONNRESET: 'Connection reset by peer',
-  EHOSTUNREACH: 'No route to host',
-  ENETUNREACH: 'Network is unreachable',
-  ENOTFOUND: 'The host name is not known',
-  EAI_AGAIN: 'The host name cannot be looked up',
-  ETIMEDOUT: 'Connection timed out',
-}
-
-function openConnection({ host, port }: Modality, waitMs: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true, keepAlive: true })
-    const fail = (why: string): void => {
-      socket.destroy()
-      reject(new AssociationFailed('lost', `TCP Initialization Error: ${why}`))
-    }
-    const callOff =
-      waitMs === 0
-        ? () => {}
-        : after(waitMs, () => fail(`Connection timed out after ${waitMs / 1000} seconds`))
-    socket.once('connect', () => {
-      callOff()
-      socket.removeAllListeners('error')
-      resolve(socket)
-    })
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      callOff()
-      fail(reasons[error.code ?? ''] ?? error.message)
-    })
-  })
 }

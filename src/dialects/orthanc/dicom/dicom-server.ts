@@ -2,7 +2,7 @@
 // served at a time; those beyond wait unread for a while, and are then turned away.
 
 import { lookup } from 'node:dns/promises'
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { Association, type Message } from '../../../domains/dicom/network/association.ts'
 import { commands, isResponse } from '../../../domains/dicom/network/command.ts'
 import { AssociationFailed } from '../../../domains/dicom/network/failure.ts'
@@ -11,7 +11,9 @@ import type { AssociateRq, Rejection } from '../../../domains/dicom/network/pdu.
 import { isService, sopClasses, storageClasses } from '../../../domains/dicom/network/sop-classes.ts'
 import { syntaxes } from '../../../domains/dicom/reading/syntax.ts'
 import type { House } from '../house.ts'
-import { after, ourInformation } from './dial.ts'
+import { after } from './after.ts'
+import { makeServer } from './connection.ts'
+import { ourInformation } from './dial.ts'
 import type { Allowance, Modality } from './modality.ts'
 import { actionScp, eventReportScp } from './scp-commitment.ts'
 import { findScp } from './scp-find.ts'
@@ -83,8 +85,18 @@ export class DicomServer {
 
   /** Listens; the port that it got. */
   listen(): Promise<number> {
-    const { host, port } = this.#house.settings.network
-    const server = createServer({ noDelay: true, keepAlive: true }, socket => this.#take(socket))
+    const { host, port, tls, associationsMax } = this.#house.settings.network
+    const server = makeServer(tls, {
+      take: socket => this.#take(socket),
+      pass: error => this.#house.kit.log.debug({ err: error }, 'a connection to the DICOM port has no TLS'),
+      handshakeMs: this.#artimMs(),
+    })
+    // Also those that have not shaken hands yet.
+    server.maxConnections = associationsMax + 2 * waitingMax
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server = server
     return new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -107,8 +119,6 @@ export class DicomServer {
   }
 
   #take(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
     if (this.#activeCount < this.#house.settings.network.associationsMax) {
       void this.#serve(socket)
       return

@@ -25,6 +25,7 @@ export interface Modality {
   readonly port: number
   readonly manufacturer: string
   readonly allows: ReadonlySet<string>
+  readonly usesTls: boolean
   /** What we call ourselves to it; empty: as we are called everywhere. */
   readonly localAet: string
   /** Seconds; 0: as everywhere. */
@@ -67,13 +68,13 @@ function fromObject(body: Readonly<Record<string, unknown>>): Modality {
   const host = body['Host']
   if (typeof aet !== 'string' || aet === '') fail(codes.badFormat)
   if (typeof host !== 'string' || host === '') fail(codes.badFormat)
-  if (body['UseDicomTls'] === true) fail(codes.notImplemented, 'DICOM TLS is not supported here')
   return {
     aet,
     host,
     port: portOf(body['Port']),
     manufacturer: manufacturerOf(body['Manufacturer'] ?? 'Generic'),
     allows: allowed(body),
+    usesTls: flagOf(body, 'UseDicomTls'),
     localAet: textOf(body, 'LocalAet'),
     timeout: countOf(body, 'Timeout'),
     retries: countOf(body, 'Retries'),
@@ -117,6 +118,12 @@ function textOf(body: Readonly<Record<string, unknown>>, name: string): string {
   return value
 }
 
+function flagOf(body: Readonly<Record<string, unknown>>, name: string): boolean {
+  const value = body[name] ?? false
+  if (typeof value !== 'boolean') fail(codes.badFormat, `Boolean value expected in field: ${name}`)
+  return value
+}
+
 function countOf(body: Readonly<Record<string, unknown>>, name: string, fallback = 0): number {
   const value = body[name] ?? fallback
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
@@ -134,7 +141,7 @@ export function showModality(modality: Modality): JsonObject {
     Manufacturer: modality.manufacturer,
     Port: modality.port,
     Timeout: modality.timeout,
-    UseDicomTls: false,
+    UseDicomTls: modality.usesTls,
     ...(modality.retries > 0 ? { Retries: modality.retries, RetryDelay: modality.retryDelay } : {}),
   }
 }

@@ -2,6 +2,7 @@
 
 import { isObject } from '../../../core/json.ts'
 import { type Modality, readModality } from './modality.ts'
+import { readTlsSettings, type TlsSettings } from './tls-settings.ts'
 
 export interface NetworkSettings {
   /** Whether associations are taken at all. */
@@ -16,6 +17,7 @@ export interface NetworkSettings {
   readonly isStrict: boolean
   /** Services that strangers may use. */
   readonly strangers: Readonly<Record<'echo' | 'find' | 'get' | 'move' | 'store', boolean>>
+  readonly tls: TlsSettings
   readonly scpWaitMs: number
   readonly scuWaitMs: number
   readonly associationsMax: number
@@ -60,7 +62,6 @@ export function readNetworkSettings(
   }
   // Without a word about DICOM in the configuration, no port is opened that nobody asked for.
   const isAsked = Object.keys(given).some(name => name.startsWith('Dicom') || name === 'configuration')
-  if (flag('DicomTlsEnabled')) wrong('DicomTlsEnabled', 'is not supported: put a TLS proxy before the port')
   return {
     listens: flag('DicomServerEnabled') && isAsked,
     isPortAsked: given['DicomPort'] !== undefined,
@@ -77,6 +78,7 @@ export function readNetworkSettings(
       move: flag('DicomAlwaysAllowMove'),
       store: flag('DicomAlwaysAllowStore'),
     },
+    tls: readTlsSettings(name => all[name]),
     scpWaitMs: number('DicomScpTimeout', 0, 1_000_000) * 1000,
     scuWaitMs: number('DicomScuTimeout', 0, 1_000_000) * 1000,
     associationsMax: number('DicomThreadsCount', 1, 10_000),

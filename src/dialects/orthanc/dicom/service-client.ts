@@ -11,7 +11,8 @@ import { type Piece, putPiece } from '../../../domains/dicom/writing/piece.ts'
 import { readPiece } from '../../../domains/dicom/writing/value-piece.ts'
 import { codes, OrthancError } from '../errors.ts'
 import { defaultTerm, type House } from '../house.ts'
-import { after, type Caller, callModality, networkError, type Proposal } from './dial.ts'
+import { after } from './after.ts'
+import { type Caller, callModality, networkError, type Proposal } from './dial.ts'
 
 const plain = [syntaxes.explicitLittle, syntaxes.implicitLittle]
 
