@@ -1,5 +1,6 @@
 // What every route of this dialect works with: the archive, the settings, and the options that may change at run time.
 
+import type { Talk } from '../../core/talk.ts'
 import type { Dictionary } from '../../domains/dicom/dictionary/dictionary.ts'
 import type { Archive } from '../../domains/dicom/store/archive.ts'
 import { encodingTerms } from '../../domains/dicom/text/decode.ts'
@@ -27,6 +28,8 @@ export interface House {
   readonly transfers: Transfers
   readonly plans: ArchivePlans
   readonly startedAt: number
+  /** Resolves when everything that is kept was read. Jobs that were left may be started before. */
+  readonly opened: Promise<void>
   /** The level of the log before clients changed it. */
   readonly usualLogLevel: string
 }
@@ -50,6 +53,14 @@ export function liveOptions(settings: OrthancSettings): LiveOptions {
     acceptsUnknownClasses: settings.acceptsUnknownClasses,
     hasMetrics: settings.hasMetrics,
   }
+}
+
+/** Adds work for the talk executor; it begins when the house is open. */
+export function addTalk(house: House, kind: string, talk: Talk): void {
+  house.kit.talk(kind, async (input, tools) => {
+    await house.opened
+    return talk(input, tools)
+  })
 }
 
 /** The DICOM term of the default encoding. */

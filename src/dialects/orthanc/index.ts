@@ -77,7 +77,8 @@ export const orthanc: Dialect = {
     }
   },
   async open(kit) {
-    const house = makeHouse(kit)
+    const opened = Promise.withResolvers<void>()
+    const house = makeHouse(kit, opened.promise)
     house.network.register(house)
     house.peers.register(house)
     registerTransfers(house)
@@ -92,9 +93,10 @@ export const orthanc: Dialect = {
       async ready() {
         await house.archive.open()
         await house.history.open({ forgetsAll: !house.settings.savesJobs })
-        await house.peers.book.open()
+        await house.peers.open()
         await house.transfers.open()
         await house.network.open(house)
+        opened.resolve()
       },
       async close() {
         await house.network.close()
@@ -106,7 +108,7 @@ export const orthanc: Dialect = {
   },
 }
 
-function makeHouse(kit: Kit): House {
+function makeHouse(kit: Kit, opened: Promise<void>): House {
   const settings = readSettings(kit.settings)
   const dictionary = makeDictionary(settings.dictionary, { vendors: settings.hasVendorTags })
   const archive = new Archive({
@@ -143,6 +145,7 @@ function makeHouse(kit: Kit): House {
     peers: new Peers(kit, settings.peers),
     transfers: new Transfers(kit),
     startedAt: kit.clock.now(),
+    opened,
     usualLogLevel: kit.log.level,
   }
 }

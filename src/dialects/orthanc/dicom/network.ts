@@ -1,7 +1,7 @@
 // The DICOM network of this dialect: who is known, what was asked, and the port that others call.
 
 import type { Kit } from '../../dialect.ts'
-import type { House } from '../house.ts'
+import { addTalk, type House } from '../house.ts'
 import { DicomServer } from './dicom-server.ts'
 import { Modalities } from './modalities.ts'
 import { moveKind, moveTalk } from './move-job.ts'
@@ -25,8 +25,8 @@ export class Network {
 
   /** Names the kinds of jobs, before the engine recovers those that were left. */
   register(house: House): void {
-    house.kit.talk(storeKind, storeTalk(house))
-    house.kit.talk(moveKind, moveTalk(house))
+    addTalk(house, storeKind, storeTalk(house))
+    addTalk(house, moveKind, moveTalk(house))
   }
 
   /** Reads what is kept, and opens the port. */

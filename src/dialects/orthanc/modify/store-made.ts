@@ -49,6 +49,7 @@ export function serveMaking(house: House): void {
   const lines = new Map<string, Promise<unknown>>()
   for (const kind of kinds) {
     kit.prepare(kind, async ({ spec, n, job: id }) => {
+      await house.opened
       // An attempt that was ended hard may have left a group that is still being stored.
       await lines.get(id)
       const job = await kit.engine.job({ n })

@@ -2,6 +2,7 @@
 // (contracts/orthanc.md §4.7).
 
 import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
+import type { TextSeal } from '../../sealed-text.ts'
 import { codes, fail } from '../errors.ts'
 
 export interface Peer {
@@ -90,18 +91,45 @@ export function showPeerOfJob(peer: Peer): Json {
   const { url, username, headers, certificateFile, timeout } = peer
   const isSimple = Object.keys(headers).length === 0 && certificateFile === '' && timeout === 0
   if (isSimple) return username === '' ? [url] : [url, username, '']
-  return { ...facts(peer), HttpHeaders: { ...headers } }
+  // Values of headers may be tokens.
+  return { ...facts(peer), HttpHeaders: Object.keys(headers) }
 }
 
-/** As a peer is kept. */
-export function keepPeer(peer: Peer): JsonObject {
+/** Seals are good for this alone. */
+const owner = 'orthanc.peer'
+
+/** As a peer is kept: passwords and the values of headers are sealed. */
+export function keepPeer(peer: Peer, { seal }: TextSeal): JsonObject {
+  const sealed = (text: string): string => (text === '' ? '' : seal(text, owner))
   return {
     ...facts(peer),
-    HttpHeaders: { ...peer.headers },
+    HttpHeaders: mapHeaders(peer.headers, sealed),
     Username: peer.username,
-    Password: peer.password,
-    CertificateKeyPassword: peer.certificateKeyPassword,
+    Password: sealed(peer.password),
+    CertificateKeyPassword: sealed(peer.certificateKeyPassword),
   }
+}
+
+/** A peer as it was kept. Throws where its secrets were sealed with another key. */
+export function openPeer(body: unknown, { open }: TextSeal): Peer {
+  const peer = readPeer(body)
+  const opened = (text: string): string => {
+    const found = open(text, owner)
+    if (found !== undefined) return found
+    throw new Error(
+      `the password of the peer ${peer.url} cannot be read: secrets/orthanc-peers is another one now`,
+    )
+  }
+  return {
+    ...peer,
+    headers: mapHeaders(peer.headers, opened),
+    password: opened(peer.password),
+    certificateKeyPassword: opened(peer.certificateKeyPassword),
+  }
+}
+
+function mapHeaders(headers: Peer['headers'], change: (text: string) => string): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, change(text)]))
 }
 
 function facts(peer: Peer): JsonObject {

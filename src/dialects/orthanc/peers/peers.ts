@@ -1,32 +1,43 @@
 // The peers of this server: who they are, clients to talk to them, and the job that sends instances to one.
 
 import type { Kit } from '../../dialect.ts'
+import { makeTextSeal, type TextSeal } from '../../sealed-text.ts'
 import { codes, fail } from '../errors.ts'
-import type { House } from '../house.ts'
+import { addTalk, type House } from '../house.ts'
 import { RemoteBook } from '../remote-book.ts'
-import { keepPeer, type Peer, readPeer } from './peer.ts'
+import { keepPeer, openPeer, type Peer } from './peer.ts'
 import { PeerClient } from './peer-client.ts'
 import type { PeerSettings } from './peer-settings.ts'
 import { peerStoreKind, peerStoreTalk } from './peer-store-job.ts'
 
 export class Peers {
   readonly book: RemoteBook<Peer>
+  readonly #kit: Kit
+  #seal: TextSeal | undefined
   readonly #settings: PeerSettings
 
   constructor(kit: Kit, settings: PeerSettings) {
+    this.#kit = kit
     this.#settings = settings
     this.book = new RemoteBook(kit, {
       collection: 'orthanc.peer',
       configured: settings.peers,
       isInDatabase: settings.isPeersInDatabase,
-      read: readPeer,
-      write: keepPeer,
+      read: body => openPeer(body, this.#seal!),
+      write: peer => keepPeer(peer, this.#seal!),
     })
+  }
+
+  /** Reads what clients changed. */
+  async open(): Promise<void> {
+    const key = await this.#kit.secret('orthanc-peers')
+    this.#seal = makeTextSeal(key, bytes => this.#kit.random(bytes))
+    await this.book.open()
   }
 
   /** Names the kinds of jobs, before the engine recovers those that were left. */
   register(house: House): void {
-    house.kit.talk(peerStoreKind, peerStoreTalk(house))
+    addTalk(house, peerStoreKind, peerStoreTalk(house))
   }
 
   /** The peer with this name, else the error of a code. */

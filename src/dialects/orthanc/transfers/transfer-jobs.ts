@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
 import type { Talk, TalkTools } from '../../../core/talk.ts'
 import { TalkFailed } from '../../../core/talk.ts'
 import { codes, OrthancError } from '../errors.ts'
-import type { House } from '../house.ts'
+import { addTalk, type House } from '../house.ts'
 import type { PeerAnswer, PeerClient, PeerRequest } from '../peers/peer-client.ts'
 import { parseLenient } from '../read-json.ts'
 import { ArrivalsFolder } from './arrivals-folder.ts'
@@ -47,9 +47,9 @@ export type TransferOrder = {
 const pollMs = 300
 
 export function registerTransfers(house: House): void {
-  house.kit.talk(pullKind, talkOf(house, pull))
-  house.kit.talk(pushKind, talkOf(house, push))
-  house.kit.talk(askPullKind, talkOf(house, askPull))
+  addTalk(house, pullKind, talkOf(house, pull))
+  addTalk(house, pushKind, talkOf(house, push))
+  addTalk(house, askPullKind, talkOf(house, askPull))
 }
 
 interface Transfer {
