@@ -280,7 +280,7 @@ describe('destinations', () => {
     [{ AET: 'A', Host: 'b' }, 15],
     [{ AET: 'A', Host: 'b', Port: 1, AllowEcho: 'yes' }, 15],
     [{ AET: 'A', Host: 'b', Port: 1, Timeout: -1 }, 15],
-    [{ AET: 'A', Host: 'b', Port: 1, UseDicomTls: true }, 2],
+    [{ AET: 'A', Host: 'b', Port: 1, UseDicomTls: 1 }, 15],
   ])('the modality %j is refused with code %i', async (body, code) => {
     const server = await open()
     const text = body === 'x' ? 'x' : JSON.stringify(body)
