@@ -8,7 +8,9 @@ import { StoreFailed } from '../store/store.ts'
 export function refusalOf(error: unknown): Refusal | undefined {
   if (error instanceof Refused) return error.refusal
   if (error instanceof StoreFailed) {
-    return { kind: 'unavailable', text: `The server cannot store anything at the moment: ${error.message}` }
+    // Its message is for the operator: it says where things lie on this machine.
+    const why = error.code === 'full' ? ': its disk is full' : ''
+    return { kind: 'unavailable', text: `The server cannot store anything at the moment${why}` }
   }
   if (!(error instanceof Error)) return undefined
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }

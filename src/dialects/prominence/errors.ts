@@ -52,6 +52,7 @@ export function installErrors(app: FastifyInstance): void {
       return sendError(reply, 500, 'Internal server error')
     }
     const { status, text } = showRefusal(refusal)
+    if (status === 503) request.log.warn({ err: error }, 'a PROMINENCE request could not be served')
     if (status === 429 || status === 503) reply.header('retry-after', '10')
     return sendError(reply, status, text)
   })
