@@ -52,7 +52,7 @@ export async function unpack(file: string, kind: Kind, limits: UnpackLimits): Pr
     case 'gz':
     case 'bz2': {
       const plain = file.replace(/\.(gz|bz2)$/, '')
-      const source = kind === 'gz' ? createReadStream(file).pipe(createGunzip()) : bunzipped(file)
+      const source = kind === 'gz' ? pipe(createReadStream(file), createGunzip(), () => {}) : bunzipped(file)
       await writeMember(source, plain, { mode: 0o644, budget })
       break
     }
@@ -174,7 +174,7 @@ function nextEntry(zip: yauzl.ZipFile): Promise<yauzl.Entry | undefined> {
 
 function openEntry(zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<Readable> {
   return new Promise((done, fail) =>
-    zip.openReadStream(entry, (error, stream) => (error ? fail(error) : done(stream))),
+    zip.openReadStream(entry, (error, stream) => (error ? fail(error) : done(heldBack(stream)))),
   )
 }
 
@@ -221,9 +221,18 @@ async function writeMember(
   target: string,
   { mode, budget }: { mode: number; budget: Budget },
 ): Promise<void> {
+  heldBack(source)
   // An earlier member of the same name goes first, so that nothing is ever written through a link.
   await rm(target, { force: true })
   await pipeline(source, budget.meter(), createWriteStream(target, { flags: 'wx', mode }))
+}
+
+/**
+ * A stream may fail before anybody reads it, and an error that nobody listens to would end the server. Who comes to
+ * read it then is told: a destroyed stream remembers its error.
+ */
+function heldBack<T extends Readable>(source: T): T {
+  return source.on('error', error => source.destroy(error))
 }
 
 async function textOf(source: Readable): Promise<string> {
@@ -239,7 +248,7 @@ async function textOf(source: Readable): Promise<string> {
 
 /** Node has no bzip2; the program of that name is asked, as rarely as such archives come. */
 function bunzipped(file: string): Readable {
-  const out = new PassThrough()
+  const out = heldBack(new PassThrough())
   const child = spawn('bzip2', ['-dc', file], { stdio: ['ignore', 'pipe', 'ignore'] })
   child.on('error', error => out.destroy(error))
   child.stdout.on('error', error => out.destroy(error))
