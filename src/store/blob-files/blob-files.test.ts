@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import { StoreFailed } from '../store.ts'
@@ -87,6 +88,15 @@ test('a source that breaks off fails the write with its own error and leaves not
     throw new Error('the client went away')
   }
   await expect(blobs.write(broken())).rejects.toThrow('the client went away')
+  expect(await files()).toEqual([])
+})
+
+// vitest fails the run for errors that nobody catches.
+test('a stream that fails before it is read is told to the writer alone', async () => {
+  const { blobs, files } = await setup()
+  const source = new Readable({ read() {} })
+  process.nextTick(() => source.destroy(new Error('it went early')))
+  await expect(blobs.write(source)).rejects.toThrow('it went early')
   expect(await files()).toEqual([])
 })
 

@@ -61,6 +61,8 @@ export class BlobFiles implements Blobs {
     options: { limitBytes?: number; expectHash?: string } = {},
   ): Promise<BlobRef> {
     const { limitBytes = Infinity, expectHash } = options
+    // A stream may fail before it is read below; it remembers that, and an error nobody listened to would end the server.
+    if (source instanceof Readable) source.on('error', () => {})
     const incoming = new IncomingFile(await this.scratchFile())
     try {
       for await (const chunk of source) {
