@@ -25,8 +25,6 @@ export class Batch implements Changes {
   readonly forgottenFlows: number[] = []
   eventsForgottenTo = 0
 
-  /** Jobs that were made in this batch: their later changes need no row of their own. */
-  readonly fresh = new Set<Job | Flow>()
   /** What the world is asked to do once this is durable. */
   readonly starts: { readonly job: Job; readonly spec: Json | undefined }[] = []
   readonly stops: {
@@ -42,6 +40,8 @@ export class Batch implements Changes {
   /** Counts every change, so that a caller can tell whether one was made. */
   changeCount = 0
 
+  /** The first place that was given out in this batch; what is there or beyond was made in it. */
+  #firstMade = Number.POSITIVE_INFINITY
   readonly #done: Promise<void>
   #resolve!: () => void
   #reject!: (error: unknown) => void
@@ -64,14 +64,25 @@ export class Batch implements Changes {
     return this.#done
   }
 
+  addJob(job: Job, spec: string): void {
+    this.newJobs.push({ job, spec })
+    this.#firstMade = Math.min(this.#firstMade, job.n)
+  }
+
+  addFlow(flow: Flow, spec: string): void {
+    this.newFlows.push({ flow, spec })
+    this.#firstMade = Math.min(this.#firstMade, flow.n)
+  }
+
+  /** The row of a job that was made in this batch is still to be written: it needs no other. */
   changeJob(job: Job): void {
     this.changeCount++
-    if (!this.fresh.has(job)) this.jobs.add(job)
+    if (job.n < this.#firstMade) this.jobs.add(job)
   }
 
   changeFlow(flow: Flow): void {
     this.changeCount++
-    if (!this.fresh.has(flow)) this.flows.add(flow)
+    if (flow.n < this.#firstMade) this.flows.add(flow)
   }
 
   settle(): void {

@@ -66,8 +66,7 @@ export function addJob(yard: Yard, draft: JobDraft, id: string): Job {
   const spec = JSON.stringify(draft.spec)
   yard.model.addJob(job)
   yard.model.specs.put(job.n, draft.spec, spec.length)
-  yard.batch.newJobs.push({ job, spec })
-  yard.batch.fresh.add(job)
+  yard.batch.addJob(job, spec)
   if (job.state === 'ready') {
     job.readyAt = now
     queue(yard, job)

@@ -92,8 +92,7 @@ export class Flows {
       lastEvent: 0,
     }
     yard.model.addFlow(flow)
-    yard.batch.newFlows.push({ flow, spec: JSON.stringify(draft.spec) })
-    yard.batch.fresh.add(flow)
+    yard.batch.addFlow(flow, JSON.stringify(draft.spec))
     noteFlow(yard, flow, 'submitted')
     const nodes = makeNodes(flow, new Set(draft.done))
     for (const node of nodes) if (!isSparse(draft.plan) || node.state !== 'waiting') saveNode(yard, node)
