@@ -31,29 +31,46 @@ async function fileTarget(tools: WorkTools): Promise<Target> {
   const hash = createHash('sha256')
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
+  let syncing: Promise<void> | undefined
+  let failure: unknown
   const flush = async (): Promise<void> => {
     if (waiting.length === 0) return
-    const bytes = Buffer.concat(waiting)
+    const pieces = waiting
+    let missing = waitingBytes
     waiting = []
     waitingBytes = 0
-    hash.update(bytes)
-    await handle.writeFile(bytes)
+    for (const piece of pieces) hash.update(piece)
+    missing -= (await handle.writev(pieces)).bytesWritten
+    // A disk that is nearly full takes a part, and says why at the next try.
+    if (missing > 0) await handle.writeFile(Buffer.concat(pieces).subarray(-missing))
   }
   return {
     async sink(bytes) {
       waiting.push(bytes)
       waitingBytes += bytes.length
-      if (waitingBytes >= writtenBytes) await flush()
+      if (waitingBytes < writtenBytes) return
+      await flush()
+      if (failure !== undefined) throw failure
+      // The disk takes what is there while the rest is made, so that the end waits for little.
+      syncing ??= handle
+        .datasync()
+        .catch(error => (failure = error)) // It is told only once: a later sync that succeeds would prove nothing.
+        .then(() => (syncing = undefined))
     },
     async finish(sizeBytes) {
       await flush()
+      await syncing
+      if (failure !== undefined) throw failure
       await handle.datasync()
       await handle.close()
       const blob = { hash: hash.digest('hex'), sizeBytes, mediaType: 'application/zip' }
       await keepFile(tools.blobsDir, path, blob.hash)
       return [{ name: 'archive', blob }]
     },
-    drop: () => handle.close(),
+    async drop() {
+      await syncing
+      await handle.close()
+    },
   }
 }
 
