@@ -163,8 +163,15 @@ test.each(['archive', 'media'] as const)(
         members[index]!.name,
       )
     if (kind === 'archive') assert.ok(assisted.equals(alone))
-    // The file set's own UID is the only thing that differs from one medium to the next.
-    else assert.equal(readZipMember(assisted, 'DICOMDIR').length, readZipMember(alone, 'DICOMDIR').length)
+    else {
+      // The file set's own UID, and with its length all offsets, differ from one medium to the next.
+      const told = (zip: Buffer) =>
+        readZipMember(zip, 'DICOMDIR')
+          .toString('latin1')
+          .match(/IMAGES\\IM\d+|\b1\.2\.[\d.]+/g)
+      assert.deepEqual(told(assisted), told(alone))
+      assert.ok(told(alone)!.length > 300)
+    }
   },
 )
 
