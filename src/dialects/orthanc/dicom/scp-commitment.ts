@@ -1,22 +1,15 @@
 // Storage commitment as it comes in: a modality asks us to vouch for instances, or reports about what we asked.
 
-import type { Association, Message } from '../../../domains/dicom/network/association.ts'
 import { commands } from '../../../domains/dicom/network/command.ts'
 import { identifierBytesMax } from '../../../domains/dicom/network/identifier.ts'
-import type { House } from '../house.ts'
 import { readCommitment, reportCommitment, takeReport, vouchFor } from './commitment.ts'
-import type { Peer } from './dicom-server.ts'
+import type { Service } from './dicom-server.ts'
 
 const requestBytesMax = 16 * identifierBytesMax
 const processingFailure = 0x0110
 
 /** Requests that are accepted are answered at once; the report follows on an association of its own. */
-export async function actionScp(
-  house: House,
-  association: Association,
-  message: Message,
-  peer: Peer,
-): Promise<void> {
+export const actionScp: Service = async (house, association, message, peer) => {
   const { command, context } = message
   const respond = (status: number): Promise<void> =>
     association.send(context, {
@@ -47,12 +40,7 @@ export async function actionScp(
     )
 }
 
-export async function eventReportScp(
-  house: House,
-  association: Association,
-  message: Message,
-  peer: Peer,
-): Promise<void> {
+export const eventReportScp: Service = async (house, association, message, peer) => {
   const { command, context } = message
   const body = await message.data?.whole(requestBytesMax)
   let status = processingFailure

@@ -3,7 +3,7 @@
 import { Refused } from '../../../core/refusal.ts'
 import type { Level } from '../../../domains/dicom/levels.ts'
 import { mainTags } from '../../../domains/dicom/levels.ts'
-import type { Association, Message } from '../../../domains/dicom/network/association.ts'
+import type { Message } from '../../../domains/dicom/network/association.ts'
 import { commands, statuses } from '../../../domains/dicom/network/command.ts'
 import {
   identifierBytesMax,
@@ -17,7 +17,7 @@ import { findResources } from '../../../domains/dicom/store/find.ts'
 import { type Tag, tags, tagText } from '../../../domains/dicom/tag.ts'
 import { readTexts } from '../files.ts'
 import { defaultTerm, type House } from '../house.ts'
-import type { Peer } from './dicom-server.ts'
+import type { Service } from './dicom-server.ts'
 import { levelWords } from './queries.ts'
 import { levelTag } from './service-client.ts'
 
@@ -61,12 +61,7 @@ export async function readQuestion(house: House, { context, data }: Message): Pr
   return { level, keys }
 }
 
-export async function findScp(
-  house: House,
-  association: Association,
-  message: Message,
-  _peer: Peer,
-): Promise<void> {
+export const findScp: Service = async (house, association, message, _peer) => {
   const { command, context } = message
   const messageId = command.messageId ?? 0
   const affectedClass = command.affectedClass ?? sopClasses.studyFind

@@ -7,7 +7,7 @@ import { writeIdentifier } from '../../../domains/dicom/network/identifier.ts'
 import { type Tag, tags } from '../../../domains/dicom/tag.ts'
 import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import type { House } from '../house.ts'
-import type { Peer } from './dicom-server.ts'
+import type { Service } from './dicom-server.ts'
 import { type InstanceFile, instanceFile } from './instance-data.ts'
 import type { Modality } from './modality.ts'
 import { type Question, readQuestion, search } from './scp-find.ts'
@@ -45,12 +45,7 @@ interface Tally {
   readonly failures: string[]
 }
 
-export async function moveScp(
-  house: House,
-  association: Association,
-  message: Message,
-  peer: Peer,
-): Promise<void> {
+export const moveScp: Service = async (house, association, message, peer) => {
   const { command } = message
   const done = house.meters.time('orthanc_move_scp_duration_ms')
   try {
@@ -106,12 +101,7 @@ async function submitStore(
   )
 }
 
-export async function getScp(
-  house: House,
-  association: Association,
-  message: Message,
-  _peer: Peer,
-): Promise<void> {
+export const getScp: Service = async (house, association, message, _peer) => {
   const done = house.meters.time('orthanc_get_scp_duration_ms')
   let messageId = 0
   try {

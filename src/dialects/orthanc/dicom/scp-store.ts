@@ -1,7 +1,7 @@
 // C-STORE: an instance comes in, gets a file header of ours, and is acknowledged once it is committed.
 
 import { Refused, refuse } from '../../../core/refusal.ts'
-import type { Association, Message } from '../../../domains/dicom/network/association.ts'
+import type { Message } from '../../../domains/dicom/network/association.ts'
 import { commands, statuses } from '../../../domains/dicom/network/command.ts'
 import { AssociationFailed } from '../../../domains/dicom/network/failure.ts'
 import type { IncomingData } from '../../../domains/dicom/network/incoming-data.ts'
@@ -9,14 +9,9 @@ import type { Summary } from '../../../domains/dicom/summary.ts'
 import { writeOpening } from '../../../domains/dicom/writing/writer.ts'
 import type { House } from '../house.ts'
 import { receiveFile } from '../upload.ts'
-import type { Peer } from './dicom-server.ts'
+import type { Peer, Service } from './dicom-server.ts'
 
-export async function storeScp(
-  house: House,
-  association: Association,
-  message: Message,
-  peer: Peer,
-): Promise<void> {
+export const storeScp: Service = async (house, association, message, peer) => {
   const { command, context } = message
   const status = await keep(house, message, peer)
   await association.send(context, {

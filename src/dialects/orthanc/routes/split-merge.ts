@@ -1,10 +1,10 @@
 // Splitting studies and merging them: instances move to another study, by jobs that make them anew there.
 
-import type { Json } from '../../../core/json.ts'
+import type { Json, JsonObject } from '../../../core/json.ts'
 import { isObject } from '../../../core/json.ts'
 import { sayTag } from '../../../domains/dicom/dictionary/dictionary.ts'
 import { levelNames, moduleTags } from '../../../domains/dicom/levels.ts'
-import { plainModification } from '../../../domains/dicom/modify/modification.ts'
+import { type Modification, plainModification } from '../../../domains/dicom/modify/modification.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { type Tag, tags, tagText } from '../../../domains/dicom/tag.ts'
@@ -43,26 +43,40 @@ async function split(house: House, call: Call): Promise<Answer> {
   for (const part of instances) parts.push(await needPart(house, study, 'instance', part))
   const removes = optionalTexts(body, 'Remove', null).map(name => readStudyTag(house, name))
   const replaces = readReplacements(house, body)
-  const options = readJobOptions(body)
   const uid = makeUid(house.kit.random)
-  const job = await submitMaking(house, call, {
+  return regroup(house, call, {
     kind: 'dicom.split',
-    plan: {
-      change: {
-        ...plainModification({ seed: makeSeed(house), level: 'series', defaultTerm: defaultTerm(house) }),
-        removes,
-        replaces: [...replaces, [tags.StudyInstanceUID, uid]],
-      },
-      sources: await collectSources(house, parts),
-    },
+    ...{ body, parts },
+    change: { removes, replaces: [...replaces, [tags.StudyInstanceUID, uid]] },
+    content: { TargetStudyUID: uid },
+  })
+}
+
+/** Submits the job that makes new series of these parts in another study. */
+async function regroup(
+  house: House,
+  call: Call,
+  wish: {
+    kind: 'dicom.split' | 'dicom.merge'
+    body: Body
+    parts: readonly Resource[]
+    change: Partial<Modification>
+    content: JsonObject
+  },
+): Promise<Answer> {
+  const { kind, body, parts, change, content } = wish
+  const options = readJobOptions(body)
+  const plain = plainModification({ seed: makeSeed(house), level: 'series', defaultTerm: defaultTerm(house) })
+  const job = await submitMaking(house, call, {
+    kind,
+    plan: { change: { ...plain, ...change }, sources: await collectSources(house, parts) },
     rules: {
       level: 'study',
       isBulk: false,
       isAnonymization: false,
       keepsSource: readKeepSource(body, false),
     },
-    options,
-    content: { TargetStudyUID: uid },
+    ...{ options, content },
   })
   return answerJob(house, job, options)
 }
@@ -120,26 +134,12 @@ async function merge(house: House, call: Call): Promise<Answer> {
   if (!target || !model) return fail(codes.unknownResource, `Cannot merge into an unknown study: ${id}`)
   const parts: Resource[] = []
   for (const part of texts(body, 'Resources')) parts.push(await needForeign(house, target, part))
-  const options = readJobOptions(body)
-  const job = await submitMaking(house, call, {
+  return regroup(house, call, {
     kind: 'dicom.merge',
-    plan: {
-      change: {
-        ...plainModification({ seed: makeSeed(house), level: 'series', defaultTerm: defaultTerm(house) }),
-        inherits: { hash: fileOf(model).hash, tags: studyTags },
-      },
-      sources: await collectSources(house, parts),
-    },
-    rules: {
-      level: 'study',
-      isBulk: false,
-      isAnonymization: false,
-      keepsSource: readKeepSource(body, false),
-    },
-    options,
+    ...{ body, parts },
+    change: { inherits: { hash: fileOf(model).hash, tags: studyTags } },
     content: { TargetStudy: target.id },
   })
-  return answerJob(house, job, options)
 }
 
 /** A study, series or instance that does not belong to the target already. */
