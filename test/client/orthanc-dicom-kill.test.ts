@@ -145,6 +145,42 @@ describe.skipIf(!hasDcmtk)('a kill in the middle of thousands of instances', () 
     },
   )
 
+  test.skipIf(!hasOrthanc)(
+    'a store job of the real Orthanc to us brings all, after ours was killed, and after theirs was',
+    { timeout: 180_000 },
+    async () => {
+      const [dataDir, dicomPort] = [freshFolder(), await freePort()]
+      const peer = await startRealOrthanc({
+        DicomModalities: { yard: ['ORTHANC', '127.0.0.1', dicomPort] },
+        // A kill leaves what the system has not written yet.
+        SyncStorageArea: false,
+      })
+      onTestFinished(() => peer.close())
+      const text = config([`DicomPort = ${dicomPort}`])
+      let server: RealServer = await startServer({ dataDir, config: text })
+      onTestFinished(async () => void (await server.stop()))
+      await run('storescu', '+sd', '127.0.0.1', String(peer.dicomPort), writeFiles('1.2.904', count))
+      const [study] = await see<string[]>(peer.url, '/studies')
+      const wish = { Resources: [study], Asynchronous: true }
+      const { ID: id } = await see<{ ID: string }>(peer.url, '/modalities/yard/store', wish)
+      await untilCount(server.url, count / 5)
+      await server.kill()
+      server = await startServer({ dataDir, config: text })
+      assert.equal((await untilEnd(peer.url, id)).State, 'Failure')
+      const kept = await countOf(server.url)
+      assert.ok(kept >= count / 5 && kept < count)
+      await see(peer.url, `/jobs/${id}/resubmit`, {})
+      // It begins anew, and what is here already changes nothing.
+      await sleep(500)
+      await peer.kill()
+      await peer.again()
+      // The association of the one that is gone is not what keeps the next one out.
+      const again = await see<{ ID: string }>(peer.url, '/modalities/yard/store', wish)
+      assert.equal((await untilEnd(peer.url, again.ID)).State, 'Success')
+      assert.equal(await countOf(server.url), count)
+    },
+  )
+
   test('a job to a storescp that is killed fails with the reason, and its resubmission brings the rest', {
     timeout: 120_000,
   }, async () => {
