@@ -40,6 +40,15 @@ for (const frame of packed) {
         assert.equal(decode(stream.subarray(0, length)), undefined, `cut to ${length} bytes`)
     })
 
+    test('is refused where its scan comes twice', () => {
+      // Of JPEG and JPEG-LS: from the first scan's marker to the end.
+      const at = stream.indexOf(Buffer.of(0xff, 0xda))
+      if (frame.transferSyntax.endsWith('.90')) return
+      const end = stream.lastIndexOf(Buffer.of(0xff, 0xd9))
+      const twice = [stream.subarray(0, end), stream.subarray(at, end), stream.subarray(end)]
+      assert.equal(decode(Buffer.concat(twice)), undefined)
+    })
+
     test('may be broken anywhere, and is decoded to something or refused', () => {
       const places = fc.array(fc.tuple(fc.nat(stream.length - 1), fc.nat(255)), {
         minLength: 1,

@@ -88,6 +88,8 @@ export interface Codestream {
 
 const tilesMax = 65_535
 const boxBytes = 8
+/** Each change passes over all packets again. */
+const changesMax = 64
 
 /** Reads the markers. Throws Undecodable. */
 export function readCodestream(bytes: Uint8Array): Codestream {
@@ -321,6 +323,7 @@ function readQuantization(body: Uint8Array): Quantization {
 
 function readChanges(body: Uint8Array, changes: OrderChange[]): void {
   for (let at = 0; at + 7 <= body.length; at += 7) {
+    if (changes.length >= changesMax) throw new Undecodable('the progression changes too often')
     const [resolutionFrom, componentFrom] = [body[at]!, body[at + 1]!]
     const layersTo = (body[at + 2]! << 8) | body[at + 3]!
     const [resolutionTo, componentTo, progression] = [body[at + 4]!, body[at + 5]!, body[at + 6]!]

@@ -14,6 +14,11 @@ import {
 
 /** So many code-blocks of the usual size would be a picture far larger than any that is taken. */
 const blocksMax = 500_000
+/** Packets that a change of the progression passes again. */
+const skipsMax = 1_000_000
+
+/** Precincts of one resolution. */
+const precinctsMax = 200_000
 
 interface Packet {
   readonly component: number
@@ -27,12 +32,16 @@ export function readPackets(tile: Tile, bytes: Uint8Array): void {
   const order = tile.coding.order!
   const reader = new PacketReader(bytes, order)
   let blocksLeft = blocksMax
+  let skipsLeft = skipsMax
   for (const change of changesOf(tile)) {
     for (const packet of packetsOf(tile, change)) {
       const component = tile.components[packet.component]!
       const { layers } = component.resolutions[packet.level]!
       // Each layer of a precinct comes once, however often the progressions pass it.
-      if ((layers.get(packet.precinct) ?? 0) !== packet.layer) continue
+      if ((layers.get(packet.precinct) ?? 0) !== packet.layer) {
+        if (--skipsLeft < 0) throw new Undecodable('the progression passes too many packets')
+        continue
+      }
       if (reader.isAtEnd) throw new Undecodable('packets are missing')
       const precinct = precinctOf(component, packet.level, packet.precinct)
       if (packet.layer === 0) for (const { blocks } of precinct) blocksLeft -= blocks.length
@@ -133,7 +142,8 @@ function placePrecincts(
   placed: Placed[],
 ): void {
   const { precinctsWide, precinctsHigh, precinctX, precinctY, x0, y0 } = resolution
-  if (precinctsWide * precinctsHigh > 1_000_000) throw new Undecodable('a resolution has too many precincts')
+  if (precinctsWide * precinctsHigh > precinctsMax)
+    throw new Undecodable('a resolution has too many precincts')
   const down = component.style.levels - level
   const { dx, dy } = component
   for (let precinct = 0; precinct < precinctsWide * precinctsHigh; precinct++) {

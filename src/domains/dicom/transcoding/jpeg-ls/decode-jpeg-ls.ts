@@ -34,7 +34,10 @@ export function decodeJpegLs(bytes: Uint8Array, wanted: FrameShape): DecodedImag
     else if (segment.marker === 0xda) {
       if (!frame || !data) throw new Undecodable('a scan comes before the frame')
       const scan = readScan(segment, frame)
-      for (const { index } of scan.components) seen.add(index)
+      for (const { index } of scan.components) {
+        if (seen.has(index)) throw new Undecodable('a component is scanned twice')
+        seen.add(index)
+      }
       if (scan.from > 0) isLossy = true
       next = decodeScan(bytes, { frame, scan, presets, data })
     }

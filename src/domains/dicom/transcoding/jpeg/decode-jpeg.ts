@@ -41,6 +41,9 @@ export function decodeJpeg(bytes: Uint8Array, wanted: FrameShape, isYbr: boolean
   return picture.finish(isYbr)
 }
 
+/** Progressive streams have some ten scans. Each passes over the whole frame, however few bytes it has. */
+const scansMax = 200
+
 /** What scans are gathered in. */
 interface Picture {
   /** Decodes a scan; where the next segment begins. */
@@ -52,8 +55,13 @@ function makePicture(frame: FrameHeader): Picture {
   const { kind, bits, rows, columns, components } = frame
   const shape = { rows, columns, samples: components.length, bits }
   const seen = new Set<number>()
+  let scans = 0
   const note = (scan: ReturnType<typeof readScan>): void => {
-    for (const { index } of scan.components) seen.add(index)
+    if (++scans > scansMax) throw new Undecodable('the stream has too many scans')
+    for (const { index } of scan.components) {
+      if (kind !== 0xc2 && seen.has(index)) throw new Undecodable('a component is scanned twice')
+      seen.add(index)
+    }
   }
   const checkWhole = (): void => {
     if (seen.size < components.length) throw new Undecodable('a component has no scan')
