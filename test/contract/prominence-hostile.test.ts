@@ -2,6 +2,7 @@
 // is no fault of the server, and a server that goes on.
 
 import { request as rawRequest } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client, clientOf } from './prominence-client.ts'
@@ -21,7 +22,10 @@ describe.skipIf(missingForContainers() !== undefined)('hostile callers of PROMIN
   let workflow: number
 
   beforeAll(async () => {
-    server = await startProminence()
+    server = await startProminence({
+      pools: { prominence: { cpus: 16, memory: '64GB', fair: true } },
+      fetchAllow: ['127.0.0.1'],
+    })
     token = await server.token({ user: 'alice', groups: ['vo/test'] })
     alice = clientOf(server.url, token)
     ended = await alice.submit('jobs', { resources, tasks: [task('echo hi')] })
@@ -444,6 +448,53 @@ describe.skipIf(missingForContainers() !== undefined)('hostile callers of PROMIN
     const listed = (await alice.ask('GET', '/api/v1/data')).body as { name: string }[]
     expect(listed.map(({ name }) => name)).not.toContain('hang.txt')
     expect((await alice.ask('GET', '/api/v1/kv/hang/x')).status).toBe(404)
+  })
+
+  test('artifacts from servers that do not keep to HTTP, and archives that are none', {
+    timeout: 120_000,
+  }, async () => {
+    const head = 'HTTP/1.1 200 OK\r\n'
+    const answers: Record<string, (socket: Socket) => void> = {
+      nothing: socket => socket.end(),
+      reset: socket => socket.resetAndDestroy(),
+      'half-a-head': socket => socket.end('HTTP/1.1 200 OK\r\nContent-'),
+      noise: socket => socket.end(Buffer.alloc(5_000, 0xff)),
+      short: socket => socket.end(`${head}Content-Length: 100\r\n\r\nshort`),
+      chunks: socket => socket.end(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\nxx`),
+      cut: socket => {
+        socket.write(`${head}Content-Length: 1000000\r\n\r\n${'x'.repeat(100_000)}`)
+        setTimeout(() => socket.resetAndDestroy(), 20)
+      },
+      heads: socket => socket.end(`${head}${'X-Y: z\r\n'.repeat(20_000)}\r\n`),
+      round: socket => socket.end('HTTP/1.1 302 Found\r\nLocation: round\r\nContent-Length: 0\r\n\r\n'),
+      away: socket =>
+        socket.end('HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n'),
+      'x.tar': socket => socket.end(`${head}\r\n${'no archive '.repeat(1_000)}`),
+      'x.bz2': socket => socket.end(Buffer.concat([Buffer.from(`${head}\r\nBZh9`), Buffer.alloc(9_000, 3)])),
+      'x.zip': socket =>
+        socket.end(Buffer.concat([Buffer.from(`${head}\r\nPK\u0005\u0006`), Buffer.alloc(18, 0xff)])),
+    }
+    const web = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', data => answers[/^GET \/(\S+)/.exec(String(data))?.[1] ?? 'nothing']?.(socket))
+    })
+    await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve))
+    const base = `http://127.0.0.1:${(web.address() as AddressInfo).port}`
+    try {
+      const ids: [string, number][] = []
+      for (const name of Object.keys(answers)) {
+        const document = { resources, artifacts: [{ url: `${base}/${name}` }], tasks: [task('true')] }
+        ids.push([name, await alice.submit('jobs', document)])
+      }
+      for (const [name, id] of ids) {
+        const shown = await alice.ended('jobs', id)
+        const statusReason = name.startsWith('x.') ? 'Artifact uncompress failed' : 'Artifact download failed'
+        expect([name, shown.status, shown.statusReason]).toEqual([name, 'failed', statusReason])
+      }
+    } finally {
+      web.close()
+    }
+    expect(await alice.describe('jobs', job)).toMatchObject({ status: 'running' })
   })
 
   test('exec and snapshots that try to leave the job', async () => {
