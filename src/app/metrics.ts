@@ -1,9 +1,10 @@
 // The product's metrics, with units in their names, as OpenMetrics text. docs/reference/metrics.md is made from them.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client'
+import { Counter, Gauge, type OpenMetricsContentType, Registry } from 'prom-client'
 import type { Engine, EngineObserver } from '../engine/engine.ts'
 import type { AnswerFacts } from '../http/host.ts'
+import { Histogram } from './histogram.ts'
 
 export interface Metrics {
   readonly registry: Registry
@@ -171,14 +172,14 @@ export function makeMetrics(): Metrics {
         commitEvents.inc(events)
       },
       started(job, waitMs) {
-        waits.observe({ dialect: job.dialect, kind: kinds.label(job.kind) }, waitMs / 1000)
+        waits.observe(waitMs / 1000, job.dialect, kinds.label(job.kind))
       },
       ended(job, runMs) {
-        runs.observe({ dialect: job.dialect, kind: kinds.label(job.kind), state: job.state }, runMs / 1000)
+        runs.observe(runMs / 1000, job.dialect, kinds.label(job.kind), job.state)
       },
     },
     answered({ dialect, route, method, status, durationMs }) {
-      answers.observe({ dialect, route, method, status }, durationMs / 1000)
+      answers.observe(durationMs / 1000, dialect, route, method, status)
     },
     watch(watched) {
       engine = watched
