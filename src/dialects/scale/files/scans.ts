@@ -11,7 +11,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import type { RecordChange } from '../../../store/store.ts'
 import { systemJobTypeName } from '../catalog/system-types.ts'
 import { workspaceFolder } from '../catalog/things.ts'
-import { readJobFacts, showJobFacts, usualFacts } from '../instances/job-facts.ts'
+import { readJobFacts, showJobFacts } from '../instances/job-facts.ts'
 import { jobRow } from '../instances/load.ts'
 import { queueRecipe } from '../instances/queue.ts'
 import type { JobRow } from '../instances/rows.ts'
@@ -123,7 +123,6 @@ export class Scans {
       const { now } = tx
       const id = tx.next('scale.job')
       const detail = showJobFacts({
-        ...usualFacts,
         id,
         typeId: type.id,
         revision: type.revision,

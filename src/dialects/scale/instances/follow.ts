@@ -31,7 +31,9 @@ export class Follower {
     for (const row of failed) this.#after(this.#retry(row))
     for (const row of begun) this.#after(this.measure(row))
     if (ended.length > 0) this.#after(this.#world.retirement.flows(ended))
-    this.releaseHeld(new Set(moved.map(row => row.typeId)))
+    const typeIds = new Set<number>()
+    for (const row of moved) typeIds.add(row.typeId)
+    this.releaseHeld(typeIds)
   }
 
   /** After a load: takes up what was not finished before. */
@@ -117,7 +119,7 @@ export class Follower {
       if (row.flow === 0) this.#after(this.#registered(row))
       else {
         if (row.post !== 0) this.#after(this.#world.files.outputOf(row))
-        this.#after(this.#world.runs.clear(row))
+        if (this.#world.runs.mayHaveFolder(row)) this.#after(this.#world.runs.clear(row))
       }
     }
     if (needsCollecting(row)) this.#after(this.#collectAgain(row))

@@ -326,6 +326,7 @@ export class Instances {
   }
 
   #mark<T>(changed: Map<T, number>, row: T, at: number): void {
+    if (changed.get(row) === at) return
     changed.delete(row)
     changed.set(row, at)
   }

@@ -25,11 +25,12 @@ export interface JobFactsRecord {
   readonly ingests: boolean
 }
 
-/** Facts that most jobs do not have. */
-export const usualFacts = { supersedes: null, exesBefore: 0, flow: 0, scan: 0, ingests: false } as const
+type UnusualFacts = 'supersedes' | 'exesBefore' | 'flow' | 'scan' | 'ingests'
 
-/** The detail of an engine job. */
-export function showJobFacts(facts: JobFactsRecord): JsonObject {
+/** The detail of an engine job; facts that most jobs do not have may be absent. */
+export function showJobFacts(
+  facts: Omit<JobFactsRecord, UnusualFacts> & Partial<Pick<JobFactsRecord, UnusualFacts>>,
+): JsonObject {
   const list: Json[] = [
     facts.id,
     facts.typeId,
@@ -43,7 +44,7 @@ export function showJobFacts(facts: JobFactsRecord): JsonObject {
     facts.batch,
     facts.collects ? 1 : 0,
   ]
-  const { supersedes, exesBefore, flow, scan, ingests } = facts
+  const { supersedes = null, exesBefore = 0, flow = 0, scan = 0, ingests = false } = facts
   if (supersedes !== null || exesBefore > 0 || flow > 0 || scan > 0)
     list.push(supersedes, exesBefore, flow, scan, ingests ? 1 : 0)
   return { scale: list }

@@ -98,17 +98,38 @@ export function* jobStepsOf(spec: RecipeSpec): Generator<[key: string, step: Job
   }
 }
 
-function wholeStep(spec: RecipeSpec, key: string, { program, ...stored }: ShortJobStep): JobStepSpec {
+// Member by member: this is asked for each job, and copying what a step happens to have is slow.
+function wholeStep(spec: RecipeSpec, key: string, stored: ShortJobStep): JobStepSpec {
+  const { typeId, revision, typeName, executor, kind, rank, runMsMax, needs } =
+    spec.programs![stored.program]!
   const recipe = stored.recipe ?? spec.recipe
-  return {
+  const { id, input = nothing, collectedBy, feedsCondition, supersedes } = stored
+  const node = recipe === null ? null : (stored.node ?? key)
+  const step: JobStepSpec = {
     does: 'job',
-    ...spec.programs![program]!,
-    input: {},
-    ...stored,
+    id,
     recipe,
-    node: recipe === null ? null : (stored.node ?? key),
+    node,
+    input,
+    typeId,
+    revision,
+    typeName,
+    executor,
+    kind,
+    rank,
+    runMsMax,
+    needs,
+  }
+  if (collectedBy === undefined && feedsCondition === undefined && supersedes === undefined) return step
+  return {
+    ...step,
+    ...(collectedBy !== undefined && { collectedBy }),
+    ...(feedsCondition !== undefined && { feedsCondition }),
+    ...(supersedes !== undefined && { supersedes }),
   }
 }
+
+const nothing = {}
 
 /** A step of the engine's plan. */
 export function planStep(

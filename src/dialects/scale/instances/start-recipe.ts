@@ -410,6 +410,7 @@ function buildRows(world: World, { n, plan, spec, record, now }: NewFlow): void 
     instances.addJob(row)
     rows.push(row)
   }
-  const nodes = world.kit.engine.atHand.nodes(n) ?? []
+  const hasGates = plan.steps.some(step => step.does === 'gate')
+  const nodes = hasGates ? (world.kit.engine.atHand.nodes(n) ?? []) : []
   instances.addFlow(liveFlow({ n, plan }, nodes, rows, instances, record), now)
 }

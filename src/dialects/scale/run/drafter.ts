@@ -5,7 +5,7 @@ import type { Job, JobDraft } from '../../../core/job.ts'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Drafter, NodePlace } from '../../../core/planner.ts'
 import { buildDataFilter, type FilteredFile, passesDataFilter } from '../../../domains/recipe/data-filter.ts'
-import { showJobFacts, usualFacts } from '../instances/job-facts.ts'
+import { showJobFacts } from '../instances/job-facts.ts'
 import {
   type ConditionStepSpec,
   type JobStepSpec,
@@ -60,7 +60,6 @@ function jobDraft(
 ): JobDraft {
   const may = mayStart(step.typeId)
   const facts = showJobFacts({
-    ...usualFacts,
     id: step.id,
     typeId: step.typeId,
     revision: step.revision,

@@ -20,7 +20,7 @@ import { readRecipe } from '../instances/recipe-record.ts'
 import { type RecipeSpec, type StoredSource, stepOf } from '../instances/recipe-spec.ts'
 import type { JobRow } from '../instances/rows.ts'
 import type { World } from '../world.ts'
-import { type ImagePlan, planImage } from './image.ts'
+import { doesNothing, type ImagePlan, planImage } from './image.ts'
 
 /** The directories of a run as its program sees them. */
 export interface RunFolders {
@@ -100,11 +100,14 @@ export class Runs {
     return join(this.#folder, `${row.id}-${row.main}-${attempt}`)
   }
 
+  /** Whether runs of a job have directories of their own. */
+  mayHaveFolder(row: JobRow): boolean {
+    const revision = this.#world.catalog.jobTypeRevision(row.typeId, row.revision)
+    return revision === undefined || !doesNothing(revision.image)
+  }
+
   /** Removes the directory of a run whose end, and whose outputs, are written down. */
   async clear(row: JobRow): Promise<void> {
-    const revision = this.#world.catalog.jobTypeRevision(row.typeId, row.revision)
-    const image = revision && planImage(revision.image, this.#world.settings)
-    if (typeof image === 'object' && image.executor === 'function') return
     await rm(this.folderOf(row, row.attempts), { recursive: true, force: true })
   }
 

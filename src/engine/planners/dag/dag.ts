@@ -24,6 +24,8 @@ export interface Plan {
   readonly touched: number[]
   /** Jobs of this flow that are made and not yet started. */
   idle: number
+  /** Whether the totals changed since the flow's progress was told. */
+  isRecounted: boolean
   /** The planner is at work on this flow: what its own asks cause is picked up by the loop that is running. */
   busy: boolean
 }
@@ -127,6 +129,7 @@ export function loadPlan(parts: {
     free: [],
     touched: [],
     idle: 0,
+    isRecounted: true,
     busy: false,
   }
   for (const node of parts.nodes) {
@@ -296,6 +299,7 @@ function moveNode(plan: Plan, node: FlowNode, state: NodeState): void {
   run.counts[state]++
   plan.totals[node.state]--
   plan.totals[state]++
+  plan.isRecounted = true
   node.state = state
   plan.touched.push(node.step)
 }
@@ -352,18 +356,16 @@ function decideStep(plan: Plan, acts: PlannerActs, at: number): void {
   }
 }
 
-function mayRun(plan: Plan, at: number): boolean {
-  const parents = plan.graph.parents[at]!.map(parent => plan.steps[parent]!)
-  switch (plan.graph.steps[at]!.when) {
-    case 'succeeded':
-      return parents.every(parent => parent.counts.done === parent.nodes.length)
-    case 'unfailed':
-      return parents.every(parent => parent.counts.failed === 0)
-    case 'ended':
-      return true
-    case 'failed':
-      return parents.some(parent => parent.counts.failed > 0)
+function mayRun({ graph, steps }: Plan, at: number): boolean {
+  const { when } = graph.steps[at]!
+  if (when === 'ended') return true
+  for (const parent of graph.parents[at]!) {
+    const { counts, nodes } = steps[parent]!
+    if (when === 'failed' && counts.failed > 0) return true
+    if (when === 'succeeded' && counts.done < nodes.length) return false
+    if (when === 'unfailed' && counts.failed > 0) return false
   }
+  return when !== 'failed'
 }
 
 function skipStep(plan: Plan, acts: PlannerActs, at: number): void {

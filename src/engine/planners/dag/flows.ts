@@ -188,7 +188,9 @@ export class Flows {
       this.#parts.yard.batch.changeFlow(flow)
     }
     jobMoved(plan, this.#acts, job, from)
-    flow.progress = countNodes(plan)
+    // A start, which is half of all moves, changes nothing that is counted.
+    if (plan.isRecounted) flow.progress = countNodes(plan)
+    plan.isRecounted = false
   }
 
   #begin(plan: Plan): void {
