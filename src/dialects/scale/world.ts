@@ -16,6 +16,7 @@ import { Scans } from './files/scans.ts'
 import { Archive } from './instances/archive.ts'
 import { Follower } from './instances/follow.ts'
 import { Instances } from './instances/instances.ts'
+import type { Program } from './instances/lay-out.ts'
 import { LedgerTail } from './instances/ledger-record.ts'
 import { loadInstances } from './instances/load.ts'
 import { Retirement } from './instances/retire.ts'
@@ -46,6 +47,8 @@ export class World {
   readonly unfolded = new WeakMap<RecipeTypeRevision, Unfolded>()
   /** The engine's plan of what takes nothing over, and what is below conditions in it. */
   readonly plans = new WeakMap<Unfolded, DagPlan>()
+  /** The programs of its steps, where nobody asked for anything else than the types say. */
+  readonly programs = new WeakMap<Unfolded, ReadonlyMap<string, Program>>()
   readonly guards = new WeakMap<Unfolded, ReadonlyMap<string, readonly string[]>>()
   /** How many commits are under way whose changes memory has already. */
   #unwritten = 0

@@ -176,7 +176,8 @@ export class Instances {
   /** Applies events. Events of the past that are told again change nothing. */
   follow(events: readonly Event[]): RecipeNews {
     const failed: JobRow[] = []
-    const moved = new Set<JobRow>()
+    // What follows from a row's facts is worked out once, however much has happened to it.
+    const moved = new Map<JobRow, number>()
     const touched = new Map<number, number>()
     const ended = new Map<number, { at: number; isCancelled: boolean }>()
     const troubled = new Map<number, number>()
@@ -189,14 +190,16 @@ export class Instances {
       }
       const row = event.subject === 'job' ? this.#rowOf(event) : undefined
       if (!row) continue
-      const was = row.status
       this.#apply(row, event)
-      moved.add(row)
-      if (this.#refresh(row, event.at)) {
+      mark(moved, row, event.at)
+    }
+    for (const [row, at] of moved) {
+      const was = row.status
+      if (this.#refresh(row, at)) {
         if (row.status === 'FAILED') failed.push(row)
-        if (holdsUp(was) !== holdsUp(row.status)) troubled.set(row.flow, event.at)
+        if (holdsUp(was) !== holdsUp(row.status)) troubled.set(row.flow, at)
       }
-      touched.set(row.flow, event.at)
+      touched.set(row.flow, at)
     }
     for (const [n, at] of troubled) this.#spreadTrouble(n, at)
     for (const [n, { at }] of ended) this.#endUnmade(n, at)
@@ -205,7 +208,8 @@ export class Instances {
     const begun: RecipeRow[] = []
     for (const [n, at] of touched) {
       const flow = this.flows.get(n)
-      if (flow) this.#settleFlow(flow, at, begun, completed)
+      // Without gates there is nothing to be opened or completed before the end.
+      if (flow && flow.gates.size > 0) this.#settleFlow(flow, at, begun, completed)
     }
     const endedFlows: LiveFlow[] = []
     for (const [n, { at, isCancelled }] of ended) {
@@ -217,7 +221,7 @@ export class Instances {
       if (top && !isCancelled) this.complete(top, at, completed)
       endedFlows.push(flow)
     }
-    return { completed, begun, failed, moved: [...moved], ended: endedFlows }
+    return { completed, begun, failed, moved: [...moved.keys()], ended: endedFlows }
   }
 
   /** Marks a job cancelled, or no longer so, before the engine gets there. */
@@ -319,16 +323,10 @@ export class Instances {
       if (isEnded(status)) this.unfinished.delete(row)
       else this.unfinished.add(row)
     }
-    this.#mark(this.#changedJobs, row, at)
+    mark(this.#changedJobs, row, at)
     for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))
-      this.#mark(this.#changedRecipes, above, at)
+      mark(this.#changedRecipes, above, at)
     return isNew
-  }
-
-  #mark<T>(changed: Map<T, number>, row: T, at: number): void {
-    if (changed.get(row) === at) return
-    changed.delete(row)
-    changed.set(row, at)
   }
 
   // A batch of events may change a row many times; the ledgers hear of it once, in the order of the last changes.
@@ -380,6 +378,13 @@ export class Instances {
   #recipe(id: number | null): RecipeRow | undefined {
     return id === null ? undefined : this.recipes.get(id)
   }
+}
+
+// A row that changes again goes to the end: the ledgers want the order of the last changes.
+function mark<T>(changed: Map<T, number>, row: T, at: number): void {
+  if (changed.get(row) === at) return
+  changed.delete(row)
+  changed.set(row, at)
 }
 
 /** Whether a job with this status is at rest: it can only go on when somebody asks. */

@@ -71,23 +71,35 @@ export interface PreparedRecipe extends RecipeOrder {
 
 /** Looks up every program; refuses what can never run. */
 export function prepareRecipe(world: World, order: RecipeOrder): PreparedRecipe {
-  const programs = new Map<string, Program>()
-  // Many steps may run the same program.
-  const known = new Map<string, Program>()
-  for (const step of order.unfolded.steps) {
-    if (step.does !== 'job' || order.reuse?.jobs.has(step.key)) continue
-    const { name, version, revision } = step.type
-    const identity = `${revision} ${version} ${name}`
-    const program = known.get(identity) ?? programOf(world, step, order.configuration, order.cause.priority)
-    known.set(identity, program)
-    programs.set(step.key, program)
-  }
+  const programs = programsOf(world, order)
   const typeIds = order.unfolded.recipes.map(
     recipe => world.catalog.recipeTypeNamed(recipe.typeName)?.id ?? 0,
   )
   const files = fileIdsOf(order.input).map(id => order.files.get(id)!)
   const inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
   return { ...order, programs, typeIds, inputBytes, source: mergeSources(files.map(sourceFactsOf)) }
+}
+
+function programsOf(world: World, order: RecipeOrder): ReadonlyMap<string, Program> {
+  const { unfolded, reuse, configuration, cause } = order
+  const isUsual = reuse === undefined && cause.priority === undefined && isEmptyConfiguration(configuration)
+  const known = isUsual ? world.programs.get(unfolded) : undefined
+  // As long as no type was edited they are what they were for the last recipe.
+  if (known && [...new Set(known.values())].every(({ type }) => world.catalog.jobTypes.get(type.id) === type))
+    return known
+  const programs = new Map<string, Program>()
+  // Many steps may run the same program.
+  const byType = new Map<string, Program>()
+  for (const step of unfolded.steps) {
+    if (step.does !== 'job' || reuse?.jobs.has(step.key)) continue
+    const { name, version, revision } = step.type
+    const identity = `${revision} ${version} ${name}`
+    const program = byType.get(identity) ?? programOf(world, step, configuration, cause.priority)
+    byType.set(identity, program)
+    programs.set(step.key, program)
+  }
+  if (isUsual) world.programs.set(unfolded, programs)
+  return programs
 }
 
 /** What was started: the rows of the recipes, and which ids everything got. */
