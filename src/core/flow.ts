@@ -38,7 +38,8 @@ export interface DagPlan {
   readonly idleMax?: number
   /**
    * Its nodes are stored when they end, are blocked or run again, and not before: until then their jobs, or that they
-   * have none, say where they stand. For flows of many short jobs, in which each row of a node is a tenth of its cost.
+   * have none, say where they stand. The spec of a node's first job is not stored: it is drafted again. For flows of
+   * many short jobs, in which each such row is a tenth of a job's cost.
    */
   readonly sparse?: boolean
 }

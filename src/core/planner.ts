@@ -9,8 +9,8 @@ import type { Refusal, Verdict } from './refusal.ts'
 
 /** What a planner may do to the world. Each call changes the model before it returns. */
 export interface PlannerActs {
-  /** Makes a job that works for (flow, node). */
-  enqueue(draft: JobDraft): Job
+  /** Makes a job that works for (flow, node). `isFirst`: the drafter would draft the same again, whenever it is asked. */
+  enqueue(draft: JobDraft, options: { readonly isFirst: boolean }): Job
   /** Starts a child flow; refuses, with nothing changed, a plan that is no good. */
   startFlow(draft: FlowDraft): Verdict<Flow>
   /** Writes down why a node failed that never came to have a job or flow. */

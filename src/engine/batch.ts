@@ -9,7 +9,7 @@ import type { Json } from '../core/json.ts'
 import type { BlobCount, Changes, RecordChange } from '../store/store.ts'
 
 export class Batch implements Changes {
-  readonly newJobs: { readonly job: Job; readonly spec: string }[] = []
+  readonly newJobs: { readonly job: Job; readonly spec: string | null }[] = []
   readonly jobs = new Set<Job>()
   readonly attempts: Attempt[] = []
   readonly newFlows: { readonly flow: Flow; readonly spec: string }[] = []
@@ -64,7 +64,7 @@ export class Batch implements Changes {
     return this.#done
   }
 
-  addJob(job: Job, spec: string): void {
+  addJob(job: Job, spec: string | null): void {
     this.newJobs.push({ job, spec })
     this.#firstMade = Math.min(this.#firstMade, job.n)
   }

@@ -25,6 +25,8 @@ export interface LookUpParts {
   readonly committed: () => Promise<void>
   /** Whether a change of this collection of records is not durable yet. */
   readonly touches: (collection: string) => boolean
+  /** The spec of a node's first job where it follows from its flow's document, which is given. */
+  readonly draftSpec: (flow: Flow, document: unknown, node: string) => Json | undefined
   readonly isUp: () => boolean
   readonly now: () => number
 }
@@ -74,7 +76,17 @@ export class LookUp {
     if (hot !== undefined) return hot
     await this.#parts.committed()
     const text = (await this.#parts.store.history.specs([n])).get(n)
-    return text === undefined ? null : (JSON.parse(text) as Json)
+    return text === undefined ? this.#draftedSpec(n) : (JSON.parse(text) as Json)
+  }
+
+  /** The spec of a job whose flow's document says it, or null. */
+  async #draftedSpec(n: number): Promise<Json> {
+    const job = await this.job({ n })
+    if (job === undefined || job.flow === null || job.node === null) return null
+    const flow = await this.flow({ n: job.flow })
+    const document = flow === undefined ? null : await this.spec(flow.n)
+    if (flow === undefined || document === null) return null
+    return this.#parts.draftSpec(flow, document, job.node) ?? null
   }
 
   *liveJobs(filter: { dialect?: string; owner?: string; flow?: number } = {}): Iterable<Job> {

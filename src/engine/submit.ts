@@ -24,8 +24,16 @@ export function checkDraft(yard: Yard, draft: JobDraft, { isComplete }: { isComp
   }
 }
 
-/** Makes the job and puts it where it belongs: blocked, delayed, or in its pool's queue. */
-export function addJob(yard: Yard, draft: JobDraft, id: string): Job {
+/** What a drafted spec counts for on the shelf. */
+const draftedBytes = 256
+
+/** Makes the job and puts it where it belongs: blocked, delayed, or in its pool's queue. `isDrafted`: its spec can be had without being stored. */
+export function addJob(
+  yard: Yard,
+  draft: JobDraft,
+  id: string,
+  { isDrafted = false }: { isDrafted?: boolean } = {},
+): Job {
   const now = yard.now()
   const delayed = draft.dueAt !== undefined && draft.dueAt > now
   const job: Job = {
@@ -63,9 +71,10 @@ export function addJob(yard: Yard, draft: JobDraft, id: string): Job {
     detail: draft.detail ?? null,
     lastEvent: 0,
   }
-  const spec = JSON.stringify(draft.spec)
+  const spec = isDrafted ? null : JSON.stringify(draft.spec)
   yard.model.addJob(job)
-  yard.model.specs.put(job.n, draft.spec, spec.length)
+  // What is drafted shares most of what it says with the document that it is drafted from.
+  yard.model.specs.put(job.n, draft.spec, spec?.length ?? draftedBytes)
   yard.batch.addJob(job, spec)
   if (job.state === 'ready') {
     job.readyAt = now

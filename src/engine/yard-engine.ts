@@ -100,7 +100,7 @@ export class YardEngine implements Engine {
     this.#flows = new Flows({
       yard: this.#yard,
       newId: this.#newId,
-      submit: draft => addJob(this.#yard, draft, this.#newId()),
+      submit: (draft, options) => addJob(this.#yard, draft, this.#newId(), options),
     })
     this.#tx = makeTx({
       yard: this.#yard,
@@ -122,6 +122,7 @@ export class YardEngine implements Engine {
       batch: () => this.#ledger.batch,
       committed: () => this.committed(),
       touches: collection => this.#ledger.touches(collection),
+      draftSpec: (flow, document, node) => this.#flows.draftSpec(flow, document, node),
       isUp: () => this.up,
       now: () => parts.clock.now(),
     })

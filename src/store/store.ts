@@ -58,7 +58,8 @@ export interface HotSet {
  * becomes U+FFFD, except inside of JSON values, which come back as they were.
  */
 export interface Changes {
-  readonly newJobs: readonly { readonly job: Job; readonly spec: string }[]
+  /** A spec that is null is not kept: whoever wants it knows where to have it from. */
+  readonly newJobs: readonly { readonly job: Job; readonly spec: string | null }[]
   readonly jobs: Iterable<Job>
   readonly attempts: readonly Attempt[]
   readonly newFlows: readonly { readonly flow: Flow; readonly spec: string }[]

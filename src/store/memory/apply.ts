@@ -11,7 +11,10 @@ import { type KeptRecord, type MemoryDisk, Undoable } from './disk.ts'
 /** A copy of a batch that its maker can no longer change. Every iterable is walked once. */
 export function copyChanges(changes: Changes): Changes {
   return {
-    newJobs: changes.newJobs.map(({ job, spec }) => ({ job: copyJob(job), spec: spec.toWellFormed() })),
+    newJobs: changes.newJobs.map(({ job, spec }) => ({
+      job: copyJob(job),
+      spec: spec?.toWellFormed() ?? null,
+    })),
     jobs: Array.from(changes.jobs, copyJob),
     attempts: changes.attempts.map(copyAttempt),
     newFlows: changes.newFlows.map(({ flow, spec }) => ({ flow: copyFlow(flow), spec: spec.toWellFormed() })),
@@ -79,7 +82,7 @@ function applyJobs(disk: MemoryDisk, edit: Undoable, changes: Changes): void {
     if (disk.jobs.has(job.n) || disk.specs.has(job.n)) throw twice(`job ${job.n}`)
     addNames(disk.jobNames, edit, job)
     edit.set(disk.jobs, job.n, job)
-    edit.set(disk.specs, job.n, spec)
+    if (spec !== null) edit.set(disk.specs, job.n, spec)
     raise(disk, edit, 'place', job.n)
   }
   for (const job of changes.jobs) {

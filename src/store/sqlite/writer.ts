@@ -84,9 +84,9 @@ export class Writer {
     for (const { job, spec } of changes.newJobs) {
       checkJob(job)
       run.insertJob.run(...jobValues(job))
-      run.insertSpec.run(job.n, spec)
+      if (spec !== null) run.insertSpec.run(job.n, spec)
       if (job.n > this.#lastPlace) this.#lastPlace = job.n
-      rows += 2
+      rows += spec === null ? 1 : 2
     }
     for (const job of changes.jobs) {
       this.#updateJob(job)

@@ -33,6 +33,15 @@ export function historyTests(makeWorld: MakeWorld): void {
       }
     }))
 
+  test('a job without a spec is stored like any other, and its spec is absent', () =>
+    inWorld(makeWorld, async bench => {
+      const job = aJob({ n: 2 })
+      const batch = aBatch({ newJobs: [aJob({ n: 3 })] })
+      await bench.store.commit({ ...batch, newJobs: [{ job, spec: null }, ...batch.newJobs] })
+      expect(await bench.store.history.job({ n: 2 })).toEqual(job)
+      expect([...(await bench.store.history.specs([2, 3])).keys()]).toEqual([3])
+    }))
+
   test('specs are given for jobs and flows alike, as they were, and missing ones are absent', () =>
     inWorld(makeWorld, async bench => {
       await bench.store.commit(

@@ -8,7 +8,7 @@ import { readAttemptId } from '../../../core/ids.ts'
 import type { Job } from '../../../core/job.ts'
 import type { EndReason, JobState } from '../../../core/job-state.ts'
 import type { Status } from '../words.ts'
-import { readJobFacts } from './job-facts.ts'
+import { jobIdIn } from './job-facts.ts'
 import { type BatchTally, Ledgers } from './ledgers.ts'
 import { type JobRow, noCounts, type RecipeRow, statusOfRow } from './rows.ts'
 import { stepsBelowTrouble } from './trouble.ts'
@@ -254,7 +254,7 @@ export class Instances {
     const job = this.#engineJob(n)
     if (job?.dialect !== 'scale') return undefined
     const collects = job.detail?.['collects']
-    const row = this.jobs.get(typeof collects === 'number' ? collects : (readJobFacts(job.detail)?.id ?? 0))
+    const row = this.jobs.get(typeof collects === 'number' ? collects : jobIdIn(job.detail))
     if (!row) return undefined
     if (typeof collects === 'number') row.post = n
     else row.main = n

@@ -50,6 +50,12 @@ export function showJobFacts(
   return { scale: list }
 }
 
+/** The id of the Scale job that an engine job works for; 0 for none. */
+export function jobIdIn(detail: JsonObject | null): number {
+  const list = detail?.['scale']
+  return Array.isArray(list) ? Number(list[0] ?? 0) : 0
+}
+
 /** The facts in an engine job's detail; undefined for jobs that are no Scale job by themselves. */
 export function readJobFacts(detail: JsonObject | null): JobFactsRecord | undefined {
   const list = detail?.['scale']

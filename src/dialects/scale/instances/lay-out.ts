@@ -14,6 +14,7 @@ import {
   type ProgramSpec,
   planStep,
   type RecipeSpec,
+  type ShortJobStep,
   type StoredSource,
 } from './recipe-spec.ts'
 
@@ -85,19 +86,16 @@ export function layOut(
       programs.set(place.program, program)
       const collectedBy = isCollected(place.program.revision) ? collectKey(step.key) : undefined
       const { id, recipe, supersedes } = place
-      specs.push([
-        step.key,
-        {
-          id,
-          program,
-          ...(recipe !== null && recipe !== order.recipe && { recipe }),
-          ...(recipe !== null && step.node !== step.key && { node: step.node }),
-          ...(step.input.size > 0 && { input: storeSources(step.input) }),
-          ...(collectedBy !== undefined && { collectedBy }),
-          ...(feeding?.has(step.key) && { feedsCondition: true }),
-          ...(supersedes !== undefined && { supersedes }),
-        },
-      ])
+      const said: Omit<ShortJobStep, 'id' | 'program'> = {
+        ...(recipe !== null && recipe !== order.recipe && { recipe }),
+        ...(recipe !== null && step.node !== step.key && { node: step.node }),
+        ...(step.input.size > 0 && { input: storeSources(step.input) }),
+        ...(collectedBy !== undefined && { collectedBy }),
+        ...(feeding?.has(step.key) && { feedsCondition: true }),
+        ...(supersedes !== undefined && { supersedes }),
+      }
+      const isUsual = program === 0 && Object.keys(said).length === 0
+      specs.push([step.key, isUsual ? id : { id, program, ...said }])
       if (collectedBy === undefined) continue
       collected.add(step.key)
       specs.push([collectedBy, { does: 'collect', of: step.key }])

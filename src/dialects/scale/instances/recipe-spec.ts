@@ -38,7 +38,8 @@ export interface JobStepSpec extends ProgramSpec {
 
 /**
  * A job step as it is stored: its program by its place in the list, and what is not as usual. Absent are a recipe that is
- * the document's own, a node that is called as its step, and an input without anything.
+ * the document's own, a node that is called as its step, and an input without anything. The id alone stands for a step of
+ * the first program of which nothing else is to be said.
  */
 export interface ShortJobStep
   extends Pick<JobStepSpec, 'id' | 'collectedBy' | 'feedsCondition' | 'supersedes'> {
@@ -76,7 +77,9 @@ export interface RecipeSpec {
   readonly configuration?: JsonObject
   /** The programs of its job steps; absent in documents of earlier versions, whose steps say everything themselves. */
   readonly programs?: readonly ProgramSpec[]
-  readonly steps: Readonly<Record<string, ShortJobStep | JobStepSpec | CollectStepSpec | ConditionStepSpec>>
+  readonly steps: Readonly<
+    Record<string, number | ShortJobStep | JobStepSpec | CollectStepSpec | ConditionStepSpec>
+  >
   /** For steps taken over from an older recipe: the job that did them, and what conditions may ask of its outputs. */
   readonly copied?: Readonly<Record<string, { readonly job: number; readonly facts?: Json }>>
 }
@@ -87,19 +90,25 @@ export function stepOf(
   key: string,
 ): JobStepSpec | CollectStepSpec | ConditionStepSpec | undefined {
   const stored = Object.hasOwn(spec.steps, key) ? spec.steps[key] : undefined
-  return stored === undefined || 'does' in stored ? stored : wholeStep(spec, key, stored)
+  return stored === undefined || isWhole(stored) ? stored : wholeStep(spec, key, stored)
 }
 
 /** The job steps of a document, in its order. */
 export function* jobStepsOf(spec: RecipeSpec): Generator<[key: string, step: JobStepSpec]> {
   for (const [key, stored] of Object.entries(spec.steps)) {
-    if (!('does' in stored)) yield [key, wholeStep(spec, key, stored)]
+    if (!isWhole(stored)) yield [key, wholeStep(spec, key, stored)]
     else if (stored.does === 'job') yield [key, stored]
   }
 }
 
+/** Whether a stored step says everything itself. */
+export function isWhole<T extends object>(stored: number | ShortJobStep | T): stored is T {
+  return typeof stored !== 'number' && 'does' in stored
+}
+
 // Member by member: this is asked for each job, and copying what a step happens to have is slow.
-function wholeStep(spec: RecipeSpec, key: string, stored: ShortJobStep): JobStepSpec {
+function wholeStep(spec: RecipeSpec, key: string, short: number | ShortJobStep): JobStepSpec {
+  const stored: ShortJobStep = typeof short === 'number' ? { id: short, program: 0 } : short
   const { typeId, revision, typeName, executor, kind, rank, runMsMax, needs } =
     spec.programs![stored.program]!
   const recipe = stored.recipe ?? spec.recipe

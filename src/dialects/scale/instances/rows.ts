@@ -80,7 +80,7 @@ export interface RecipeRow {
 
 /** Zero of every status. */
 export function noCounts(): Record<Status, number> {
-  return Object.fromEntries(statuses.map(status => [status, 0])) as Record<Status, number>
+  return { PENDING: 0, BLOCKED: 0, QUEUED: 0, RUNNING: 0, FAILED: 0, COMPLETED: 0, CANCELED: 0 }
 }
 
 /** How many jobs there are in all. */

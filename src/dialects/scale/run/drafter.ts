@@ -8,6 +8,7 @@ import { buildDataFilter, type FilteredFile, passesDataFilter } from '../../../d
 import { showJobFacts } from '../instances/job-facts.ts'
 import {
   type ConditionStepSpec,
+  isWhole,
   type JobStepSpec,
   type RecipeSpec,
   stepOf,
@@ -135,7 +136,7 @@ function factsKey(step: string): string {
 function factsForConditions(recipe: RecipeSpec, place: NodePlace, job: Job): JsonObject | undefined {
   if (job.state !== 'succeeded') return undefined
   const step = recipe.steps[place.step]
-  const of = step && 'does' in step && step.does === 'collect' ? step.of : undefined
+  const of = step !== undefined && isWhole(step) && step.does === 'collect' ? step.of : undefined
   const source = of === undefined ? undefined : (stepOf(recipe, of) as JobStepSpec)
   if (of === undefined || !source?.feedsCondition) return undefined
   const captured = job.detail?.['captured'] as JsonObject | undefined

@@ -325,6 +325,31 @@ describe('the job of a node that waits', () => {
   })
 })
 
+test('the specs of a sparse flow are drafted again when they are wanted, during its life and after it', async () => {
+  let yard = await setup()
+  const steps = [aStep('a', { retries: 1 }), aStep('b', { count: 2, fansOut: true, needs: ['a'] })]
+  const spec = { a: { spec: { say: 'a' } }, b: { spec: { say: 'b' } } }
+  const flow = await begin(yard, aFlow(steps, { sparse: true, spec }))
+  const specs = async (): Promise<unknown[]> => {
+    const nodes = await yard.engine.nodes(flow.n)
+    return Promise.all(nodes.map(node => (node.job === 0 ? null : yard.engine.spec(node.job))))
+  }
+  const first = live(yard, flow)['a']!
+  assert.equal((await yard.engine.history.specs([first.n])).size, 0)
+  yard = await setup(yard.crash())
+  assert.deepEqual(await yard.engine.spec(first.n), { say: 'a' })
+  await yard.fail(live(yard, flow)['a']!)
+  // Another run may be drafted otherwise: what it was drafted as is stored.
+  assert.equal((await yard.engine.history.specs([live(yard, flow)['a']!.n])).size, 1)
+  await yard.end(live(yard, flow)['a']!)
+  yard = await setup(yard.crash())
+  const running = await specs()
+  assert.deepEqual([running[0], running[2]], [{ say: 'a' }, { say: 'b' }])
+  for (const job of Object.values(live(yard, flow))) await yard.end(job)
+  yard = await setup(yard.crash())
+  assert.deepEqual(await specs(), running)
+})
+
 describe('a step that asks that nothing failed', () => {
   const steps = [
     aStep('a'),

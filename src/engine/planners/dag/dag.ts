@@ -248,6 +248,15 @@ export function openParents(plan: Plan, key: string): FlowNode[] {
   )
 }
 
+/** Which instance of which step has this key; undefined when the graph has none. */
+export function findPlace({ steps, places }: Graph, key: string): NodePlace | undefined {
+  const whole = places.get(key)
+  if (whole !== undefined && !steps[whole]!.fansOut) return { step: key, index: 0, key }
+  const slash = key.lastIndexOf('/')
+  const step = slash < 0 ? undefined : places.get(key.slice(0, slash))
+  return step === undefined ? undefined : { step: steps[step]!.key, index: Number(key.slice(slash + 1)), key }
+}
+
 export function findNode(plan: Plan, key: string | null): FlowNode | undefined {
   if (key === null) return undefined
   const places = plan.graph.places
@@ -441,7 +450,7 @@ function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       node.runs++
       const draft = plan.drafter.job(plan.flow, plan.spec, where, node.runs)
       goLive(plan, acts, node)
-      const job = acts.enqueue({ ...draft, flow: plan.flow.n, node: node.key })
+      const job = acts.enqueue({ ...draft, flow: plan.flow.n, node: node.key }, { isFirst: node.runs === 1 })
       giveJob(plan, acts, node, job)
       // Refused by its pool on the spot: it moved before the node knew of it.
       if (isFinal(job.state)) {
@@ -488,7 +497,10 @@ export function makeJobOf(plan: Plan, acts: PlannerActs, key: string): Job | und
   if (known !== undefined) return known
   if (node.state !== 'waiting' && node.state !== 'blocked') return undefined
   const draft = plan.drafter.job(plan.flow, plan.spec, place(plan, node), node.runs + 1)
-  const job = acts.enqueue({ ...draft, blocked: true, flow: plan.flow.n, node: node.key })
+  const job = acts.enqueue(
+    { ...draft, blocked: true, flow: plan.flow.n, node: node.key },
+    { isFirst: node.runs === 0 },
+  )
   giveJob(plan, acts, node, job)
   if (isFinal(job.state)) setNode(plan, acts, node, 'failed')
   else if (node.state === 'blocked') acts.block(job)

@@ -3,6 +3,7 @@
 import type { DagPlan, Flow, FlowDraft, FlowNode } from '../../../core/flow.ts'
 import type { Job, JobDraft } from '../../../core/job.ts'
 import { isFinal } from '../../../core/job-state.ts'
+import type { Json } from '../../../core/json.ts'
 import type { Drafter, PlannerActs } from '../../../core/planner.ts'
 import { granted, type Refusal, Refused, refused, type Verdict } from '../../../core/refusal.ts'
 import { applyMove } from '../../move.ts'
@@ -15,6 +16,7 @@ import {
   completeNodes,
   countNodes,
   findNode,
+  findPlace,
   isSparse,
   jobMoved,
   loadPlan,
@@ -31,7 +33,8 @@ const nestingMax = 32
 export interface FlowsParts {
   readonly yard: Yard
   readonly newId: () => string
-  readonly submit: (draft: JobDraft) => Job
+  /** `isDrafted`: the spec follows from the flow's document, and need not be stored. */
+  readonly submit: (draft: JobDraft, options: { isDrafted: boolean }) => Job
 }
 
 export class Flows {
@@ -164,6 +167,13 @@ export class Flows {
     return granted(flow)
   }
 
+  /** The spec of a node's first job, as it was drafted; undefined when there is none of its own to be had. */
+  draftSpec(flow: Flow, spec: unknown, key: string): Json | undefined {
+    const graph = isSparse(flow.plan) ? (this.plans.get(flow.n)?.graph ?? readGraph(flow.plan)) : undefined
+    const place = graph !== undefined && isGraph(graph) ? findPlace(graph, key) : undefined
+    return place && this.drafters.get(flow.kind)?.job(flow, spec, place, 1).spec
+  }
+
   /** Makes the job of a node that waits, before its time. */
   makeJob(flow: Flow, key: string): Verdict<Job> {
     const plan = this.plans.get(flow.n)
@@ -215,7 +225,12 @@ export class Flows {
   #makeActs(): PlannerActs {
     const { yard } = this.#parts
     return {
-      enqueue: draft => this.#parts.submit(draft),
+      enqueue: (draft, { isFirst }) => {
+        const plan = this.plans.get(draft.flow!)
+        return this.#parts.submit(draft, {
+          isDrafted: isFirst && plan !== undefined && isSparse(plan.flow.plan),
+        })
+      },
       startFlow: draft => {
         const graph = this.#graphOf(draft)
         return isGraph(graph) ? granted(this.#open(draft, graph)) : { ok: false, refusal: graph }
