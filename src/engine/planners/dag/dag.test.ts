@@ -298,6 +298,19 @@ describe('the job of a node that waits', () => {
     assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed', c: 'blocked' })
   })
 
+  test('has had its first run once it was resubmitted, and is not tried more often than its step says', async () => {
+    let yard = await setup()
+    const flow = await begin(yard, aFlow(steps, { failure: 'spread', sparse: true }))
+    const b = await make(yard, flow, 'b')
+    await yard.tell(tx => tx.cancel(b.n))
+    assert.ok((await yard.engine.resubmit(b.n)).ok)
+    await yard.settle()
+    await yard.fail(live(yard, flow)['b']!)
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed', c: 'blocked' })
+    yard = await setup(yard.crash())
+    assert.deepEqual(await states(yard, flow), { a: 'live', b: 'failed', c: 'blocked' })
+  })
+
   test('is not made for gates, for nodes that have ended, and in flows that have', async () => {
     const yard = await setup()
     const gated = [...steps, aStep('g', { does: 'gate', needs: ['c'] })]

@@ -87,8 +87,11 @@ export function completeNodes(
   const byKey = new Map(nodes.map(node => [node.key, node]))
   for (const job of jobs) {
     const node = job.node === null || isFinal(job.state) ? undefined : byKey.get(job.node)
-    if (node === undefined || (node.state !== 'waiting' && node.state !== 'blocked')) continue
-    if (node.job > job.n) continue
+    if (node === undefined || node.job > job.n) continue
+    // What is stored of the node was written while it had another job, or none.
+    const isNewer = node.job < job.n
+    if (!isNewer && node.state !== 'waiting' && node.state !== 'blocked') continue
+    if (isNewer && job.state === 'blocked' && node.state !== 'blocked') node.state = 'waiting'
     node.job = job.n
     if (job.state === 'blocked') continue
     node.state = 'live'
@@ -290,6 +293,7 @@ function nodeRevived(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): v
     if (plan.steps[node.step]!.open === 0) decideStep(plan, acts, node.step)
     return
   }
+  node.runs = Math.max(node.runs, 1)
   setNode(plan, acts, node, 'live')
   plan.idle++
 }
