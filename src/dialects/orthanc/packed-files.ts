@@ -38,14 +38,16 @@ export async function packFile(house: House, { level, id, number, file }: FilePl
     yield* packing(house.kit.blobs.open(file.hash))
   })
   const packed = { ...blob, md5, ...(number === dicomFile ? {} : { isOnly: true as const }) }
-  await holding(house, blob.hash, () => house.archive.repack(level, id, { number, file, packed }))
+  await holding(house, blob.hash, () => house.archive.change.repack(level, id, { number, file, packed }))
 }
 
 /** Keeps a file in plain only. */
 export async function unpackFile(house: House, { level, id, number, file }: FilePlace): Promise<void> {
   if (!file.packed) return
   if (file.packed.isOnly) await writeBlob(house, () => openPlain(house, file))
-  await holding(house, file.hash, () => house.archive.repack(level, id, { number, file, packed: undefined }))
+  await holding(house, file.hash, () =>
+    house.archive.change.repack(level, id, { number, file, packed: undefined }),
+  )
 }
 
 async function* packing(source: Readable): AsyncGenerator<Uint8Array> {

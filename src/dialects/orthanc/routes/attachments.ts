@@ -88,7 +88,7 @@ export const attachmentRoutes: Routes = (add, house) => {
       if (Number(number) < userNumberMin) return { status: 403 }
       const found = await findFile(house, level, call)
       checkRevision(house, call, etagOf(found.file.revision, found.file))
-      await house.archive.detach(level, found.resource.id, number)
+      await house.archive.change.detach(level, found.resource.id, number)
       return emptyText
     })
   }
@@ -135,7 +135,7 @@ async function putFile(house: House, level: Level, call: Call): Promise<Answer> 
   const { blob, md5 } = await receiveBlob(house, call.stream ?? (async function* () {})())
   const letGo = house.kit.blobs.keep(blob.hash)
   try {
-    const attachment = await house.archive.attach(level, resource.id, number, { blob, md5 })
+    const attachment = await house.archive.change.attach(level, resource.id, number, { blob, md5 })
     if (!attachment) return undefined
     const headers = { etag: etagOf(attachment.revision, attachment) }
     return { json: {}, type: 'application/json', headers }

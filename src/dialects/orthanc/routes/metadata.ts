@@ -34,7 +34,7 @@ export const metadataRoutes: Routes = (add, house) => {
       const found = resource.body.meta[number]
       if (!found) fail(codes.unknownResource)
       checkRevision(house, call, etagOf(found[1], found[0]))
-      await house.archive.dropMetadata(level, resource.id, number)
+      await house.archive.change.dropMetadata(level, resource.id, number)
       return emptyText
     })
   }
@@ -74,7 +74,7 @@ async function putMetadata(house: House, call: Call, level: Level): Promise<Answ
   const before = resource.body.meta[number]
   if (before) checkRevision(house, call, etagOf(before[1], before[0]))
   const text = await call.text()
-  const revision = await house.archive.setMetadata(level, resource.id, number, text)
+  const revision = await house.archive.change.setMetadata(level, resource.id, number, text)
   if (revision === undefined) return undefined
   return { text: '', headers: { etag: etagOf(revision, text) } }
 }

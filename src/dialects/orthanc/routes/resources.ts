@@ -21,7 +21,7 @@ export const resourceRoutes: Routes = (add, house) => {
   })
   add('PUT', '/patients/{id}/protected', async call => {
     const isProtected = readSwitch(await call.text())
-    const done = await house.archive.update('patient', call.param('id'), body => {
+    const done = await house.archive.change.update('patient', call.param('id'), body => {
       if (isProtected) body.isProtected = true
       else delete body.isProtected
       return true
@@ -160,7 +160,7 @@ function isNull(shown: unknown): boolean {
 
 /** Reads the files again, and takes the main tags from there. */
 export async function reconstruct(house: House, resource: Resource): Promise<void> {
-  await house.archive.reconstruct(resource, instance =>
+  await house.archive.change.reconstruct(resource, instance =>
     withDataSet(house, instance, set => summarise(set, defaultTerm(house)), 'top'),
   )
 }

@@ -6,6 +6,7 @@ import type { Rec, RecordChange } from '../../../store/store.ts'
 import { type Level, levels } from '../levels.ts'
 import type { MainTags } from '../summary.ts'
 import { normalise } from './normalise.ts'
+import type { WriteBatch } from './parts.ts'
 
 /** Metadata by number: text and revision. */
 export type Metadata = { [number: string]: [text: string, revision: number] }
@@ -30,6 +31,11 @@ export function blobsOf({ hash, sizeBytes, packed }: Attachment): BlobRef[] {
 /** How many bytes are kept for a file. */
 export function keptBytes(file: Attachment): number {
   return blobsOf(file).reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+}
+
+/** Counts the blobs that are kept for a file. */
+export function countBlobs(batch: WriteBatch, file: Attachment, delta: 1 | -1): void {
+  for (const { hash, sizeBytes } of blobsOf(file)) batch.blob({ hash, sizeBytes, delta })
 }
 
 export type ResourceBody = {
