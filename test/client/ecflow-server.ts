@@ -16,6 +16,7 @@ export function missingRealEcflow(): string | undefined {
 
 export interface RealEcflow {
   readonly home: string
+  readonly port: string
   /** Runs the client. */
   run(...args: string[]): { ok: boolean; text: string }
   /** Loads a definition; false with what was said when it is refused. */
@@ -48,6 +49,7 @@ export async function startRealEcflow(interval = 60): Promise<RealEcflow> {
   let count = 0
   return {
     home,
+    port: String(port),
     run,
     load(definition) {
       const file = join(home, `load${++count}.def`)

@@ -6,7 +6,7 @@ import { daysOf, pad2 } from '../tree/calendar-date.ts'
 import { keepEdit } from '../tree/edits.ts'
 import { readFlags, showFlags } from '../tree/flag.ts'
 import type { Node } from '../tree/node.ts'
-import { isRange, placeRepeat, repeatText } from '../tree/repeat.ts'
+import { finishRepeat, isRange, placeRepeat, repeatText } from '../tree/repeat.ts'
 import { isNodeState, type NodeState } from '../tree/state.ts'
 import { readMinutes } from './read-time.ts'
 
@@ -184,12 +184,19 @@ function readLimitState(own: Attributes, words: string[]): void {
 function readRepeatState(own: Attributes, words: string[]): void {
   const { repeat } = own
   if (!repeat) return
+  const text = words[0]!
+  // The original lets a repeat that is over stand behind its end.
+  let isBehind = false
   if (repeat.kind !== 'day') {
-    const text = words[0]!
-    if (isRange(repeat)) placeRepeat(repeat, text)
-    else repeat.index = Math.min(Math.max(0, toNumber(text)), repeat.items.length - 1)
+    if (!isRange(repeat)) {
+      isBehind = toNumber(text) >= repeat.items.length
+      repeat.index = Math.min(Math.max(0, toNumber(text)), repeat.items.length - 1)
+    } else if (placeRepeat(repeat, text) !== undefined && repeat.kind !== 'datetime') {
+      isBehind = repeat.step > 0 ? toNumber(text) > repeat.end : toNumber(text) < repeat.end
+    }
   }
-  repeat.exhausted = words.includes('exhausted')
+  if (isBehind) finishRepeat(repeat)
+  else repeat.exhausted = words.includes('exhausted')
 }
 
 function readTimeState(time: TimeAttribute | undefined, words: string[]): void {

@@ -8,7 +8,7 @@ import { checkReferences, MissingReference } from '../tree/references.ts'
 import { giveAllTokens } from './limits.ts'
 import type { Living } from './living.ts'
 import { requeueSubtree } from './reset.ts'
-import { recomputeFrom } from './state-change.ts'
+import { recomputeFrom, showAnew } from './state-change.ts'
 import { demandNode, refuseWhileBusy } from './user-commands.ts'
 import { noteUserZombiesBelow } from './zombies.ts'
 
@@ -239,7 +239,7 @@ export function removeNode(living: Living, node: Node): void {
   if (node.kind === 'suite') living.failed.delete(node.name)
   living.structure.push({ type: 'drop', path })
   living.ordersStale = true
-  recomputeFrom(living, parent)
+  showAnew(living, parent)
 }
 
 /** Where a node may be moved among its siblings; `alpha` and `order` sort all of them, up and down the alphabet. */

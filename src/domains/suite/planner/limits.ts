@@ -61,15 +61,37 @@ export function waitFor(living: Living, limit: Limit, node: Node): void {
   heap.push(node)
 }
 
-/** A waiter turned out to be held by something else: the next one may have its place. */
+/**
+ * A waiter turned out to be held by something else: the next one that fits may have its place. Who asks for more than there
+ * is goes on waiting, and is no obstacle to those behind.
+ */
 export function wakeNextWaiter(living: Living, limit: Limit): void {
   const heap = living.waiters.get(limit)
   if (!heap) return
+  const room = limit.max - limit.value
+  const tooLarge: Node[] = []
   for (let node = heap.pop(); node; node = heap.pop()) {
     if (node.order < 0 || node.isMarked) continue
+    if (tokensWanted(node, limit) > room) {
+      tooLarge.push(node)
+      continue
+    }
     living.mark(node)
-    return
+    break
   }
+  for (const node of tooLarge) heap.push(node)
+}
+
+/** The most that one inlimit of the node, or of a level above, asks of a limit. */
+function tokensWanted(node: Node, limit: Limit): number {
+  let most = 0
+  for (let at: Node | undefined = node; at; at = at.parent) {
+    for (const inlimit of at.attributes?.inlimits ?? []) {
+      if (inlimit.per === 'node' && inlimit.taken) continue
+      if (inlimit.tokens > most && findLimit(at, inlimit)?.limit === limit) most = inlimit.tokens
+    }
+  }
+  return most
 }
 
 /** Wakes as many waiters, first in order first, as there is room for. */
@@ -98,6 +120,8 @@ export function takeTokens(living: Living, task: Node): void {
         if (inlimit.taken) continue
         inlimit.taken = true
         living.touch(at)
+        // What is below it needs no room of its own any more.
+        living.mark(at)
         take(living, found, at.path, inlimit.tokens)
       } else take(living, found, path, inlimit.tokens)
     }
@@ -115,13 +139,16 @@ function take(living: Living, { node, limit }: FoundLimit, path: string, tokens:
 /** Gives back what a task holds. `active`: only what is taken for the submission (-s). */
 export function giveTokens(living: Living, task: Node, when: 'active' | 'ended'): void {
   let path: string | undefined
+  // The nearest inlimit on a limit is the one that its tokens were taken by.
+  const seen = new Set<Limit>()
   for (let at: Node | undefined = task; at; at = at.parent) {
     const list = at.attributes?.inlimits
     if (!list) continue
     for (const inlimit of list) {
-      if (when === 'active' && inlimit.per !== 'submission') continue
       const found = findLimit(at, inlimit)
-      if (!found) continue
+      if (!found || seen.has(found.limit)) continue
+      seen.add(found.limit)
+      if (when === 'active' && inlimit.per !== 'submission') continue
       if (inlimit.per === 'node') {
         if (!inlimit.taken || hasRunning(at)) continue
         inlimit.taken = false
@@ -169,10 +196,10 @@ export function forgetLimit(living: Living, limit: Limit): void {
   living.hungry.delete(limit)
 }
 
-/** Sets what is in use by hand: holders are forgotten with it. */
+/** Sets what is in use by hand. Who holds tokens gives them back when it ends, unless nothing is in use (observed). */
 export function setLimitValue(living: Living, node: Node, limit: Limit, value: number): void {
   limit.value = value
-  limit.holders = undefined
+  if (value === 0) limit.holders = undefined
   noteLimit(living, node, limit)
 }
 

@@ -4,6 +4,7 @@
 import { holds } from '../expression/evaluate.ts'
 import type { Condition } from '../tree/attribute.ts'
 import type { Node } from '../tree/node.ts'
+import { isBusy } from '../tree/state.ts'
 import { findUserVariable } from '../tree/user-variable.ts'
 import {
   findLimit,
@@ -48,22 +49,31 @@ export function runPass(living: Living): void {
 /** One node's turn. The first thing that holds it ends the look. */
 function look(living: Living, node: Node): void {
   if (node.kind === 'root') return
-  if (!isReached(node)) return
+  if (!isReached(node)) {
+    letNextGo(living, node)
+    return
+  }
   if (holdsBack(living, node)) return
   if (node.isContainer) {
     const full = fullLimitAt(node)
     if (full) {
       waitFor(living, full.limit, node)
+      letNextGo(living, node)
       return
     }
     node.isOpen = true
     if (node.children) for (const child of node.children) living.mark(child)
     return
   }
-  if (!canStart(node)) return
+  if (!canStart(node)) {
+    letNextGo(living, node)
+    return
+  }
   const full = fullLimitFor(node)
-  if (full) waitFor(living, full.limit, node)
-  else submit(living, node)
+  if (full) {
+    waitFor(living, full.limit, node)
+    letNextGo(living, node)
+  } else submit(living, node)
 }
 
 /** Whether everything above the node lets its children be looked at. */
@@ -87,7 +97,7 @@ function holdsBack(living: Living, node: Node): boolean {
   return false
 }
 
-/** The node was perhaps woken because a limit had room: it does not take it, so the next waiter may. */
+/** The node was perhaps woken because a limit had room: it does not take it, so the next waiter that fits may. */
 function letNextGo(living: Living, node: Node): true {
   if (living.waiters.size === 0) return true
   for (let at: Node | undefined = node; at; at = at.parent) {
@@ -101,7 +111,15 @@ function letNextGo(living: Living, node: Node): true {
 
 /** Nothing below is submitted, active or aborted: only then the complete expression acts. */
 function isQueuedThroughout(node: Node): boolean {
-  return node.state === 'queued' || node.state === 'unknown'
+  if (node.state === 'queued' || node.state === 'unknown') return true
+  // A container may show its defstatus while its tasks wait.
+  if (node.state !== 'aborted' || !node.isContainer || !node.children) return false
+  return !someTask(node, task => task.state === 'aborted' || isBusy(task.state))
+}
+
+function someTask(top: Node, is: (task: Node) => boolean): boolean {
+  if (!top.isContainer || !top.children) return is(top)
+  return top.children.some(child => someTask(child, is))
 }
 
 /** Parts joined as they were written, from left to right. */

@@ -51,6 +51,8 @@ function resetNode(living: Living, node: Node, reset: Reset): void {
     const forced = reset.forced ?? (node.defaultState === 'complete' ? 'complete' : undefined)
     const below = forced ? { ...reset, forced } : reset
     for (const child of children) resetNode(living, child, below)
+    // A defstatus of its own stays on a container until something below it changes (observed).
+    if (node.defaultState !== 'queued') return
     const computed = significantChild(node)
     if (computed !== node.state) assignState(living, node, computed)
   }

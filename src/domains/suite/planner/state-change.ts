@@ -28,13 +28,17 @@ export function moveNode(living: Living, node: Node, state: NodeState, by: Mover
 
 /** One node's own move. Completing may requeue it at once, by its repeat or times: then it ends up queued. */
 function settle(living: Living, node: Node, state: NodeState, by: Mover): void {
+  placeNode(living, node, state)
+  if (state === 'complete') afterComplete(living, node, by)
+}
+
+/** Puts one node into a state, and its tokens where they belong; what completing sets off does not follow. */
+export function placeNode(living: Living, node: Node, state: NodeState): void {
   const before = node.state
   assignState(living, node, state)
-  if (!node.isContainer) {
-    if (isBusy(before) && !isBusy(state)) giveTokens(living, node, 'ended')
-    else if (state === 'active') giveTokens(living, node, 'active')
-  }
-  if (state === 'complete') afterComplete(living, node, by)
+  if (node.isContainer) return
+  if (isBusy(before) && !isBusy(state)) giveTokens(living, node, 'ended')
+  else if (state === 'active') giveTokens(living, node, 'active')
 }
 
 /** Sets the state and tells it; nothing follows from it here but the waking of who looks at it. */
@@ -52,8 +56,10 @@ export function assignState(living: Living, node: Node, state: NodeState): void 
   living.touch(node)
   living.deadlines.note(node)
   living.wakeDependents(node)
-  // A container's own state matters to what is below only through being complete or not.
-  if (!node.isContainer || before === 'complete' || state === 'complete') living.mark(node)
+  // A container's own state matters to what is below only through being complete or not, and its complete expression
+  // acts only while it is queued.
+  const matters = before === 'complete' || state === 'complete' || node.attributes?.complete !== undefined
+  if (!node.isContainer || matters) living.mark(node)
 }
 
 /** What a container shows: its most significant child. Without children, what it is. */
@@ -78,8 +84,16 @@ export function recomputeFrom(living: Living, node: Node | undefined): void {
   }
 }
 
+/** The same where nobody moved: a child is gone. What that makes complete has not completed, so no repeat goes on (observed). */
+export function showAnew(living: Living, node: Node | undefined): void {
+  for (let at = node; at?.isContainer && at.kind !== 'root'; at = at.parent) {
+    const computed = significantChild(at)
+    if (computed !== at.state) assignState(living, at, computed)
+  }
+}
+
 /** Repeat first, then times: contract ecflow §3.8. */
-function afterComplete(living: Living, node: Node, by: Mover): void {
+export function afterComplete(living: Living, node: Node, by: Mover): void {
   const own = node.attributes
   if (!own) return
   if (own.rare?.autorestore) {

@@ -12,7 +12,7 @@ import { archiveChildren, restoreChildren } from './archive.ts'
 import type { Living } from './living.ts'
 import { submit } from './pass.ts'
 import { requeueSubtree } from './reset.ts'
-import { moveNode, noteRepeat, recomputeFrom } from './state-change.ts'
+import { afterComplete, moveNode, noteRepeat, placeNode, recomputeFrom } from './state-change.ts'
 import { consumeSlots, timeOfSuite } from './times.ts'
 import { noteUserZombie, noteUserZombiesBelow } from './zombies.ts'
 
@@ -115,7 +115,7 @@ export function requeueNode(living: Living, path: string, how?: 'abort' | 'force
   else if (findBusyTask(node)) return
   requeueSubtree(living, node, 'user')
   noteMessage(living, node)
-  recomputeFrom(living, node.parent)
+  recomputeFrom(living, node.isContainer ? node : node.parent)
 }
 
 /** Sets or clears one flag by hand. */
@@ -193,32 +193,39 @@ export function forceNode(
   }
   if (options.recursive && node.isContainer) {
     forceBelow(living, node, state)
-    recomputeFrom(living, node.parent)
+    recomputeFrom(living, node)
     return
   }
+  // Also of what is below and stays in its state (observed).
+  if (state === 'queued') visitAll(node, at => resetShown(living, at))
+  // Who is in that state already does not get there again (observed).
+  if (node.state === state) return
   prepareForce(living, node, state)
+  if (node.isContainer && node.children) {
+    // It has been in that state for a moment: then it shows what its children come to again (observed).
+    placeNode(living, node, state)
+    recomputeFrom(living, node)
+    return
+  }
   if (state === 'aborted' && !node.isContainer) living.setFlag(node, 'task_aborted', true)
   moveNode(living, node, state)
 }
 
-/** Children first, so that containers are computed and their repeats act as if the tasks had got there themselves. */
-function forceBelow(living: Living, node: Node, state: NodeState): void {
-  if (!node.isContainer) {
+/**
+ * All nodes below take the state as it is: what follows from it, a repeat that goes on or times that requeue, follows for
+ * the node itself alone. Who is in that state already is left alone (observed).
+ */
+function forceBelow(living: Living, top: Node, state: NodeState): void {
+  visitAll(top, node => {
+    if (node.kind === 'alias') return
+    if (state === 'queued') resetShown(living, node)
+    if (node.state === state) return
     prepareForce(living, node, state)
     // With recursive on a container an abort is final until requeue or begin (observed).
-    if (state === 'aborted') living.setFlag(node, 'force_aborted', true)
-    moveNode(living, node, state)
-    return
-  }
-  prepareForce(living, node, state)
-  for (const child of [...(node.children ?? [])]) forceBelow(living, child, state)
-  if (node.state !== state && !hasRequeued(node, state)) moveNode(living, node, state)
-}
-
-/** Completing the last child may have requeued the container by its repeat: then it stays queued. */
-function hasRequeued(node: Node, state: NodeState): boolean {
-  const repeat = node.attributes?.repeat
-  return state === 'complete' && node.state === 'queued' && repeat !== undefined && !repeat.exhausted
+    if (state === 'aborted' && !node.isContainer) living.setFlag(node, 'force_aborted', true)
+    placeNode(living, node, state)
+  })
+  if (state === 'complete') afterComplete(living, top, 'command')
 }
 
 function prepareForce(living: Living, node: Node, state: NodeState): void {
@@ -233,19 +240,20 @@ function prepareForce(living: Living, node: Node, state: NodeState): void {
       if (suite?.suite?.begun) consumeSlots(own, timeOfSuite(suite))
       living.setFlag(node, 'no_reque', true)
     }
-    if (state === 'queued') resetShown(living, node)
   }
   living.touch(node)
 }
 
-/** A task queued by force: try number and output are kept; events, meters and late start again. */
+/** Queued by force: try number and output are kept; events, meters and late start again. */
 function resetShown(living: Living, node: Node): void {
   const own = node.attributes
+  if (!own && node.flags === 0) return
   for (const event of own?.events ?? []) event.value = event.initial
   for (const meter of own?.meters ?? []) meter.value = meter.min
   if (own?.rare?.late) own.rare.late.isLate = false
   living.setFlag(node, 'late', false)
   living.setFlag(node, 'force_aborted', false)
+  living.touch(node)
 }
 
 /**
