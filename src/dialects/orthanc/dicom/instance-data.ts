@@ -40,6 +40,15 @@ export function instanceFile(instance: Resource): InstanceFile {
   }
 }
 
+/** What is to be sent of an instance, with its bytes where they are few; undefined when it is not there. */
+export async function findFile(house: House, id: string): Promise<InstanceFile | undefined> {
+  const instance = await house.archive.browse.get('instance', id)
+  if (!instance) return undefined
+  const file = instanceFile(instance)
+  const place = house.kit.blobs.find(fileOf(instance).hash)
+  return 'bytes' in place ? { ...file, from: place } : file
+}
+
 /** The bytes behind the header. */
 export async function readInstanceData(
   house: House,

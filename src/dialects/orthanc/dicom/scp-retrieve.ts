@@ -8,10 +8,11 @@ import { type Tag, tags } from '../../../domains/dicom/tag.ts'
 import { Unpacker } from '../../../domains/dicom/transcoding/unpack-aside.ts'
 import type { House } from '../house.ts'
 import type { Service } from './dicom-server.ts'
-import { type InstanceFile, instanceFile } from './instance-data.ts'
+import { findFile, type InstanceFile } from './instance-data.ts'
 import type { Modality } from './modality.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { type Question, readQuestion, search } from './scp-find.ts'
-import { type MoveOriginator, StoreClient, sendWithin } from './store-client.ts'
+import { type MoveOriginator, type ReadyFile, StoreClient, sendWithin } from './store-client.ts'
 import { showOrder, storeKind } from './store-job.ts'
 
 const failedListTag: Tag = 0x00080058
@@ -58,7 +59,11 @@ export const moveScp: Service = async (house, association, message, peer) => {
       open: () => {
         const caller = { modality: known![1], localAet: house.settings.dicomAet, timeout: undefined }
         const client = new StoreClient(house, caller, originator)
-        return { send: file => client.send({ file }), close: () => client.close() }
+        return {
+          prepare: file => client.prepare(file),
+          send: ready => client.send(ready),
+          close: () => client.close(),
+        }
       },
       ...(house.settings.network.movesSynchronously
         ? {}
@@ -111,8 +116,9 @@ export const getScp: Service = async (house, association, message, _peer) => {
       open: () => {
         const unpacker = new Unpacker()
         return {
+          prepare: async file => ({ file }),
           // Back over the association on which they were asked for.
-          send: file => sendWithin(house, association, file, { messageId: ++messageId, unpacker }),
+          send: ({ file }) => sendWithin(house, association, file, { messageId: ++messageId, unpacker }),
           close: () => unpacker.close(),
         }
       },
@@ -122,11 +128,18 @@ export const getScp: Service = async (house, association, message, _peer) => {
   }
 }
 
+/** Where instances go. */
+interface Channel {
+  prepare(file: InstanceFile): Promise<ReadyFile>
+  send(ready: ReadyFile): Promise<void>
+  close(): Promise<void>
+}
+
 interface Way {
   readonly field: number
   /** The status to refuse with, if it cannot be done at all. */
   refuse(): number | undefined
-  open(): { send(file: InstanceFile): Promise<void>; close(): Promise<void> }
+  open(): Channel
   /** Hands all of them over to be sent later, if that is how it is done. */
   handOver?(instances: readonly string[]): Promise<void>
 }
@@ -176,19 +189,25 @@ async function retrieve(house: House, association: Association, message: Message
   }
   const channel = way.open()
   try {
+    const ahead = new ReadAhead(instances, 0, async id => {
+      const file = await findFile(house, id)
+      return file && channel.prepare(file)
+    })
     for (const [index, id] of instances.entries()) {
       if (association.takeCancel(messageId)) return await answer(statuses.cancelled, instances.length - index)
-      const instance = await house.archive.browse.get('instance', id)
+      let name: string | undefined
       try {
-        if (!instance) throw new Error('it was deleted meanwhile')
-        await channel.send(instanceFile(instance))
+        await ahead.use(async ready => {
+          if (!ready) throw new Error('it was deleted meanwhile')
+          name = ready.file.sopInstance
+          await channel.send(ready)
+        })
         tally.completed++
       } catch (error) {
         // An association that broke cannot be answered on.
         if (!association.isOpen) throw error
         house.kit.log.warn({ err: error, instance: id }, 'an instance could not be sent')
         tally.failed++
-        const name = instance?.body.main['0008,0018']
         if (name !== undefined && tally.failures.length < namedFailuresMax) tally.failures.push(name)
         if (error instanceof Error && /connecting to AET/.test(error.message)) {
           tally.failed += instances.length - index - 1

@@ -4,15 +4,15 @@
 import type { Job } from '../../../core/job.ts'
 import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { type Talk, TalkFailed, type TalkTools } from '../../../core/talk.ts'
-import { fileOf } from '../../../domains/dicom/store/browse.ts'
 import { codes, OrthancError } from '../errors.ts'
 import type { House } from '../house.ts'
 import { after } from './after.ts'
 import { askCommitment } from './commitment.ts'
 import { type Caller, readCaller, showCaller } from './dial.ts'
-import { type InstanceFile, instanceFile } from './instance-data.ts'
+import { findFile } from './instance-data.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { stopMs } from './service-client.ts'
-import { type MoveOriginator, type ReadyFile, StoreClient } from './store-client.ts'
+import { type MoveOriginator, StoreClient } from './store-client.ts'
 
 export const storeKind = 'dicom.modality-store'
 
@@ -134,15 +134,6 @@ export function leftOff(
   return new TalkFailed(message, tools.signal.aborted ? detail : { ...detail, errorCode: codes.internal })
 }
 
-/** What is to be sent, small ones with their bytes; undefined when it is not there. */
-async function lookUp(house: House, id: string | undefined): Promise<InstanceFile | undefined> {
-  const instance = id === undefined ? undefined : await house.archive.browse.get('instance', id)
-  if (!instance) return undefined
-  const file = instanceFile(instance)
-  const place = house.kit.blobs.find(fileOf(instance).hash)
-  return 'bytes' in place ? { ...file, from: place } : file
-}
-
 async function sendAll(
   house: House,
   parts: {
@@ -155,22 +146,18 @@ async function sendAll(
 ): Promise<void> {
   const { order, client, passage, tools, notes } = parts
   const { instances, isPermissive } = order
-  const prepare = async (index: number): Promise<ReadyFile | undefined> => {
-    const file = await lookUp(house, instances[index])
+  const ahead = new ReadAhead(instances, passage.at, async id => {
+    const file = await findFile(house, id)
     return file && client.prepare(file)
-  }
-  let next = prepare(passage.at)
+  })
   while (passage.at < instances.length) {
     tools.signal.throwIfAborted()
     const id = instances[passage.at]!
     try {
-      const ready = await next
-      const sending = ready && client.send(ready)
-      // The next one is looked up while the peer thinks about this one.
-      next = prepare(passage.at + 1)
-      next.catch(() => {}) // Heard when its turn comes; until then it must not count as unhandled.
-      if (!sending) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
-      await sending
+      await ahead.use(async ready => {
+        if (!ready) throw new OrthancError(codes.unknownResource, `The instance ${id} was deleted meanwhile`)
+        await client.send(ready)
+      })
     } catch (error) {
       if (!isPermissive || tools.signal.aborted) throw error
       const why = error instanceof Error ? error.message : String(error)
