@@ -497,6 +497,28 @@ describe.skipIf(missingForContainers() !== undefined)('hostile callers of PROMIN
     expect(await alice.describe('jobs', job)).toMatchObject({ status: 'running' })
   })
 
+  test('results that are longer than any disk, and deeper than any path', { timeout: 60_000 }, async () => {
+    const nest = 'for i in $(seq 30); do mkdir -p n/n/n/n/n/n/n/n; cd n/n/n/n/n/n/n/n; done'
+    const make = `mkdir d; truncate -s 1000000000000 d/holes; ${nest}`
+    const id = await alice.submit('jobs', {
+      ...{ resources, outputDirs: ['d', 'n'], outputFiles: ['d/holes'] },
+      tasks: [task(`sh -c '${make}'`)],
+    })
+    expect(await alice.ended('jobs', id)).toMatchObject({
+      status: 'failed',
+      outputFiles: [{ name: 'd/holes', url: '' }],
+      outputDirs: [
+        { name: 'd', url: '' },
+        { name: 'n', url: '' },
+      ],
+    })
+    expect(
+      await demandSense('POST', `/api/v1/jobs/${job}/exec?command=truncate,-s,1000000000000,holes`),
+    ).toBe(200)
+    expect(await demandSense('PUT', `/api/v1/jobs/${job}/snapshot?path=holes`)).toBe(413)
+    expect(await demandSense('POST', `/api/v1/jobs/${job}/exec?command=rm,holes`)).toBe(200)
+  })
+
   test('exec and snapshots that try to leave the job', async () => {
     for (const value of [
       '/etc',

@@ -24,8 +24,7 @@ import { markOverDisk, markOverStream, outcomeOfAttempt } from './outcome.ts'
 import { prepareAttempt } from './prepare.ts'
 import { type ProbeResult, probeDrivers } from './probe.ts'
 import { readSpec } from './spec.ts'
-import { packTree } from './stage/pack-tree.ts'
-import { insideRoot, outcomeOfFault, Stage, type StageTools } from './stage/stage.ts'
+import { outcomeOfFault, packInside, Stage, type StageTools } from './stage/stage.ts'
 import { mountVolumes, refuseVolumes } from './volumes.ts'
 
 /** How the executor is set up. */
@@ -229,7 +228,7 @@ export class ContainerExecutor implements Executor {
   /** A gzipped tar of a path in the scratch directory of an attempt; undefined when there is no such thing. */
   async pack(id: AttemptId, path: string): Promise<Readable | undefined> {
     if (this.#spawner.look(id)?.type !== 'began') return undefined
-    return packTree(await insideRoot(attemptFolder(this.#folder, id)), path)
+    return packInside(attemptFolder(this.#folder, id), path)
   }
 
   /** What the nodes of an attempt after the first print; like other streams, it outlives the attempt's folder. */

@@ -7,6 +7,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import tar from 'tar-stream'
+import { refuse } from '../../../core/refusal.ts'
 import { type InsideRoot, openInside, pathOf } from './inside-path.ts'
 
 const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -15,39 +16,61 @@ const depthMax = 200
 
 type EntryHeader = Partial<tar.Header> & { name: string }
 
-/** The packed tree, its members below `path` as given; undefined when there is no such thing. */
-export async function packTree(root: InsideRoot, path: string): Promise<Readable | undefined> {
+/** How many bytes of content may still be packed: by length, since a file with holes is longer than the disk it takes. */
+export interface PackBudget {
+  bytes: number
+}
+
+/**
+ * The packed tree, its members below `path` as given; undefined when there is no such thing. Reading it is refused when
+ * it is more than the budget, or very deep.
+ */
+export async function packTree(
+  root: InsideRoot,
+  path: string,
+  budget: PackBudget,
+): Promise<Readable | undefined> {
   const top = await openInside(root, path)
   if (top === undefined) return undefined
   const pack = tar.pack()
   const name = path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '') || '.'
   const packed = new PassThrough()
   pipeline(pack, createGzip(), packed).catch(error => packed.destroy(error))
-  addOpen(pack, top, name, 0).then(
+  addOpen({ pack, budget }, top, name, 0).then(
     () => pack.finalize(),
     error => pack.destroy(error),
   )
   return packed
 }
 
+interface Packing {
+  readonly pack: tar.Pack
+  readonly budget: PackBudget
+}
+
 /** Adds what is open, and closes it. */
-async function addOpen(pack: tar.Pack, handle: FileHandle, name: string, depth: number): Promise<void> {
+async function addOpen(packing: Packing, handle: FileHandle, name: string, depth: number): Promise<void> {
+  const { pack, budget } = packing
   try {
     const info = await handle.stat()
     const header = { name, mode: info.mode & 0o777, mtime: info.mtime, uid: 0, gid: 0 }
-    if (info.isFile()) return await addFile(pack, handle, { ...header, size: info.size })
+    if (info.isFile()) {
+      if (info.size > budget.bytes) refuse('too-large', `With ${name} it is more than the job may hold`)
+      budget.bytes -= info.size
+      return await addFile(pack, handle, { ...header, size: info.size })
+    }
     if (!info.isDirectory()) return
-    if (depth > depthMax) throw new Error(`${name} is nested more than ${depthMax} directories deep`)
+    if (depth > depthMax) refuse('too-large', `It is nested more than ${depthMax} directories deep`)
     await entry(pack, { ...header, name: `${name}/`, type: 'directory' })
     for (const child of (await readdir(pathOf(handle))).sort())
-      await addChild(pack, { handle, child, name, depth })
+      await addChild(packing, { handle, child, name, depth })
   } finally {
     await handle.close()
   }
 }
 
 async function addChild(
-  pack: tar.Pack,
+  packing: Packing,
   { handle, child, name, depth }: { handle: FileHandle; child: string; name: string; depth: number },
 ): Promise<void> {
   const at = `${pathOf(handle)}/${child}`
@@ -58,10 +81,10 @@ async function addChild(
   if (info.isSymbolicLink()) {
     const linkname = await readlink(at).catch(() => undefined)
     if (linkname !== undefined)
-      await entry(pack, { name: inside, type: 'symlink', linkname, mode: 0o777, mtime: info.mtime })
+      await entry(packing.pack, { name: inside, type: 'symlink', linkname, mode: 0o777, mtime: info.mtime })
   } else if (info.isFile() || info.isDirectory()) {
     const opened = await open(at, info.isFile() ? fileFlags : directoryFlags).catch(() => undefined)
-    if (opened !== undefined) await addOpen(pack, opened, inside, depth + 1)
+    if (opened !== undefined) await addOpen(packing, opened, inside, depth + 1)
   }
 }
 

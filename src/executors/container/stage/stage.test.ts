@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -102,13 +113,36 @@ test('files and directories are taken out, and the first thing that is missing i
       { output: 'd', path: 'out/deep', as: 'tgz' },
       { output: 'leak', path: 'out/link', as: 'file' },
     ],
-    { root: root(), blobs },
+    { root: root(), blobs, bytesMax: 1e9 },
   )
   expect(taken.outputs.map(({ name }) => name)).toEqual(['f', 'd'])
   expect(taken.fault).toMatchObject({ reason: 'stage-out', fault: 'missing' })
   expect(await readFile(blobs.path(taken.outputs[0]!.blob!.hash), 'utf8')).toBe('one')
   const packed = gunzipSync(await readFile(blobs.path(taken.outputs[1]!.blob!.hash))).toString('latin1')
   expect(packed).toContain('out/deep/b.txt')
+})
+
+test('a file that is mostly holes is not taken out when it is longer than the disk of its job', async () => {
+  await put('out/small', 'x'.repeat(1_000))
+  for (const name of ['holes', 'out/holes']) {
+    await put(name, '')
+    await truncate(join(home, name), 1e12)
+  }
+  const taken = await takeOut(
+    [
+      { output: 'f', path: 'holes', as: 'file' },
+      { output: 'd', path: 'out', as: 'tgz' },
+      { output: 's', path: 'out/small', as: 'file' },
+      // By itself and in its directory; but not again and again.
+      { output: 't', path: 'out/small', as: 'file' },
+      { output: 'u', path: 'out/small', as: 'file' },
+    ],
+    { root: root(), blobs, bytesMax: 1_000 },
+  )
+  expect(taken.fault).toMatchObject({ reason: 'stage-out', fault: 'upload' })
+  expect(taken.fault?.message).toContain('more than the job may hold')
+  expect(taken.outputs.map(({ name }) => name)).toEqual(['s', 't'])
+  expect(await openFiles()).toEqual([])
 })
 
 test.each([
@@ -129,7 +163,7 @@ test('an empty file in a directory that is taken out is packed like any other', 
   await mkdir(join(home, 'out'), { recursive: true })
   await writeFile(join(home, 'out/empty'), '')
   await writeFile(join(home, 'out/later'), 'later')
-  const packed = await packTree(root(), 'out')
+  const packed = await packTree(root(), 'out', { bytes: 1e9 })
   const chunks: Buffer[] = []
   for await (const chunk of packed!) chunks.push(chunk as Buffer)
   const names = gunzipSync(Buffer.concat(chunks)).toString('latin1')
@@ -141,7 +175,7 @@ test('who stops reading a pack early leaves no error and no open file behind', a
   await mkdir(join(home, 'out'), { recursive: true })
   await writeFile(join(home, 'out/big'), randomBytes(5_000_000))
   for (const chunksRead of [0, 1, 3, 8]) {
-    const packed = await packTree(root(), 'out')
+    const packed = await packTree(root(), 'out', { bytes: 1e9 })
     let read = 0
     await expect(async () => {
       for await (const _ of packed!) if (read++ === chunksRead) throw new Error('enough')

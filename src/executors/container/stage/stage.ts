@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { Outcome } from '../../../core/job.ts'
 import type { Blobs } from '../../../store/blobs.ts'
 import type { AttemptFolder } from '../attempt-folder.ts'
@@ -14,6 +15,7 @@ import type { ContainerSpec } from '../spec.ts'
 import { bringImages } from './bring-images.ts'
 import { bringIn } from './bring-in.ts'
 import type { InsideRoot } from './inside-path.ts'
+import { packTree } from './pack-tree.ts'
 import { StageFault } from './stage-fault.ts'
 import type { CollectItem } from './stage-spec.ts'
 import { takeOut } from './take-out.ts'
@@ -30,6 +32,8 @@ interface StageNote {
   readonly merged: readonly string[]
   readonly collect: readonly CollectItem[]
   readonly stageInMs: number
+  /** How much disk the job has. */
+  readonly bytesMax?: number
   /** Directories of the scratch directory that lie elsewhere, because tasks see them elsewhere too. */
   readonly shared: readonly string[]
 }
@@ -59,13 +63,10 @@ export class Stage {
     const { fetch, collect } = spec.stage
     const merged = [...new Set(spec.tasks.flatMap(task => (task.mergeInto == null ? [] : [task.mergeInto])))]
     if (fetch.length + collect.length === 0 && !spec.inside) return
-    const stageInMs = await bringIn(fetch, {
-      ...this.#tools,
-      scratchDir: folder.scratchDir,
-      bytesMax: diskBytes ?? bytesMaxUsual,
-    })
+    const bytesMax = diskBytes ?? bytesMaxUsual
+    const stageInMs = await bringIn(fetch, { ...this.#tools, scratchDir: folder.scratchDir, bytesMax })
     const shared = [...new Set(spec.tasks.flatMap(task => task.mounts.map(({ from }) => from)))]
-    const note: StageNote = { collect, stageInMs, shared, merged }
+    const note: StageNote = { collect, stageInMs, shared, merged, bytesMax }
     await writeWhole(noteFile(folder), note)
   }
 
@@ -77,7 +78,11 @@ export class Stage {
     const isOfUse =
       outcome.result === 'succeeded' || outcome.result === 'failed' || outcome.reason === 'timeout'
     if (note.collect.length === 0 || !isOfUse || outcome.reason === 'image') return { ...outcome, detail }
-    const taken = await takeOut(note.collect, { root: rootOf(folder, note), blobs: this.#tools.blobs })
+    const taken = await takeOut(note.collect, {
+      root: rootOf(folder, note),
+      blobs: this.#tools.blobs,
+      bytesMax: note.bytesMax ?? bytesMaxUsual,
+    })
     this.keep(id, taken.outputs)
     const told: Outcome = { ...outcome, outputs: taken.outputs, detail: { ...detail, stageOutMs: taken.ms } }
     if (taken.fault === undefined) return told
@@ -118,11 +123,13 @@ export function outcomeOfFault(error: unknown): Outcome | undefined {
   return { ...failureOf(error), detail: { fault: error.fault } }
 }
 
-/** Where an attempt's files are, as programs in it see them. */
-export async function insideRoot(folder: AttemptFolder): Promise<InsideRoot> {
-  return rootOf(folder, await readStageNote(folder))
+/** A gzipped tar of a path in the scratch directory of an attempt that runs; undefined when there is no such thing. */
+export async function packInside(folder: AttemptFolder, path: string): Promise<Readable | undefined> {
+  const note = await readStageNote(folder)
+  return packTree(rootOf(folder, note), path, { bytes: note?.bytesMax ?? bytesMaxUsual })
 }
 
+/** Where an attempt's files are, as programs in it see them. */
 function rootOf({ dir, scratchDir, sharedDir }: AttemptFolder, note: StageNote | undefined): InsideRoot {
   const elsewhere = new Map((note?.shared ?? []).map(name => [name, join(sharedDir, name)]))
   for (const [at, name] of (note?.merged ?? []).entries()) elsewhere.set(name, join(dir, `merged.${at + 1}`))

@@ -2,10 +2,11 @@
 // missing: what a failed job did bring is what people look at.
 
 import type { OutputDraft } from '../../../core/job.ts'
+import { refuse } from '../../../core/refusal.ts'
 import type { Blobs } from '../../../store/blobs.ts'
 import { firstMatch, isPattern } from './first-match.ts'
 import { type InsideRoot, openInside } from './inside-path.ts'
-import { packTree } from './pack-tree.ts'
+import { type PackBudget, packTree } from './pack-tree.ts'
 import { StageFault } from './stage-fault.ts'
 import type { CollectItem } from './stage-spec.ts'
 
@@ -16,18 +17,30 @@ export interface TakenOut {
   readonly fault?: StageFault
 }
 
+interface TakeOutTools {
+  readonly root: InsideRoot
+  readonly blobs: Blobs
+  /** How much disk the job had. */
+  readonly bytesMax: number
+}
+
 /** Collects the outputs of a job. */
 export async function takeOut(
   items: readonly CollectItem[],
-  { root, blobs }: { root: InsideRoot; blobs: Blobs },
+  { root, blobs, bytesMax }: TakeOutTools,
 ): Promise<TakenOut> {
   const begunAt = performance.now()
+  // By length: the job's disk was measured by what it takes, and a file with holes may be longer than any disk. Twice,
+  // since a file may be declared by itself and in its directory.
+  const budget = { bytes: 2 * bytesMax }
   const outputs: OutputDraft[] = []
   let fault: StageFault | undefined
   for (const item of items) {
+    const before = budget.bytes
     try {
-      outputs.push(await takeOne(item, { root, blobs }))
+      outputs.push(await takeOne(item, { root, blobs, budget }))
     } catch (error) {
+      budget.bytes = before
       fault ??=
         error instanceof StageFault
           ? error
@@ -44,22 +57,28 @@ export async function takeOut(
 
 async function takeOne(
   { output, path, as }: CollectItem,
-  { root, blobs }: { root: InsideRoot; blobs: Blobs },
+  { root, blobs, budget }: { root: InsideRoot; blobs: Blobs; budget: PackBudget },
 ): Promise<OutputDraft> {
   const found = isPattern(path) ? ((await firstMatch(root, path)) ?? path) : path
   if (as === 'tgz') {
     const handle = await openInside(root, found)
     const isDirectory = (await handle?.stat())?.isDirectory() ?? false
     await handle?.close()
-    const packed = isDirectory ? await packTree(root, found) : undefined
+    const packed = isDirectory ? await packTree(root, found, budget) : undefined
     if (packed === undefined) throw new StageFault('stage-out', 'pack', `there is no directory ${path}`)
     return { name: output, blob: { ...(await blobs.write(packed)), mediaType: 'application/gzip' } }
   }
   const handle = await openInside(root, found)
-  if (handle === undefined || !(await handle.stat()).isFile()) {
+  const info = await handle?.stat()
+  if (handle === undefined || !info?.isFile()) {
     await handle?.close()
     throw new StageFault('stage-out', 'missing', `there is no file ${path}`)
   }
-  const blob = await blobs.write(handle.createReadStream())
+  if (info.size > budget.bytes) {
+    await handle.close()
+    refuse('too-large', 'It is more than the job may hold')
+  }
+  budget.bytes -= info.size
+  const blob = await blobs.write(handle.createReadStream(), { limitBytes: info.size })
   return { name: output, blob: { ...blob, mediaType: 'application/octet-stream' } }
 }
