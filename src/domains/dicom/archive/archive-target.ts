@@ -16,8 +16,8 @@ export interface Target {
   drop(): Promise<void>
 }
 
-/** How much is written at a time. */
-const writtenBytes = 1024 * 1024
+/** How much is hashed and written at a time. */
+const writtenBytes = 256 * 1024
 
 /** Opens the place that a plan names. */
 export function openTarget({ target }: ArchivePlan, tools: WorkTools): Promise<Target> {
