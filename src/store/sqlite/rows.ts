@@ -56,25 +56,26 @@ export function jobValues(job: Job): Value[] {
   ]
 }
 
-export function readJob(row: Row): Job {
+/** `word` may give back an equal text for those that are the same in many jobs. */
+export function readJob(row: Row, word: (text: string) => string = asItIs): Job {
   return {
     n: row[0],
     id: row[1],
-    dialect: row[2],
-    owner: row[3],
-    kind: row[4],
+    dialect: word(row[2]),
+    owner: word(row[3]),
+    kind: word(row[4]),
     name: row[5],
-    state: row[6],
+    state: word(row[6]) as Job['state'],
     createdAt: row[7],
     endedAt: row[8],
-    executor: row[9],
+    executor: word(row[9]),
     ref: row[10],
-    pool: row[11],
+    pool: word(row[11]),
     flow: row[12],
     node: row[13],
     rank: row[14],
     held: row[15] === 1,
-    stop: row[16],
+    stop: word(row[16]) as Job['stop'],
     reason: row[17],
     exitCode: row[18],
     attempts: row[19],
@@ -238,6 +239,26 @@ export function readEvent(row: Row): Event {
     type: row[5],
     body: readJson(row[6]),
   }
+}
+
+/**
+ * Gives one and the same text for equal ones. Each value that SQLite reads is a text of its own: seven of them in each
+ * of a hundred thousand waiting jobs are a third of their memory.
+ */
+export function wordShelf(): (text: string) => string {
+  const known = new Map<string, string>()
+  return text => {
+    const first = known.get(text)
+    if (first !== undefined) return first
+    if (known.size < wordsMax) known.set(text, text)
+    return text
+  }
+}
+
+const wordsMax = 10_000
+
+function asItIs(text: string): string {
+  return text
 }
 
 /** JSON text of a value, or null for none. */

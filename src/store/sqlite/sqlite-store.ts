@@ -3,6 +3,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Job } from '../../core/job.ts'
 import { BlobFiles, smallBytesMax } from '../blob-files/blob-files.ts'
 import { type Changes, type History, type HotSet, type Records, type Store, StoreFailed } from '../store.ts'
 import { backUp } from './backup.ts'
@@ -14,7 +15,7 @@ import { SqliteHistory } from './history.ts'
 import { migrate } from './migrate.ts'
 import { lateHistory, lateRecords } from './reading-sides.ts'
 import { SqliteRecords } from './record-reader.ts'
-import { type Row, readFlow, readJob, readNode } from './rows.ts'
+import { type Row, readFlow, readJob, readNode, wordShelf } from './rows.ts'
 import * as sql from './sql.ts'
 import { type CommitStats, Writer, type Written } from './writer.ts'
 
@@ -151,10 +152,15 @@ export class SqliteStore implements Store {
 
 function readHotSet(database: Database): HotSet {
   const all = (text: string) => prepareRows(database, text).all() as unknown as Row[]
+  // Row by row: a hundred thousand of them at once would be garbage that outlives the start.
+  const jobs: Job[] = []
+  const word = wordShelf()
+  for (const row of prepareRows(database, sql.liveJobs).iterate())
+    jobs.push(readJob(row as unknown as Row, word))
   const flows = all(sql.liveFlows).map(readFlow)
   const nodes = prepareRows(database, sql.allNodes)
   return {
-    jobs: all(sql.liveJobs).map(readJob),
+    jobs,
     flows,
     nodes: flows.flatMap(flow => (nodes.all(flow.n) as unknown as Row[]).map(readNode)),
     lastN: all(sql.lastPlace)[0]![0],
