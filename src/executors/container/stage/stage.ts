@@ -32,8 +32,8 @@ interface StageNote {
   readonly merged: readonly string[]
   readonly collect: readonly CollectItem[]
   readonly stageInMs: number
-  /** How much disk the job has. */
-  readonly bytesMax?: number
+  /** How much disk the job has; as much as there is, unless said. */
+  readonly diskBytes?: number | undefined
   /** Directories of the scratch directory that lie elsewhere, because tasks see them elsewhere too. */
   readonly shared: readonly string[]
 }
@@ -63,10 +63,13 @@ export class Stage {
     const { fetch, collect } = spec.stage
     const merged = [...new Set(spec.tasks.flatMap(task => (task.mergeInto == null ? [] : [task.mergeInto])))]
     if (fetch.length + collect.length === 0 && !spec.inside) return
-    const bytesMax = diskBytes ?? bytesMaxUsual
-    const stageInMs = await bringIn(fetch, { ...this.#tools, scratchDir: folder.scratchDir, bytesMax })
+    const stageInMs = await bringIn(fetch, {
+      ...this.#tools,
+      scratchDir: folder.scratchDir,
+      bytesMax: diskBytes ?? bytesMaxUsual,
+    })
     const shared = [...new Set(spec.tasks.flatMap(task => task.mounts.map(({ from }) => from)))]
-    const note: StageNote = { collect, stageInMs, shared, merged, bytesMax }
+    const note: StageNote = { collect, stageInMs, shared, merged, diskBytes }
     await writeWhole(noteFile(folder), note)
   }
 
@@ -81,7 +84,7 @@ export class Stage {
     const taken = await takeOut(note.collect, {
       root: rootOf(folder, note),
       blobs: this.#tools.blobs,
-      bytesMax: note.bytesMax ?? bytesMaxUsual,
+      bytesMax: note.diskBytes ?? Number.MAX_SAFE_INTEGER,
     })
     this.keep(id, taken.outputs)
     const told: Outcome = { ...outcome, outputs: taken.outputs, detail: { ...detail, stageOutMs: taken.ms } }
@@ -126,7 +129,7 @@ export function outcomeOfFault(error: unknown): Outcome | undefined {
 /** A gzipped tar of a path in the scratch directory of an attempt that runs; undefined when there is no such thing. */
 export async function packInside(folder: AttemptFolder, path: string): Promise<Readable | undefined> {
   const note = await readStageNote(folder)
-  return packTree(rootOf(folder, note), path, { bytes: note?.bytesMax ?? bytesMaxUsual })
+  return packTree(rootOf(folder, note), path, { bytes: note?.diskBytes ?? Number.MAX_SAFE_INTEGER })
 }
 
 /** Where an attempt's files are, as programs in it see them. */
