@@ -28,6 +28,7 @@ const dataShape: Shape = {
 
 /** Reads a data document of any accepted version. */
 export function readData(document: JsonObject): Reading<Data> {
+  if (Object.keys(document).length === 0) return read(emptyData)
   const version = member(document, 'version') ?? '7'
   if (version === '1.0') return readOldData(document)
   if (version !== '6' && version !== '7')

@@ -5,7 +5,7 @@ import { emptyData, readData, showData } from '../../../domains/recipe/data.ts'
 import { showRunType } from '../../../domains/recipe/definition.ts'
 import { mebibytes } from '../../../domains/recipe/seed/resources.ts'
 import { type NodeRef, type RecipeRecord, readRecipe, readRecipeEnd } from '../instances/recipe-record.ts'
-import { countAll, type RecipeRow } from '../instances/rows.ts'
+import { countAll, noCounts, type RecipeRow } from '../instances/rows.ts'
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
 import { partsOf, showJobTypeBase, showRecipeTypeBase, showRecipeTypeRevision } from './catalog.ts'
@@ -42,18 +42,10 @@ export async function showRecipe(row: RecipeRow, world: World): Promise<JsonObje
 }
 
 /** A recipe as it was at its creation: nothing in it has been counted or measured yet. */
-export async function showNewRecipe(row: RecipeRow, world: World): Promise<JsonObject> {
-  const shown = await showRecipe(row, world)
-  const counters = Object.keys(showCounts(row)).map(name => [name, 0])
-  return {
-    ...shown,
-    ...Object.fromEntries(counters),
-    ...showSource({}),
-    input_file_size: null,
-    is_completed: false,
-    completed: null,
-    last_modified: showTime(row.createdAt),
-  }
+export function showNewRecipe(row: RecipeRow, world: World): Promise<JsonObject> {
+  const nothing = { counts: noCounts(), subRecipes: 0, subRecipesDone: 0, source: {} }
+  const fresh = { ...row, ...nothing, inputBytes: null, completedAt: null, modifiedAt: row.createdAt }
+  return showRecipe(fresh, world)
 }
 
 /** A recipe by itself. */
