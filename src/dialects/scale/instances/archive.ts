@@ -3,7 +3,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { World } from '../world.ts'
-import { jobInts, recipeInts } from './ledgers.ts'
+import { jobInts, recipeInts, recipeTimes } from './ledgers.ts'
 import { freshJob, readRow, recipeRows } from './load.ts'
 import { readRecipe, readRecipeEnd, type Superseded, supersededCollection } from './recipe-record.ts'
 import { jobStepsOf } from './recipe-spec.ts'
@@ -121,10 +121,16 @@ export class Archive {
       return undefined
     }
     const end = await readRecipeEnd(kit.records, root)
-    Object.assign(
-      row,
-      end?.ends.find(other => other.id === id),
-    )
+    if (end)
+      Object.assign(
+        row,
+        end.ends.find(other => other.id === id),
+      )
+    else {
+      // Nothing is written down of an end at which all jobs were complete, and there was nothing else.
+      row.completedAt = entry.times[recipeTimes.completed]!
+      row.counts.COMPLETED = Object.keys(record.recipes[0]!.nodes).length
+    }
     row.modifiedAt = entry.at
     const isSuperseded = instances.ledgers.recipeClassOf(id)?.isSuperseded
     if (isSuperseded) Object.assign(row, await this.#supersededOf('recipe', id))

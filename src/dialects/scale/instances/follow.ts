@@ -43,15 +43,15 @@ export class Follower {
     for (const row of instances.jobs.values()) this.#afterMove(row)
     this.#after(this.#world.runs.sweep())
     resumeBatches(this.#world)
-    for (const row of instances.unfinished) if (row.status === 'FAILED') this.#after(this.#retry(row))
+    for (const row of instances.jobs.values()) if (row.status === 'FAILED') this.#after(this.#retry(row))
     this.#after(this.#decide())
-    this.releaseHeld(new Set([...instances.unfinished].map(row => row.typeId)))
+    this.releaseHeld(new Set(instances.unfinished.map(row => row.typeId)))
   }
 
   // Jobs that were released while a start was under way, when nothing was known of their types.
   async #decide(): Promise<void> {
     const { instances, kit } = this.#world
-    const rows = [...instances.unfinished].filter(
+    const rows = instances.unfinished.filter(
       row => row.main !== 0 && kit.engine.atHand.job(row.main)?.detail?.[undecided] === true,
     )
     if (rows.length === 0) return
@@ -80,7 +80,7 @@ export class Follower {
     for (const typeId of typeIds) {
       const type = catalog.jobTypes.get(typeId)
       if (!type || type.isPaused || type.maxScheduled === null) continue
-      const rows = [...instances.unfinished].filter(row => row.typeId === typeId && !row.isCanceled)
+      const rows = instances.unfinished.filter(row => row.typeId === typeId && !row.isCanceled)
       const running = rows.filter(row => row.mainState === 'starting' || row.mainState === 'running').length
       const waiting = rows.filter(row => row.mainState === 'ready')
       const chosen = waiting.toSorted(byQueue).slice(0, Math.max(0, type.maxScheduled - running))
@@ -90,7 +90,7 @@ export class Follower {
 
   /** Holds or releases the waiting jobs of a type that was paused or resumed. */
   async holdType(typeId: number, isPaused: boolean): Promise<void> {
-    const rows = [...this.#world.instances.unfinished].filter(row => row.typeId === typeId && !row.isCanceled)
+    const rows = this.#world.instances.unfinished.filter(row => row.typeId === typeId && !row.isCanceled)
     // Those without a job of the engine are held or not when they get one.
     const waiting = rows.filter(
       row => row.main !== 0 && ['blocked', 'ready', 'delayed'].includes(row.mainState),

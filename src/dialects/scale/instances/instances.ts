@@ -72,7 +72,9 @@ export class Instances {
   /** A line of everything, at hand or not. */
   readonly ledgers: Ledgers
   /** Jobs that have not ended, for everything that watches the queue. */
-  readonly unfinished = new Set<JobRow>()
+  get unfinished(): JobRow[] {
+    return [...this.jobs.values()].filter(row => !isEnded(row.status))
+  }
   readonly #byPlace = new Map<number, JobRow>()
   /** What changed since the ledgers heard of it last, and when. */
   readonly #changedJobs = new Map<JobRow, number>()
@@ -127,7 +129,6 @@ export class Instances {
   /** Lets go of a single job that is at rest. */
   releaseJob(row: JobRow): void {
     this.jobs.delete(row.id)
-    this.unfinished.delete(row)
     this.#byPlace.delete(row.main)
     this.#byPlace.delete(row.post)
   }
@@ -139,7 +140,6 @@ export class Instances {
     this.touchJob(row, row.modifiedAt)
     if (row.main !== 0) this.#byPlace.set(row.main, row)
     if (row.post !== 0) this.#byPlace.set(row.post, row)
-    if (!isEnded(row.status)) this.unfinished.add(row)
     if (row.isVisible) this.count(row.recipe, row.status, 1)
   }
 
@@ -320,8 +320,6 @@ export class Instances {
       }
       row.status = status
       row.changedAt = at
-      if (isEnded(status)) this.unfinished.delete(row)
-      else this.unfinished.add(row)
     }
     mark(this.#changedJobs, row, at)
     for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))

@@ -107,7 +107,7 @@ export function putRecipeEnd(id: number, end: RecipeEnd): RecordChange {
   return put(recipeEndCollection, id, shortEnd(end))
 }
 
-/** How a recipe at the top ended; undefined while it has not. */
+/** How a recipe at the top ended; undefined while it has not, and when there is nothing to say that others do not. */
 export async function readRecipeEnd(records: Records, id: number): Promise<RecipeEnd | undefined> {
   const record = await records.get(recipeEndCollection, String(id))
   return record && wholeEnd(record.body as unknown as ShortEnd)

@@ -7,7 +7,7 @@ import type { World } from '../world.ts'
 import type { LiveFlow } from './instances.ts'
 import type { Rest } from './ledger-record.ts'
 import { putRecipeEnd } from './recipe-record.ts'
-import type { JobRow, RecipeRow } from './rows.ts'
+import { countAll, type JobRow, type RecipeRow } from './rows.ts'
 
 export class Retirement {
   readonly #world: World
@@ -82,7 +82,8 @@ export class Retirement {
       }
       for (const flow of flows) {
         const top = flow.recipes[0]?.row
-        if (top) tx.record(putRecipeEnd(top.id, { at: top.completedAt ?? tx.now, ...endOf(flow) }))
+        if (top && !endsAsUsual(flow, top))
+          tx.record(putRecipeEnd(top.id, { at: top.completedAt ?? tx.now, ...endOf(flow) }))
       }
       world.tail.write(tx, rest)
       // From here on they are at rest: whoever replaces one of them in a later commit has to write its line again.
@@ -94,6 +95,17 @@ export class Retirement {
 
 function* mapped<A, B>(items: Iterable<A>, map: (item: A) => B): Generator<B> {
   for (const item of items) yield map(item)
+}
+
+// Every job is complete and nothing else was in it: that is told by the ledger and by the recipe's own record.
+function endsAsUsual({ recipes, gates, jobs }: LiveFlow, top: RecipeRow): boolean {
+  return (
+    recipes.length === 1 &&
+    gates.size === 0 &&
+    top.completedAt !== null &&
+    top.counts.COMPLETED === jobs.size &&
+    countAll(top.counts) === jobs.size
+  )
 }
 
 function endOf(flow: LiveFlow): Omit<Parameters<typeof putRecipeEnd>[1], 'at'> {

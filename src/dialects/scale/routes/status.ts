@@ -116,7 +116,7 @@ function showNode(startedAt: number): JsonObject {
 }
 
 function rowsByType(world: World, matches: (row: JobRow) => boolean): [JobType, JobRow[]][] {
-  const rows = [...world.instances.unfinished].filter(row => row.isVisible && matches(row))
+  const rows = world.instances.unfinished.filter(row => row.isVisible && matches(row))
   return [...Map.groupBy(rows, row => row.typeId)].map(([typeId, list]) => [
     world.catalog.jobTypes.get(typeId)!,
     list,
