@@ -10,6 +10,11 @@ export interface IndexName {
   isMultiple: boolean
 }
 
+/** The counter that says how many records a collection has. */
+export function countName(collection: number): string {
+  return `#${collection}`
+}
+
 export class Catalog {
   readonly #collections = new Map<string, number>()
   readonly #names = new Map<number, Map<string, IndexName>>()

@@ -14,7 +14,7 @@ import {
 import { type Key, readCursor, writeCursor } from '../cursor.ts'
 import type { Page, Rec, RecordQuery, Records } from '../store.ts'
 import { type Database, type Prepared, prepareAll, type Statement } from './binding.ts'
-import type { Catalog } from './catalog.ts'
+import { type Catalog, countName } from './catalog.ts'
 import {
   type Candidate,
   type Condition,
@@ -113,7 +113,7 @@ export class SqliteRecords implements Records {
     const { collection, parent, conditions } = search
     if (conditions.length === 0) {
       return parent === undefined
-        ? this.#number(this.#read.countCollection, collection)
+        ? this.#number(this.#read.countCollection, countName(collection))
         : this.#number(this.#read.countChildren, collection, parent)
     }
     const [only] = conditions

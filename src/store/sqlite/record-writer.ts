@@ -5,7 +5,7 @@ import { type Entries, wellFormedEntries } from '../conditions.ts'
 import type { RecordChange } from '../store.ts'
 import { checkEntries } from '../whole.ts'
 import { type Database, prepareRows, type Statement } from './binding.ts'
-import type { Catalog } from './catalog.ts'
+import { type Catalog, countName } from './catalog.ts'
 import type { Row } from './rows.ts'
 import * as sql from './sql.ts'
 
@@ -57,7 +57,7 @@ export class RecordWriter {
   /** Writes what is counted once a transaction. */
   #finish(): void {
     for (const [collection, gained] of this.#gained) {
-      if (gained !== 0) this.#addToCollection.run(gained, collection)
+      if (gained !== 0) this.#addToCollection.run(countName(collection), gained)
       this.statements++
     }
     // A dropped record may have been the newest: its number must not come again.

@@ -54,7 +54,8 @@ export const lastPlace = `SELECT max(ifnull((SELECT max(n) FROM jobs), 0), ifnul
 export const lastEvent = 'SELECT ifnull(max(seq), 0) FROM events'
 export const lastRecord = `SELECT max(ifnull((SELECT max(seq) FROM records), 0),
   ifnull((SELECT value FROM marks WHERE name = 'record'), 0))`
-export const allCounters = 'SELECT name, value FROM counters'
+/** Those of the engine: under # the store keeps how many records each collection has. */
+export const allCounters = "SELECT name, value FROM counters WHERE name NOT GLOB '#*'"
 
 // ---- looking up one ----
 
@@ -145,8 +146,9 @@ export const flowEnds = endStatements('flows')
 // ---- records: writing ----
 
 export const collectionByName = 'SELECT n FROM collections WHERE name = ?'
-export const insertCollection = 'INSERT INTO collections (name, row_count) VALUES (?, 0) RETURNING n'
-export const addToCollection = 'UPDATE collections SET row_count = row_count + ? WHERE n = ?'
+export const insertCollection = 'INSERT INTO collections (name) VALUES (?) RETURNING n'
+export const addToCollection = `INSERT INTO counters (name, value) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`
 export const indexName = 'SELECT n, is_multiple FROM index_names WHERE collection = ? AND name = ?'
 export const insertIndexName =
   'INSERT INTO index_names (collection, name, is_multiple) VALUES (?, ?, 0) RETURNING n'
@@ -165,7 +167,7 @@ export const dropEntry = 'DELETE FROM record_index WHERE name = ? AND value = ? 
 const recordColumns = 'seq, id, parent, entries, body'
 export const recordById = `SELECT ${recordColumns} FROM records WHERE collection = ? AND id = ?`
 export const recordBySeq = `SELECT ${recordColumns} FROM records WHERE seq = ?`
-export const countCollection = 'SELECT row_count FROM collections WHERE n = ?'
+export const countCollection = 'SELECT value FROM counters WHERE name = ?'
 export const countChildren = 'SELECT count(*) FROM records WHERE collection = ? AND parent = ?'
 
 /** Candidates: what to walk, without bodies, so that a walk that filters reads little. */

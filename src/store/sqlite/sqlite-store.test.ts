@@ -67,7 +67,7 @@ test('a commit that finds the disk full is rolled back, says so, and can be repe
   database.exec('PRAGMA max_page_count = 1000000')
   writer.write(large)
   expect(database.prepare('SELECT count(*) AS jobs FROM jobs').get()).toEqual({ jobs: 2 })
-  expect(database.prepare('SELECT row_count FROM collections').get()).toEqual({ row_count: 1 })
+  expect(database.prepare('SELECT name, value FROM counters').all()).toEqual([{ name: '#1', value: 1 }])
 })
 
 test('a backup is of one moment, while commits go on', async () => {
@@ -187,6 +187,27 @@ test('a directory of the version before small blobs opens, and keeps its files',
   expect(await store.blobs.stat(hash)).toEqual({ hash, sizeBytes: bytes.length })
   await store.commit(aBatch({ blobs: [{ hash, sizeBytes: bytes.length, delta: 1, bytes }] }))
   expect(await store.blobCount(hash)).toBe(2)
+})
+
+test('a directory of the version before counts stood with counters opens, and goes on counting', async () => {
+  const directory = join(await folder(), 'data')
+  await mkdir(directory)
+  const before = openDatabase(join(directory, 'yard.db'))
+  migrate(before, 'yard.db', readMigrations().slice(0, 2))
+  before.exec(`INSERT INTO collections (n, name, row_count) VALUES (1, 'old', 2), (2, 'empty', 0);
+    INSERT INTO records (seq, collection, id, body) VALUES (1, 1, 'a', '1'), (2, 1, 'b', '2');
+    INSERT INTO counters VALUES ('numbers', 7)`)
+  before.close()
+  const store = new SqliteStore({ directory })
+  const { counters } = await store.open()
+  onTestFinished(() => store.close())
+  expect([...counters]).toEqual([['numbers', 7]])
+  const count = (collection: string) => store.records.count({ collection })
+  expect([await count('old'), await count('empty'), await count('none')]).toEqual([2, 0, 0])
+  const drop = { drop: { collection: 'old', id: 'a' } }
+  await store.commit(aBatch({ records: [drop, aPut('empty', 'x'), aPut('new', 'x'), aPut('new', 'y')] }))
+  expect([await count('old'), await count('empty'), await count('new')]).toEqual([1, 1, 2])
+  await expect(store.commit(aBatch({ counters: new Map([['#1', 5]]) }))).rejects.toThrow(/name of the store/)
 })
 
 test('a store that met a broken disk starts again from its file when it is opened anew', async () => {

@@ -129,6 +129,8 @@ export class Writer {
       rows += changes.records.length
     }
     for (const [name, value] of changes.counters) {
+      if (name.startsWith('#'))
+        throw new StoreFailed('broken', `The counter ${name} has a name of the store's`)
       run.putCounter.run(name, value)
       statements++
     }
