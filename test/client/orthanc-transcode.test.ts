@@ -18,7 +18,7 @@ import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { transcodeBytes } from '../../src/domains/dicom/transcoding/transcode.ts'
 import { padded } from '../../src/domains/dicom/writing/encode-value.ts'
 import { type OrthancServer, startOrthanc } from '../contract/orthanc-server.ts'
-import { start } from '../support/dcmtk.ts'
+import { run, start } from '../support/dcmtk.ts'
 import { freePort } from '../support/free-port.ts'
 import { hasShared, sharedPath } from '../support/shared.ts'
 import { listZip, readZipMember } from '../support/zip-listing.ts'
@@ -115,9 +115,11 @@ describe.skipIf(!isReady)(
   () => {
     let real: RealOrthanc
     let ours: OrthancServer
+    let dicomPort = 0
     beforeAll(async () => {
       real = await startRealOrthanc({})
-      ours = await startOrthanc({})
+      dicomPort = await freePort()
+      ours = await startOrthanc({ DicomPort: dicomPort, DicomAlwaysAllowGet: true })
       for (const [, bytes] of files()) {
         for (const { url } of [real, ours])
           await fetch(`${url}/instances`, { method: 'POST', body: Uint8Array.from(bytes) })
@@ -208,6 +210,22 @@ describe.skipIf(!isReady)(
         }
       } finally {
         await scp.kill()
+        rmSync(place, { recursive: true })
+      }
+    })
+
+    test('who fetches a compressed instance and takes only uncompressed ones gets it unpacked', async () => {
+      const place = mkdtempSync(join(tmpdir(), 'switchyard-transcode-'))
+      try {
+        const packed = dcmtk('dcmcjpls', aFile({ rows: 300, columns: 400, samples: 1, bits: 12 }))
+        await fetch(`${ours.url}/instances`, { method: 'POST', body: Uint8Array.from(packed) })
+        const keys = ['-k', 'QueryRetrieveLevel=STUDY', '-k', 'StudyInstanceUID=1.2.3.4.5.2']
+        await run('getscu', '-S', ...keys, '-od', place, '127.0.0.1', String(dicomPort))
+        const files = readdirSync(place).map(name => readFileSync(join(place, name)))
+        assert.equal(files.length, 1)
+        assert.ok(plain.includes((meaning(files[0]!) as { syntax: string }).syntax))
+        assert.equal(pixelsOf(files[0]!), pixelsOf(transcodeBytes(packed, plain[1], how)))
+      } finally {
         rmSync(place, { recursive: true })
       }
     })

@@ -28,7 +28,7 @@ export interface StoreOrder {
 /** Instances that could not be sent are named in the job, but not without end. */
 const namedFailuresMax = 100
 /** How often progress is made durable at most: what was sent since the last time is sent again after a kill. */
-const noteMs = 100
+const noteMs = 250
 
 /** The form in which an order stays in the job. */
 export function showOrder({ caller, ...rest }: StoreOrder): Json {
