@@ -4,8 +4,8 @@
 import json
 import time
 
-from prominence import (Artifact, Dependency, InputFile, Job, JobPolicies, ParameterSet, ParameterSweep, ProminenceClient,
-                        Repeat, Resources, Task, Workflow, WorkflowPolicies, Zip)
+from prominence import (Artifact, Dependency, InputFile, Job, JobPolicies, Notification, ParameterSet, ParameterSweep,
+                        ProminenceClient, Repeat, Resources, Task, Workflow, Zip)
 
 client = ProminenceClient(authenticated=True)
 
@@ -64,6 +64,7 @@ policies.maximum_task_retries = 1
 policies.ignore_task_failures = True
 policies.leave_in_queue = True
 job.policies = policies
+job.notifications = [Notification('jobFinished', 'email')]
 job.create()
 job.wait(120)
 
@@ -132,6 +133,7 @@ print(json.dumps({
     'exitCodes': [task['exitCode'] for task in job.execution.tasks],
     'site': job.execution.site,
     'events': sorted(key for key, value in job.events.to_dict().items() if value),
+    'notifications': client.describe_job(job.id)['notifications'],
     'stdout': stdout,
     'output': job.get_output_file('o.txt'),
     'fetched': job.get_output_file('o.txt', save_as='fetched.txt'),

@@ -512,6 +512,7 @@ describe.skipIf(missing !== undefined)(
           executed: 'made\n',
           exitCodes: [0, 0],
           site: 'Local',
+          notifications: [{ event: 'jobFinished', type: 'email' }],
           events: ['createTime', 'endTime', 'startTime'],
           stdout: 'input x\n3\n',
           output: 'out\n',
