@@ -21,8 +21,8 @@ export function moveNode(living: Living, node: Node, state: NodeState, by: Mover
   // What stands above an alias is a task, and its state is its own.
   for (let at = node.parent; at?.isContainer && at.kind !== 'root'; at = at.parent) {
     const computed = significantChild(at)
-    if (computed === at.state) return
-    settle(living, at, computed, by)
+    // One above may still show its own defstatus: so it goes on upwards.
+    if (computed !== at.state) settle(living, at, computed, by)
   }
 }
 
