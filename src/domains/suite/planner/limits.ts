@@ -71,7 +71,8 @@ export function wakeNextWaiter(living: Living, limit: Limit): void {
   const room = limit.max - limit.value
   const tooLarge: Node[] = []
   for (let node = heap.pop(); node; node = heap.pop()) {
-    if (node.order < 0 || node.isMarked) continue
+    // An open container waits no more, and looking at it would close it to those below.
+    if (node.order < 0 || node.isMarked || node.isOpen) continue
     if (tokensWanted(node, limit) > room) {
       tooLarge.push(node)
       continue

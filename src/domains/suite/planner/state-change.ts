@@ -58,8 +58,8 @@ export function assignState(living: Living, node: Node, state: NodeState): void 
   living.wakeDependents(node)
   // A container's own state matters to what is below only through being complete or not, and its complete expression
   // acts only while it is queued.
-  const matters = before === 'complete' || state === 'complete' || node.attributes?.complete !== undefined
-  if (!node.isContainer || matters) living.mark(node)
+  const mayComplete = state === 'queued' && node.attributes?.complete !== undefined
+  if (!node.isContainer || before === 'complete' || state === 'complete' || mayComplete) living.mark(node)
 }
 
 /** What a container shows: its most significant child. Without children, what it is. */
