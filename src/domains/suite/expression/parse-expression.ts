@@ -5,16 +5,28 @@ import { ValueError } from '../language/definition-error.ts'
 import { readInstant } from '../tree/calendar-date.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { isNodeState, type NodeState, nodeStates } from '../tree/state.ts'
-import type { Arithmetic, Comparison, Expression } from './expression.ts'
+import type { Expression } from './expression.ts'
+import {
+  fault,
+  isDigit,
+  isNameChar,
+  isPathChar,
+  isWord,
+  isWordAt,
+  peekWord,
+  readArithmetic,
+  readComparison,
+  readJoin,
+  readNot,
+  type Scanner,
+  scanName,
+  scanPath,
+  skipBlanks,
+  stickyMatch,
+} from './scan-expression.ts'
 
 /** Parentheses deeper than this are refused: nobody writes them, and they must not exhaust the stack. */
 const depthMax = 200
-
-interface Scanner {
-  readonly text: string
-  at: number
-  depth: number
-}
 
 /** Reads one expression; throws a ValueError with the offset of the fault. */
 export function parseExpression(text: string): Expression {
@@ -335,195 +347,4 @@ function isArithmetic(tree: Expression): boolean {
     default:
       return false
   }
-}
-
-function readJoin(scanner: Scanner): 'and' | 'or' | undefined {
-  skipBlanks(scanner)
-  const { text, at } = scanner
-  switch (text.charCodeAt(at)) {
-    case 97: // a
-    case 65: // A
-      if (!isWordAt(scanner, 'and') && !isWordAt(scanner, 'AND')) return undefined
-      scanner.at += 3
-      return 'and'
-    case 111: // o
-    case 79: // O
-      if (!isWordAt(scanner, 'or') && !isWordAt(scanner, 'OR')) return undefined
-      scanner.at += 2
-      return 'or'
-    case 38: // &
-      if (text.charCodeAt(at + 1) !== 38) return undefined
-      scanner.at += 2
-      return 'and'
-    case 124: // |
-      if (text.charCodeAt(at + 1) !== 124) return undefined
-      scanner.at += 2
-      return 'or'
-  }
-  return undefined
-}
-
-function readNot(scanner: Scanner): 'not ' | '!' | '~' | undefined {
-  skipBlanks(scanner)
-  const { text, at } = scanner
-  const char = text.charCodeAt(at)
-  if (char === 33 || char === 126) {
-    scanner.at++
-    return char === 33 ? '!' : '~'
-  }
-  if (char === 110 && text.startsWith('not', at) && isBlank(text.charCodeAt(at + 3))) {
-    scanner.at += 4
-    return 'not '
-  }
-  return undefined
-}
-
-function readComparison(scanner: Scanner): Comparison | undefined {
-  skipBlanks(scanner)
-  const { text, at } = scanner
-  const isEqualNext = text.charCodeAt(at + 1) === 61
-  switch (text.charCodeAt(at)) {
-    case 61: // =
-    case 33: // !
-      if (!isEqualNext) return undefined
-      scanner.at += 2
-      return text.charCodeAt(at) === 61 ? '==' : '!='
-    case 60: // <
-      scanner.at += isEqualNext ? 2 : 1
-      return isEqualNext ? '<=' : '<'
-    case 62: // >
-      scanner.at += isEqualNext ? 2 : 1
-      return isEqualNext ? '>=' : '>'
-    case 101: // e
-    case 103: // g
-    case 108: // l
-    case 110: // n
-      for (const word of comparisonWords) {
-        if (!isWordAt(scanner, word.text)) continue
-        scanner.at += 2
-        return word.means
-      }
-  }
-  return undefined
-}
-
-const comparisonWords: readonly { readonly text: string; readonly means: Comparison }[] = [
-  { text: 'eq', means: '==' },
-  { text: 'ne', means: '!=' },
-  { text: 'ge', means: '>=' },
-  { text: 'le', means: '<=' },
-  { text: 'lt', means: '<' },
-  { text: 'gt', means: '>' },
-]
-
-function readArithmetic(scanner: Scanner): Arithmetic | undefined {
-  skipBlanks(scanner)
-  const char = scanner.text.charCodeAt(scanner.at)
-  const sign =
-    char === 43
-      ? '+'
-      : char === 45
-        ? '-'
-        : char === 42
-          ? '*'
-          : char === 47
-            ? '/'
-            : char === 37
-              ? '%'
-              : undefined
-  if (sign) scanner.at++
-  return sign
-}
-
-/** Reads a path token; undefined (and nothing read) when none begins here. */
-function scanPath(scanner: Scanner): string | undefined {
-  const { text } = scanner
-  const from = scanner.at
-  let end = from
-  while (end < text.length && isPathChar(text.charCodeAt(end))) end++
-  if (end === from || text.startsWith('::', end)) return undefined
-  // A slash before a flag belongs to `/<flag>`, and a lone slash is no path.
-  const path = text.slice(from, end)
-  if (path === '/' || !isPath(path)) return undefined
-  scanner.at = end
-  return path
-}
-
-/** `/a/b`, `a/b`, `./a`, `../../a`: names of the language between single slashes. */
-export function isPath(path: string): boolean {
-  let at = 0
-  if (path.charCodeAt(0) === 47) at = 1
-  else if (path.startsWith('./')) at = 2
-  else while (path.startsWith('../', at)) at += 3
-  let isStart = true
-  for (; at < path.length; at++) {
-    const char = path.charCodeAt(at)
-    if (isStart ? !isWord(char) : !isPathChar(char)) return false
-    isStart = char === 47
-  }
-  return !isStart
-}
-
-function scanName(scanner: Scanner): string | undefined {
-  const { text } = scanner
-  const from = scanner.at
-  if (!isWord(text.charCodeAt(from))) return undefined
-  let end = from + 1
-  while (end < text.length && isNameChar(text.charCodeAt(end))) end++
-  scanner.at = end
-  return text.slice(from, end)
-}
-
-/** Whether a word stands here, and ends where it ends. */
-function isWordAt({ text, at }: Scanner, word: string): boolean {
-  // A loop, because `startsWith` is a call out of compiled code.
-  for (let i = 0; i < word.length; i++) if (text.charCodeAt(at + i) !== word.charCodeAt(i)) return false
-  return !isNameChar(text.charCodeAt(at + word.length))
-}
-
-function peekWord(scanner: Scanner): string {
-  const { text, at } = scanner
-  let end = at
-  while (end < text.length && isNameChar(text.charCodeAt(end))) end++
-  return text.slice(at, end)
-}
-
-function stickyMatch(scanner: Scanner, pattern: RegExp): RegExpExecArray | undefined {
-  pattern.lastIndex = scanner.at
-  const match = pattern.exec(scanner.text)
-  if (!match) return undefined
-  scanner.at += match[0].length
-  return match
-}
-
-function skipBlanks(scanner: Scanner): void {
-  const { text } = scanner
-  while (scanner.at < text.length && isBlank(text.charCodeAt(scanner.at))) scanner.at++
-}
-
-function isBlank(char: number): boolean {
-  return char === 32 || char === 9 || char === 10 || char === 13
-}
-
-function isDigit(char: number): boolean {
-  return char >= 48 && char <= 57
-}
-
-/** A character that may begin a name. */
-function isWord(char: number): boolean {
-  return (char >= 97 && char <= 122) || (char >= 65 && char <= 90) || isDigit(char) || char === 95
-}
-
-function isNameChar(char: number): boolean {
-  return isWord(char) || char === 46
-}
-
-function isPathChar(char: number): boolean {
-  return isNameChar(char) || char === 47
-}
-
-function fault(scanner: Scanner, expected: string): ValueError {
-  skipBlanks(scanner)
-  const rest = scanner.text.slice(scanner.at, scanner.at + 40)
-  return new ValueError(rest === '' ? 'the end' : `'${rest}'`, expected, { offset: scanner.at })
 }
