@@ -18,6 +18,8 @@ export interface Target {
 
 /** How much is hashed and written at a time. */
 const writtenBytes = 256 * 1024
+/** How much is written before the disk is asked to take it: each sync is one more that commits have to share it with. */
+const unsyncedBytesMax = 4 * 1024 * 1024
 
 /** Opens the place that a plan names. */
 export function openTarget({ target }: ArchivePlan, tools: WorkTools): Promise<Target> {
@@ -31,6 +33,7 @@ async function fileTarget(tools: WorkTools): Promise<Target> {
   const hash = createHash('sha256')
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
+  let unsyncedBytes = 0
   let syncing: Promise<void> | undefined
   let failure: unknown
   const flush = async (): Promise<void> => {
@@ -40,6 +43,7 @@ async function fileTarget(tools: WorkTools): Promise<Target> {
     waiting = []
     waitingBytes = 0
     for (const piece of pieces) hash.update(piece)
+    unsyncedBytes += missing
     missing -= (await handle.writev(pieces)).bytesWritten
     // A disk that is nearly full takes a part, and says why at the next try.
     if (missing > 0) await handle.writeFile(Buffer.concat(pieces).subarray(-missing))
@@ -51,8 +55,10 @@ async function fileTarget(tools: WorkTools): Promise<Target> {
       if (waitingBytes < writtenBytes) return
       await flush()
       if (failure !== undefined) throw failure
+      if (syncing || unsyncedBytes < unsyncedBytesMax) return
+      unsyncedBytes = 0
       // The disk takes what is there while the rest is made, so that the end waits for little.
-      syncing ??= handle
+      syncing = handle
         .datasync()
         .catch(error => (failure = error)) // It is told only once: a later sync that succeeds would prove nothing.
         .then(() => (syncing = undefined))
