@@ -13,8 +13,8 @@ const shared: TestUserConfig = {
   isolate: false,
   // Two files at a time even on two cores: the longest ones wait for processes and flushes most of their time.
   maxWorkers: Math.min(4, Math.max(2, availableParallelism() - 1)),
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
 }
 
 export default defineConfig({

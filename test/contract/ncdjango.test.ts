@@ -155,7 +155,7 @@ describe.skipIf(!hasShared('recordings', 'ncdjango'))(
           for (const difference of await replay.play(step, ours)) wrong.push(`${step.name}: ${difference}`)
         }
         assert.deepEqual(wrong, [])
-      }, 120_000)
+      })
     }
   },
 )

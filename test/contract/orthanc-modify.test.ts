@@ -219,7 +219,8 @@ test('a job of a thousand instances stops between two of them, and goes on where
   const { study } = await fill(server, 1000)
   const { ID: id } = await ok('POST', `${server.url}/studies/${study}/anonymize`, { Asynchronous: true })
   await until(server, id, job => job.Progress > 0)
-  await ok('POST', `${server.url}/jobs/${id}/pause`, {})
+  // On a busy machine it may be over before it is asked to pause.
+  await ask('POST', `${server.url}/jobs/${id}/pause`, {})
   const paused = await until(server, id, job => job.State === 'Paused' || job.State === 'Success')
   if (paused.State === 'Paused') {
     const { CountInstances: count } = await ok('GET', `${server.url}/statistics`)
@@ -229,7 +230,7 @@ test('a job of a thousand instances stops between two of them, and goes on where
   const job = await ended(server, id)
   assert.equal(job.State, 'Success', job.ErrorDetails)
   assert.equal((await ok('GET', `${server.url}/studies/${job.Content.ID}/instances`)).length, 1000)
-}, 60_000)
+}, 300_000)
 
 const sequence = JSON.stringify([{}])
 for (const [what, path, body, status] of [

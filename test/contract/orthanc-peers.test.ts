@@ -67,7 +67,7 @@ describe.skipIf(!hasShared('recordings', 'orthanc'))(
       const { Exports: exported } = (await get(`${server.url}/exports`)) as { Exports: object[] }
       assert.ok(exported.length >= 5)
       assert.equal((await get(`${other.url}/statistics`, 'alice:secret')).CountInstances, 5)
-    }, 60_000)
+    })
   },
 )
 

@@ -143,7 +143,7 @@ describe.skipIf(!hasShared('recordings', 'orthanc'))(
         } finally {
           await server.close()
         }
-      }, 120_000)
+      })
     }
   },
 )

@@ -40,7 +40,7 @@ describe.skipIf(missing !== undefined)(`PROMINENCE images as files${missing ? ` 
       url: string
     }
     expect((await fetch(url, { method: 'PUT', body: new Uint8Array(sif) })).status).toBe(200)
-  }, 60_000)
+  })
   afterAll(async () => {
     await server?.close()
     web.close()

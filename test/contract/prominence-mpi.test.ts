@@ -26,7 +26,7 @@ function testsOf(type: FlavourName): void {
     await writeFile(file, await mpiTar(server.dir, type))
     await importImage(server.images, { file, name: 'mpi' })
     alice = clientOf(server.url, await server.token({ user: 'alice' }))
-  }, 60_000)
+  })
   afterAll(() => server?.close())
 
   const mpi = (cmd: string, more = {}) => ({

@@ -53,7 +53,7 @@ describe.skipIf(missing !== undefined)(`the podman driver${missing ? ` (skipped:
     ])
     yard = await openYard({ drivers: ['podman'], pull: 'never', diskBeatMs: 50 })
     assert.equal(yard.executor.probes[0]?.driver?.name, 'podman', yard.executor.probes[0]?.text)
-  }, 120_000)
+  })
   afterAll(async () => {
     await yard?.close()
     spawnSync('podman', ['rm', '-f', '-a', '-t', '0'])
