@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Json } from '../../../core/json.ts'
 import { type WorkResult, type WorkTools, workAt } from '../../../core/work.ts'
 import { makeUid } from '../uid.ts'
-import { syncBytesMax } from '../zip/pack-members.ts'
+import { type Strategy, syncBytesMax } from '../zip/pack-members.ts'
 import { makeZipWriter, type Sink, type ZipWriter } from '../zip/zip-writer.ts'
 import { openTarget } from './archive-target.ts'
 import { type DirectoryEntry, writeDicomDir } from './dicomdir.ts'
@@ -36,8 +36,10 @@ const aheadBytesMax = 32 * 1024 * 1024
 const packsAheadMax = 8
 /** Small files are packed so many together, or so many bytes: some ms of work, for which a message costs nothing. */
 const together = { files: 40, bytes: 512 * 1024 }
-/** The first ones are few: somebody waits for the first bytes. */
-const firstFiles = 8
+/** The first ones are few, for somebody waits for the first bytes; and the last, so that no thread waits for another's many. */
+const fewFiles = 8
+/** No pack is a larger part of what is left than this. */
+const partOfRest = 1 / 8
 /** How many packs the assistant is given at a time: one to work on, and one to follow. */
 const givenMax = 2
 /** Fewer files are not worth another thread. */
@@ -66,6 +68,7 @@ class ArchiveWriter {
   readonly #options: PackOptions
   readonly #directory: (DirectoryEntry | undefined)[] = []
   #packer: FilePacker | undefined
+  #strategy: Strategy | undefined
   #done = 0
 
   constructor(plan: Plan, tools: WorkTools, sink: Sink) {
@@ -86,7 +89,7 @@ class ArchiveWriter {
         ? undefined
         : this.#tools.assistant(workAt(import.meta.url, './pack-files.ts', 'packBeside'))
     this.#packer = new FilePacker({ blobs: await this.#tools.blobs(), options: this.#options })
-    for await (const { first, files } of this.#groups()) {
+    for await (const { first, files, beginsSeries } of this.#groups()) {
       stopIfAsked(this.#tools)
       if (files.length === 1 && files[0]!.sizeBytes > syncBytesMax) {
         await this.#addLarge(first, files[0]!)
@@ -94,9 +97,11 @@ class ArchiveWriter {
       }
       // The first bytes need no way to another thread and back.
       const isAssisted = first > 0 && assistant?.isReady && assistant.waiting < givenMax
+      // Files of a series are alike; those of another one may not be.
+      const strategy = beginsSeries ? undefined : this.#strategy
       const packed = isAssisted
-        ? (assistant.ask({ options: this.#options, files }) as Promise<PackedFiles>)
-        : this.#packer.pack(files, () => stopIfAsked(this.#tools))
+        ? (assistant.ask({ options: { ...this.#options, strategy }, files }) as Promise<PackedFiles>)
+        : this.#packer.pack(files, () => stopIfAsked(this.#tools), strategy)
       await this.#addPacked(first, files, packed)
       // Answers are heard between packs of our own.
       if (assistant && !isAssisted) await turn()
@@ -112,7 +117,8 @@ class ArchiveWriter {
     files: readonly NamedFile[],
     packed: PackedFiles | Promise<PackedFiles>,
   ): Promise<void> {
-    const note = ({ row, facts, gone }: PackedFiles): Uint8Array => {
+    const note = ({ row, facts, gone, strategy }: PackedFiles): Uint8Array => {
+      this.#strategy = strategy
       for (const index of gone) this.#logGone(files[index]!)
       for (const [index, fact] of facts.entries()) if (fact) this.#noteFacts(first + index, fact)
       return row
@@ -153,27 +159,31 @@ class ArchiveWriter {
   }
 
   /** The files in their order with their names: large ones alone, small ones together. */
-  async *#groups(): AsyncGenerator<{ first: number; files: NamedFile[] }> {
+  async *#groups(): AsyncGenerator<{ first: number; files: NamedFile[]; beginsSeries: boolean }> {
     let first = 0
     let files: NamedFile[] = []
     let bytes = 0
+    let beginsSeries = false
     const take = () => {
-      const group = { first, files }
+      const group = { first, files, beginsSeries }
       first += files.length
       files = []
       bytes = 0
+      beginsSeries = false
       return group
     }
     for await (const series of this.#series()) {
       for (const [index, file] of series.files.entries()) {
         const isLarge = file.sizeBytes > syncBytesMax
-        const filesMax = first === 0 ? firstFiles : together.files
+        const rest = Math.ceil((this.#plan.count - first) * partOfRest)
+        const filesMax = first === 0 ? fewFiles : Math.max(fewFiles, Math.min(together.files, rest))
         const isFull = files.length >= filesMax || bytes + file.sizeBytes > together.bytes
         if (files.length > 0 && (isLarge || isFull)) yield take()
         const name = this.#options.hasDirectory
           ? `IMAGES/IM${first + files.length}`
           : plannedName(series, index)
         files.push({ ...file, name })
+        beginsSeries ||= index === 0 && !series.from
         bytes += file.sizeBytes
         if (isLarge) yield take()
       }

@@ -9,7 +9,7 @@ import { memorySource, openSource } from '../reading/source.ts'
 import { showValue, valuesOf } from '../reading/value.ts'
 import type { Tag } from '../tag.ts'
 import { isTarget, transcode } from '../transcoding/transcode.ts'
-import { packMembers } from '../zip/pack-members.ts'
+import { packMembers, type Strategy, strategyFor } from '../zip/pack-members.ts'
 import { type DirectoryEntry, directoryTags } from './dicomdir.ts'
 import type { PlannedFile } from './plan.ts'
 
@@ -21,6 +21,8 @@ export interface PackOptions {
   readonly transcode?: string
   /** Whether the directory of a medium needs to know of them. */
   readonly hasDirectory: boolean
+  /** What was found for files like these; tried on one of them when absent. */
+  readonly strategy?: Strategy
 }
 
 /** A file and the name that it gets. */
@@ -38,6 +40,8 @@ export interface PackedFiles {
   readonly facts: readonly (FileFacts | undefined)[]
   /** Which are not there any more. */
   readonly gone: readonly number[]
+  /** How they were deflated. */
+  readonly strategy: Strategy
 }
 
 export interface PackQuestion {
@@ -81,7 +85,7 @@ export class FilePacker {
   }
 
   /** Packs files that are small. `stopIfAsked` is called between them, and may throw. */
-  pack(files: readonly NamedFile[], stopIfAsked: () => void): PackedFiles {
+  pack(files: readonly NamedFile[], stopIfAsked: () => void, known = this.#options.strategy): PackedFiles {
     const members: { name: string; bytes: Uint8Array; isStored: boolean }[] = []
     const facts: (FileFacts | undefined)[] = []
     const gone: number[] = []
@@ -96,7 +100,9 @@ export class FilePacker {
       if (this.#options.hasDirectory) facts[index] = this.facts(given)
       members.push({ name: file.name, isStored, bytes: 'bytes' in given ? given.bytes : readWhole(given.fd) })
     }
-    return { row: packMembers(members, this.#options), facts, gone }
+    const { level, now } = this.#options
+    const strategy = known ?? strategyFor(members, level)
+    return { row: packMembers(members, { level, now, strategy }), facts, gone, strategy }
   }
 
   /** A file, opened. Undefined when it is gone already. */

@@ -1,7 +1,7 @@
 // Contents made ready for a ZIP file: a checksum, and deflated where that makes them shorter. Small ones are made into
 // a row of whole members, which a thread can hand to another as one buffer.
 
-import { crc32, deflateRawSync } from 'node:zlib'
+import { constants, crc32, deflateRawSync } from 'node:zlib'
 import { localHeaderBytes, nameOf, stampOf, writeLocalHeader } from './zip-format.ts'
 
 export interface Member {
@@ -22,10 +22,22 @@ export interface Packed {
 /** Up to this size deflating is done at once: handing one content over to a thread would cost more. */
 export const syncBytesMax = 64 * 1024
 
+/** How zlib looks for what it can say shorter: for any earlier bytes, or for runs alone (zlib.h, `strategy`). */
+export type Strategy = typeof constants.Z_DEFAULT_STRATEGY | typeof constants.Z_RLE
+
+/** Less says little about what would become of the others. */
+const sampleBytesMin = 2 * 1024
+
+/** Who asks for more than the usual ArchiveLevel wants few bytes, not little work. */
+const usualLevel = 3
+
+/** How much longer a row may become for a quarter less of the processor's time: a sixteenth. */
+const runsFactorMax = 17 / 16
+
 /** Members with their headers, one after the other; the directory can be made from these bytes (`entriesOf`). */
 export function packMembers(
   members: readonly (Member & { readonly bytes: Uint8Array })[],
-  { level, now }: { level: number; now: number },
+  { level, now, strategy }: { level: number; now: number; strategy?: Strategy },
 ): Uint8Array<ArrayBuffer> {
   const stamp = stampOf(now)
   const named = members.map(member => ({ member, ...nameOf(member.name) }))
@@ -37,7 +49,7 @@ export function packMembers(
   const row = Buffer.allocUnsafeSlow(bytesMax)
   let at = 0
   for (const { member, name, isUtf8 } of named) {
-    const { bytes, crc, size, method } = packNow(member, member.bytes, level)
+    const { bytes, crc, size, method } = packNow(member, member.bytes, level, strategy)
     const entry = { name, isUtf8, method, crc, packed: bytes.length, size, isStreamed: false }
     writeLocalHeader(row, at, entry, stamp)
     row.set(name, at + localHeaderBytes)
@@ -49,8 +61,27 @@ export function packMembers(
 }
 
 /** Packs a small content on the spot. */
-export function packNow(member: Member, bytes: Uint8Array, level: number): Packed {
-  return asPacked(bytes, shouldPack(member, bytes, level) ? deflateNow(bytes, level) : undefined)
+export function packNow(member: Member, bytes: Uint8Array, level: number, strategy?: Strategy): Packed {
+  return asPacked(bytes, shouldPack(member, bytes, level) ? deflateNow(bytes, level, strategy) : undefined)
+}
+
+/**
+ * Pixels with noise, as detectors make them, hardly repeat themselves: looking for matches costs them more time than it gains
+ * bytes. Texts and drawings gain much. The first large member is tried both ways and speaks for others of its series.
+ */
+export function strategyFor(
+  members: readonly (Member & { readonly bytes: Uint8Array })[],
+  level: number,
+): Strategy {
+  if (level > usualLevel) return constants.Z_DEFAULT_STRATEGY
+  const sample = members.find(
+    member => member.bytes.length >= sampleBytesMin && shouldPack(member, member.bytes, level),
+  )
+  if (sample === undefined) return constants.Z_DEFAULT_STRATEGY
+  const [matches, runs] = [constants.Z_DEFAULT_STRATEGY, constants.Z_RLE].map(
+    strategy => deflateNow(sample.bytes, level, strategy).length,
+  ) as [number, number]
+  return runs <= matches * runsFactorMax ? constants.Z_RLE : constants.Z_DEFAULT_STRATEGY
 }
 
 /** Whether deflating may gain something. */
@@ -67,8 +98,13 @@ export function asPacked(bytes: Uint8Array, packed?: Uint8Array): Packed {
 }
 
 /** A deflater for few bytes needs little memory, and asking for little is what makes it cheap. */
-function deflateNow(bytes: Uint8Array, level: number): Uint8Array {
+function deflateNow(
+  bytes: Uint8Array,
+  level: number,
+  strategy: Strategy = constants.Z_DEFAULT_STRATEGY,
+): Uint8Array {
   const windowBits = Math.min(15, Math.max(9, 32 - Math.clz32(bytes.length)))
   const memLevel = windowBits >= 15 ? 8 : 7
-  return deflateRawSync(bytes, { level, windowBits, memLevel, chunkSize: Math.max(1024, bytes.length) })
+  const chunkSize = Math.max(1024, bytes.length)
+  return deflateRawSync(bytes, { level, strategy, windowBits, memLevel, chunkSize })
 }
