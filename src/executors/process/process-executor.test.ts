@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test as testAlone } from 'vitest'
 import { executorConformance } from '../conformance.ts'
+import { eventually } from '../testing/eventually.ts'
 import { findMemoryLimiter, removeMemoryGroups } from './memory-limit.ts'
-import { aProcessYard, eventually, isAlive, keeperOf, lines, sh } from './testing/process-yard.ts'
+import { aProcessYard, isAlive, keeperOf, lines, sh } from './testing/process-yard.ts'
 
 // Each has a world of its own, and most of its time is waiting.
 const test = testAlone.concurrent

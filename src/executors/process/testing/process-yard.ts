@@ -3,7 +3,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from '../../../core/job.ts'
 import type { Json } from '../../../core/json.ts'
 import type { Report } from '../../executor.ts'
@@ -92,19 +91,6 @@ export function isAlive(pid: number): boolean {
     return stat.slice(stat.lastIndexOf(')') + 2)[0] !== 'Z'
   } catch {
     return false
-  }
-}
-
-/** Tries until it holds; the test's own time-out is the limit. */
-export async function eventually(claim: () => void | Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      await claim()
-      return
-    } catch (error) {
-      if (tries > 2000) throw error
-      await sleep(10)
-    }
   }
 }
 
