@@ -35,7 +35,8 @@ export class Waiters {
   }
 
   wake(n: number): void {
-    for (const wake of [...(this.#waiting.get(n) ?? [])]) wake()
+    const waiting = this.#waiting.get(n)
+    if (waiting !== undefined) for (const wake of [...waiting]) wake()
   }
 
   wakeAll(): void {

@@ -110,7 +110,7 @@ export class Follower {
   }
 
   #afterMove(row: JobRow): void {
-    const priority = this.#wanted.get(row)
+    const priority = this.#wanted.size === 0 ? undefined : this.#wanted.get(row)
     if (priority !== undefined && (row.mainState === 'cancelled' || row.mainState === 'failed')) {
       this.#wanted.delete(row)
       this.#after(requeueJobs(this.#world, [row], priority))

@@ -9,6 +9,7 @@ import type { Job } from '../../../core/job.ts'
 import type { EndReason, JobState } from '../../../core/job-state.ts'
 import type { Status } from '../words.ts'
 import { jobIdIn } from './job-facts.ts'
+import { LastChanges } from './last-changes.ts'
 import { type BatchTally, Ledgers } from './ledgers.ts'
 import { type JobRow, noCounts, type RecipeRow, statusOfRow } from './rows.ts'
 import { stepsBelowTrouble } from './trouble.ts'
@@ -76,9 +77,9 @@ export class Instances {
     return [...this.jobs.values()].filter(row => !isEnded(row.status))
   }
   readonly #byPlace = new Map<number, JobRow>()
-  /** What changed since the ledgers heard of it last, and when. */
-  readonly #changedJobs = new Map<JobRow, number>()
-  readonly #changedRecipes = new Map<RecipeRow, number>()
+  /** What changed since the ledgers heard of it last. */
+  readonly #changedJobs = new LastChanges<JobRow>()
+  readonly #changedRecipes = new LastChanges<RecipeRow>()
   /** While rows are loaded the ledgers take them in no order. */
   #isLoading = true
 
@@ -167,17 +168,15 @@ export class Instances {
 
   /** Adds to the counts of a recipe and of all that contain it. */
   count(recipe: number | null, status: Status, by: number): void {
-    for (let row = this.#recipe(recipe); row; row = this.#recipe(row.parent)) {
-      row.counts[status] += by
-      if (row.parent === null && row.batch !== null) this.ledgers.tallyOf(row.batch).jobs[status] += by
-    }
+    for (let row = this.#recipe(recipe); row; row = this.#recipe(row.parent))
+      countIn(this.ledgers, row, status, by)
   }
 
   /** Applies events. Events of the past that are told again change nothing. */
   follow(events: readonly Event[]): RecipeNews {
     const failed: JobRow[] = []
-    // What follows from a row's facts is worked out once, however much has happened to it.
-    const moved = new Map<JobRow, number>()
+    const changes = new LastChanges<JobRow>()
+    const moved: JobRow[] = []
     const touched = new Map<number, number>()
     const ended = new Map<number, { at: number; isCancelled: boolean }>()
     const troubled = new Map<number, number>()
@@ -191,16 +190,18 @@ export class Instances {
       const row = event.subject === 'job' ? this.#rowOf(event) : undefined
       if (!row) continue
       this.#apply(row, event)
-      mark(moved, row, event.at)
+      changes.add(row, event.at)
     }
-    for (const [row, at] of moved) {
+    changes.take((row, at) => {
       const was = row.status
       if (this.#refresh(row, at)) {
         if (row.status === 'FAILED') failed.push(row)
         if (holdsUp(was) !== holdsUp(row.status)) troubled.set(row.flow, at)
       }
-      touched.set(row.flow, at)
-    }
+      moved.push(row)
+      // Without gates there is nothing to be opened or completed before the end.
+      if (this.flows.get(row.flow)?.gates.size) touched.set(row.flow, at)
+    })
     for (const [n, at] of troubled) this.#spreadTrouble(n, at)
     for (const [n, { at }] of ended) this.#endUnmade(n, at)
     this.#tellLedgers()
@@ -208,8 +209,7 @@ export class Instances {
     const begun: RecipeRow[] = []
     for (const [n, at] of touched) {
       const flow = this.flows.get(n)
-      // Without gates there is nothing to be opened or completed before the end.
-      if (flow && flow.gates.size > 0) this.#settleFlow(flow, at, begun, completed)
+      if (flow) this.#settleFlow(flow, at, begun, completed)
     }
     const endedFlows: LiveFlow[] = []
     for (const [n, { at, isCancelled }] of ended) {
@@ -221,7 +221,7 @@ export class Instances {
       if (top && !isCancelled) this.complete(top, at, completed)
       endedFlows.push(flow)
     }
-    return { completed, begun, failed, moved: [...moved.keys()], ended: endedFlows }
+    return { completed, begun, failed, moved, ended: endedFlows }
   }
 
   /** Marks a job cancelled, or no longer so, before the engine gets there. */
@@ -297,7 +297,10 @@ export class Instances {
       row.reason = null
       row.exitCode = null
     }
-    if (state === 'starting') row.attempts = readAttemptId(String(body?.['attempt']))?.number ?? 1
+    if (state === 'starting') {
+      const attempt = body?.['attempt']
+      row.attempts = typeof attempt === 'string' ? (readAttemptId(attempt)?.number ?? 1) : 1
+    }
     if (state === 'running') row.startedAt = at
     if (state === 'cancelled' && row.startedAt !== null) row.endedAt = at
     if (state === 'succeeded' || state === 'failed') {
@@ -311,28 +314,28 @@ export class Instances {
 
   /** Brings the status in step with the facts; true when it changed. */
   #refresh(row: JobRow, at: number): boolean {
+    const was = row.status
     const status = statusOfRow(row)
-    const isNew = status !== row.status
-    if (isNew) {
-      if (row.isVisible) {
-        this.count(row.recipe, row.status, -1)
-        this.count(row.recipe, status, 1)
+    const isNew = status !== was
+    this.#changedJobs.add(row, at)
+    for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent)) {
+      if (isNew && row.isVisible) {
+        countIn(this.ledgers, above, was, -1)
+        countIn(this.ledgers, above, status, 1)
       }
+      this.#changedRecipes.add(above, at)
+    }
+    if (isNew) {
       row.status = status
       row.changedAt = at
     }
-    mark(this.#changedJobs, row, at)
-    for (let above = this.#recipe(row.recipe); above; above = this.#recipe(above.parent))
-      mark(this.#changedRecipes, above, at)
     return isNew
   }
 
   // A batch of events may change a row many times; the ledgers hear of it once, in the order of the last changes.
   #tellLedgers(): void {
-    for (const [row, at] of this.#changedJobs) this.touchJob(row, at)
-    for (const [row, at] of this.#changedRecipes) this.touchRecipe(row, at)
-    this.#changedJobs.clear()
-    this.#changedRecipes.clear()
+    this.#changedJobs.take((row, at) => this.touchJob(row, at))
+    this.#changedRecipes.take((row, at) => this.touchRecipe(row, at))
   }
 
   #settleFlow(flow: LiveFlow, at: number, begun: RecipeRow[], completed: RecipeRow[]): void {
@@ -378,11 +381,9 @@ export class Instances {
   }
 }
 
-// A row that changes again goes to the end: the ledgers want the order of the last changes.
-function mark<T>(changed: Map<T, number>, row: T, at: number): void {
-  if (changed.get(row) === at) return
-  changed.delete(row)
-  changed.set(row, at)
+function countIn(ledgers: Ledgers, row: RecipeRow, status: Status, by: number): void {
+  row.counts[status] += by
+  if (row.parent === null && row.batch !== null) ledgers.tallyOf(row.batch).jobs[status] += by
 }
 
 /** Whether a job with this status is at rest: it can only go on when somebody asks. */

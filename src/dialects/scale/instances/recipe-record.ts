@@ -224,11 +224,14 @@ function wholeEnd({ at, ends, open = [], hidden = [] }: ShortEnd): RecipeEnd {
   }
 }
 
+type Fields = Readonly<Record<string, unknown>>
+
 /** What of an object's members is not as usual; a usual object or list is one without anything in it. */
 function withoutUsual<T extends object>(value: T, usual: Readonly<Record<string, unknown>>): Partial<T> {
   const kept: Record<string, unknown> = {}
-  for (const [name, member] of Object.entries(value))
-    if (!(name in usual && isUsual(member, usual[name]))) kept[name] = member
+  // Over names: lists of pairs are garbage, and a record has a dozen objects.
+  for (const name in value)
+    if (!(name in usual && isUsual(value[name], usual[name]))) kept[name] = value[name]
   return kept as Partial<T>
 }
 
@@ -236,7 +239,7 @@ function isUsual(member: unknown, usual: unknown): boolean {
   if (member === usual) return true
   if (typeof member !== 'object' || typeof usual !== 'object' || member === null || usual === null)
     return false
-  return Object.entries(member).every(
-    ([name, inner]) => name in usual && isUsual(inner, (usual as Record<string, unknown>)[name]),
-  )
+  for (const name in member)
+    if (!(name in usual && isUsual((member as Fields)[name], (usual as Fields)[name]))) return false
+  return true
 }

@@ -113,8 +113,9 @@ export function loadPlan(parts: {
   const graph = parts.graph ?? readGraph(parts.flow.plan)
   if (!isGraph(graph)) throw new Error(`flow ${parts.flow.id} has a plan that was never valid: ${graph.text}`)
   const steps = graph.steps.map(
-    (_, at): StepRun => ({
-      nodes: [],
+    ({ count }, at): StepRun => ({
+      // Made as long as it will be: an empty list that gets its first node makes room for sixteen more.
+      nodes: new Array<FlowNode>(count),
       counts: noNodes(),
       open: graph.parents[at]!.length,
       bad: 0,
