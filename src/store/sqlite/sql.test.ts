@@ -35,6 +35,11 @@ test('changing a job that goes on looks at one index, which it is not in', () =>
   expect(opcodes.filter(row => row['opcode'] === 'IdxDelete').map(row => row['p4'])).toEqual(['jobs_state'])
 })
 
+test('changing a flow that goes on running touches no index', () => {
+  const opcodes = database.prepare(`EXPLAIN ${sql.moveFlow}`).all()
+  expect(opcodes.map(row => row['opcode'])).not.toContain('IdxDelete')
+})
+
 function statementsOf(group: object, prefix = ''): [string, string][] {
   return Object.entries(group).flatMap(([name, value]): [string, string][] => {
     if (typeof value === 'string') return [[prefix + name, value]]

@@ -18,6 +18,9 @@ export const updateJob = `UPDATE jobs SET state = ?, rank = ?, held = ?, stop = 
 export const insertSpec = 'INSERT INTO specs (n, body) VALUES (?, ?)'
 export const insertFlow = `INSERT INTO flows (${flowColumns}) VALUES (${marks(flowColumns)})`
 export const insertPlan = 'INSERT INTO plans (n, body) VALUES (?, ?)'
+/** For a flow that goes on running, as `moveJob`. */
+export const moveFlow = `UPDATE flows SET stop = ?, started_at = ?, progress = ?, detail = ?, last_event = ?
+  WHERE n = ? AND ended_at IS NULL`
 export const updateFlow = `UPDATE flows SET state = ?, stop = ?, started_at = ?, ended_at = ?, progress = ?,
   detail = ?, last_event = ? WHERE n = ?`
 export const putNode = `INSERT INTO nodes (${nodeColumns}) VALUES (${marks(nodeColumns)})

@@ -197,6 +197,18 @@ export class Writer {
 
   #updateFlow(flow: Flow): void {
     checkFlow(flow)
+    if (flow.endedAt === null) {
+      // As with jobs: what changes before the end leaves every index alone.
+      const { changes } = this.#run.moveFlow.run(
+        flow.stop,
+        flow.startedAt,
+        JSON.stringify(flow.progress),
+        writeJson(flow.detail),
+        flow.lastEvent,
+        flow.n,
+      )
+      if (changes === 1) return
+    }
     const { changes } = this.#run.updateFlow.run(
       flow.state,
       flow.stop,
@@ -270,6 +282,7 @@ const runnable = {
   insertSpec: sql.insertSpec,
   insertFlow: sql.insertFlow,
   insertPlan: sql.insertPlan,
+  moveFlow: sql.moveFlow,
   updateFlow: sql.updateFlow,
   putNode: sql.putNode,
   insertAttempt: sql.insertAttempt,

@@ -69,7 +69,8 @@ export function layOut(
   const specs: [string, RecipeSpec['steps'][string]][] = []
   const collected = new Set<string>()
   const feeding = feedsConditions(unfolded)
-  const programs = new Map<Program, number>()
+  // Many steps may run the same program.
+  const programs = new Map<Program, { readonly at: number; readonly isCollected: boolean }>()
   for (const step of unfolded.steps) {
     if (step.does === 'condition') {
       const { opensOn, filter, input } = step
@@ -82,10 +83,24 @@ export function layOut(
       specs.push([step.key, spec])
     } else if (step.does === 'job' && !order.copied.has(step.key)) {
       const place = order.placeOf(step)
-      const program = programs.get(place.program) ?? programs.size
-      programs.set(place.program, program)
-      const collectedBy = isCollected(place.program.revision) ? collectKey(step.key) : undefined
+      let program = programs.get(place.program)
+      if (program === undefined) {
+        program = { at: programs.size, isCollected: isCollected(place.program.revision) }
+        programs.set(place.program, program)
+      }
+      const collectedBy = program.isCollected ? collectKey(step.key) : undefined
       const { id, recipe, supersedes } = place
+      const isUsual =
+        program.at === 0 &&
+        (recipe === null || (recipe === order.recipe && step.node === step.key)) &&
+        step.input.size === 0 &&
+        collectedBy === undefined &&
+        supersedes === undefined &&
+        !feeding?.has(step.key)
+      if (isUsual) {
+        specs.push([step.key, id])
+        continue
+      }
       const said: Omit<ShortJobStep, 'id' | 'program'> = {
         ...(recipe !== null && recipe !== order.recipe && { recipe }),
         ...(recipe !== null && step.node !== step.key && { node: step.node }),
@@ -94,8 +109,7 @@ export function layOut(
         ...(feeding?.has(step.key) && { feedsCondition: true }),
         ...(supersedes !== undefined && { supersedes }),
       }
-      const isUsual = program === 0 && Object.keys(said).length === 0
-      specs.push([step.key, isUsual ? id : { id, program, ...said }])
+      specs.push([step.key, { id, program: program.at, ...said }])
       if (collectedBy === undefined) continue
       collected.add(step.key)
       specs.push([collectedBy, { does: 'collect', of: step.key }])

@@ -170,9 +170,15 @@ function shortRecord(record: RecipeRecord): object {
     ...(createdAt !== record.eventAt && { createdAt }),
     recipes: recipes.map(({ nodes, ...recipe }) => ({
       ...withoutUsual(recipe, usualRecipe),
-      nodes: Object.fromEntries(Object.entries(nodes).map(([name, ref]) => [name, shortRef(name, ref)])),
+      nodes: shortRefs(nodes),
     })),
   }
+}
+
+function shortRefs(nodes: StoredRecipe['nodes']): ShortRecipe['nodes'] {
+  const refs: [string, ShortRef][] = []
+  for (const name in nodes) refs.push([name, shortRef(name, nodes[name]!)])
+  return Object.fromEntries(refs)
 }
 
 function wholeRecord({ recipes, ...record }: ShortRecord): RecipeRecord {

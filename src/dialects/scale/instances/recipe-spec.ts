@@ -95,7 +95,8 @@ export function stepOf(
 
 /** The job steps of a document, in its order. */
 export function* jobStepsOf(spec: RecipeSpec): Generator<[key: string, step: JobStepSpec]> {
-  for (const [key, stored] of Object.entries(spec.steps)) {
+  for (const key in spec.steps) {
+    const stored = spec.steps[key]!
     if (!isWhole(stored)) yield [key, wholeStep(spec, key, stored)]
     else if (stored.does === 'job') yield [key, stored]
   }

@@ -371,7 +371,7 @@ function storedRecipe(
         ]),
       ),
     }),
-    nodes: Object.fromEntries([...nodes[at]!]),
+    nodes: Object.fromEntries(nodes[at]!),
     copiedJobs: copies.jobs,
     copiedSubRecipes: copies.subRecipes,
   }
