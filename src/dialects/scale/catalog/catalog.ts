@@ -37,7 +37,8 @@ export class Catalog implements TypeLookup {
   readonly errors = new Map<number, ErrorEntry>()
   readonly #jobTypeByKey = new Map<string, JobType>()
   readonly #recipeTypeByName = new Map<string, RecipeType>()
-  readonly #jobTypeRevisions = new Map<string, JobTypeRevision>()
+  /** By type and number, which are asked for with each end of a job: no key is put together for that. */
+  readonly #jobTypeRevisions = new Map<number, Map<number, JobTypeRevision>>()
   readonly #recipeTypeRevisions = new Map<string, RecipeTypeRevision>()
   readonly #errorByKey = new Map<string, ErrorEntry>()
 
@@ -81,7 +82,7 @@ export class Catalog implements TypeLookup {
         this.#jobTypeByKey.set(`${entry.value.name} ${entry.value.version}`, entry.value)
         break
       case 'job-type-revision':
-        this.#jobTypeRevisions.set(`${entry.value.typeId} ${entry.value.revision}`, entry.value)
+        this.#keepJobTypeRevision(entry.value)
         break
       case 'recipe-type':
         this.recipeTypes.set(entry.value.id, entry.value)
@@ -115,7 +116,7 @@ export class Catalog implements TypeLookup {
   }
 
   jobTypeRevision(typeId: number, revision: number): JobTypeRevision | undefined {
-    return this.#jobTypeRevisions.get(`${typeId} ${revision}`)
+    return this.#jobTypeRevisions.get(typeId)?.get(revision)
   }
 
   recipeTypeRevision(name: string, revision: number): RecipeTypeRevision | undefined {
@@ -155,6 +156,12 @@ export class Catalog implements TypeLookup {
   /** Recipe types whose current definition contains a recipe type. */
   recipeTypesWithRecipeType(name: string): RecipeType[] {
     return this.#recipeTypesWith(type => type.kind === 'recipe' && type.name === name)
+  }
+
+  #keepJobTypeRevision(revision: JobTypeRevision): void {
+    const known = this.#jobTypeRevisions.get(revision.typeId)
+    if (known) known.set(revision.revision, revision)
+    else this.#jobTypeRevisions.set(revision.typeId, new Map([[revision.revision, revision]]))
   }
 
   #recipeTypesWith(matches: (type: RecipeTypeNode) => boolean): RecipeType[] {
