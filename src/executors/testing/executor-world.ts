@@ -75,6 +75,14 @@ class Watched {
     return this.reportsOf(id).filter(({ type }) => type === 'ended')
   }
 
+  /** Starts an attempt with this spec, and waits until it has begun. */
+  async begun(spec: Json): Promise<StartOrder> {
+    const order = orderOf(spec)
+    this.executor.start([order])
+    await this.begin(order.id)
+    return order
+  }
+
   async begin(id: AttemptId): Promise<void> {
     await this.#first(id, report => report.type === 'began' || report.type === 'ended')
   }

@@ -89,9 +89,7 @@ export function lookingTests(subject: ConformanceSubject): void {
   test('forgetting an attempt that runs does not lose it', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.runsLong)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.runsLong)
     yard.executor.forget([order.id], { streams: true })
     yard.executor.stop(order.id, 'ask', 'cancel')
     expect((await yard.end(order.id)).result).toBe('stopped')

@@ -34,9 +34,7 @@ export function runningTests(subject: ConformanceSubject): void {
   test('an attempt that runs is reported to have begun, before its end', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.runsLong)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.runsLong)
     yard.executor.stop(order.id, 'kill', 'kill')
     await yard.end(order.id)
     expect(

@@ -12,9 +12,7 @@ export function stoppingTests(subject: ConformanceSubject): void {
   test('an attempt that is asked to stop ends as stopped, by a user', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.runsLong)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.runsLong)
     yard.executor.stop(order.id, 'ask', 'cancel')
     expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
   })
@@ -22,9 +20,7 @@ export function stoppingTests(subject: ConformanceSubject): void {
   test('an attempt whose time ran out ends as stopped, for its time-out', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.runsLong)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.runsLong)
     yard.executor.stop(order.id, 'ask', 'expire')
     expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'timeout' })
   })
@@ -32,9 +28,7 @@ export function stoppingTests(subject: ConformanceSubject): void {
   test('an attempt that does not listen is ended after its grace time', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.ignoresAsking)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.ignoresAsking)
     await sleep(300) // until it has closed its ears
     yard.executor.stop(order.id, 'ask', 'cancel')
     expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
@@ -43,9 +37,7 @@ export function stoppingTests(subject: ConformanceSubject): void {
   test('an attempt is killed at once when that is wanted', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.ignoresAsking)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.ignoresAsking)
     yard.executor.stop(order.id, 'kill', 'kill')
     expect(await yard.end(order.id)).toMatchObject({ result: 'stopped', reason: 'user' })
   })
@@ -64,9 +56,7 @@ export function stoppingTests(subject: ConformanceSubject): void {
   test('stopping twice, harder, and after the end, still ends once', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    const order = orderOf(samples.runsLong)
-    yard.executor.start([order])
-    await yard.begin(order.id)
+    const order = await yard.begun(samples.runsLong)
     yard.executor.stop(order.id, 'ask', 'cancel')
     yard.executor.stop(order.id, 'ask', 'cancel')
     yard.executor.stop(order.id, 'kill', 'kill')
