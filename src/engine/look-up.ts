@@ -10,7 +10,7 @@ import type { Batch } from './batch.ts'
 import { committedHistory, committedRecords } from './committed-reads.ts'
 import type { AtHand, Why } from './engine.ts'
 import { type Model, refKey } from './model.ts'
-import { findNode, type Plan } from './planners/dag/dag.ts'
+import { findNode, type Plan } from './planners/dag/plan.ts'
 import { explainJob, explainNode } from './why.ts'
 
 type Key = { n: number } | { id: string } | { dialect: string; ref: string }

@@ -4,7 +4,7 @@ import type { Job } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
 import type { Why } from './engine.ts'
 import type { Model } from './model.ts'
-import { findNode, openParents, type Plan } from './planners/dag/dag.ts'
+import { findNode, openParents, type Plan } from './planners/dag/plan.ts'
 
 /** How many upstream nodes are named. */
 const upstreamMax = 20

@@ -9,23 +9,10 @@ import { granted, type Refusal, Refused, refused, type Verdict } from '../../../
 import { applyMove } from '../../move.ts'
 import { cancelJob } from '../../stop.ts'
 import { noteFlow, noteJob, saveNode, type Yard } from '../../yard.ts'
-import {
-  beginPlan,
-  cancelPlan,
-  childMoved,
-  completeNodes,
-  countNodes,
-  findNode,
-  findPlace,
-  isSparse,
-  jobMoved,
-  loadPlan,
-  makeJobOf,
-  makeNodes,
-  type Plan,
-  resetNodes,
-} from './dag.ts'
+import { beginPlan, cancelPlan, childMoved, jobMoved, makeJobOf } from './dag.ts'
 import { type Graph, isGraph, readGraph } from './graph.ts'
+import { completeNodes, findPlace, isSparse, makeNodes, resetNodes } from './nodes.ts'
+import { countNodes, findNode, loadPlan, type Plan } from './plan.ts'
 
 /** Flows in flows in flows: deeper is refused, since each level holds the ones above open. */
 const nestingMax = 32
