@@ -348,6 +348,7 @@ async function makeKit(
     prepare: (kind, preparer) => engine.preparer(kind, preparer),
     complete: (kind, completer) => engine.completer(kind, completer),
     explain: (kind, explainer) => engine.explainer(kind, explainer),
+    forget: forgetter => engine.forgetter(dialect.name, forgetter),
     talk: (name, talk) => void talks.set(name, ownTalk(dialect.name, engine, talk)),
     answer: (kind, answerer) => void answerers.set(kind, answerer),
   }

@@ -11,7 +11,7 @@ import type { Drafter } from '../core/planner.ts'
 import type { Principal, Right } from '../core/principal.ts'
 import type { Talk } from '../core/talk.ts'
 import type { Answerer, WorkModule } from '../core/work.ts'
-import type { Completer, Engine, Explainer, PoolSettings, Preparer } from '../engine/engine.ts'
+import type { Completer, Engine, Explainer, Forgetter, PoolSettings, Preparer } from '../engine/engine.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/store.ts'
 
@@ -75,6 +75,8 @@ export interface Kit {
   complete(kind: string, completer: Completer): void
   /** Says why things of this kind, which the engine has no model of, are not running: for `/yard/v1/nodes/KIND/…/why`. */
   explain(kind: string, explainer: Explainer): void
+  /** Retention asks this dialect what of its jobs and flows may go, instead of forgetting them by itself. */
+  forget(forgetter: Forgetter): void
   /** Work for the talk executor, by name: what waits for other machines and needs what only the main thread has. */
   talk(name: string, talk: Talk): void
   /** Answers what running functions of this kind ask. */

@@ -8,7 +8,7 @@ import { isFinal } from '../core/job-state.ts'
 import type { JsonObject } from '../core/json.ts'
 import { refused, type Verdict } from '../core/refusal.ts'
 import type { History, Store } from '../store/store.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, Tx } from './engine.ts'
 import type { LookUp } from './look-up.ts'
 import { applyMove } from './move.ts'
 import type { Flows } from './planners/dag/flows.ts'
@@ -23,7 +23,7 @@ export interface AfterlifeParts {
   readonly committed: () => Promise<void>
   /** Throws when commands are not accepted. */
   readonly demandUp: () => void
-  readonly write: <T>(fn: () => T) => Promise<T>
+  readonly write: <T>(fn: (tx: Tx) => T) => Promise<T>
 }
 
 export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive' | 'rerunFlow' | 'forget'> {
@@ -79,7 +79,7 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
     return write(() => flows.rerun(flow, spec, nodes))
   }
 
-  async forget(what: Parameters<Engine['forget']>[0]): Promise<void> {
+  async forget(...[what, also]: Parameters<Engine['forget']>): Promise<void> {
     const { lookUp, yard, write, demandUp } = this.#parts
     demandUp()
     const attempts: { executor: string; id: string }[] = []
@@ -96,7 +96,8 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
     }
     const { flows = [], eventsTo = 0 } = what
     if (jobs.length + flows.length + eventsTo === 0) return
-    await write(() => {
+    await write(tx => {
+      if (also?.(tx) === false) return
       const { batch, model } = yard
       batch.changeCount++
       batch.forgottenJobs.push(...jobs)

@@ -96,8 +96,14 @@ export interface Engine {
   /** Puts a failed or cancelled job of a running flow back to waiting for what it needs, as if it had never run. */
   revive(n: number): Promise<Verdict<Job>>
   rerunFlow(n: number): Promise<Verdict<Flow>>
-  /** Takes ended jobs or flows out of history, or all events up to one. */
-  forget(what: { jobs?: readonly number[]; flows?: readonly number[]; eventsTo?: number }): Promise<void>
+  /**
+   * Takes ended jobs or flows out of history, or all events up to one. `also` writes down what belongs to that, in the
+   * same batch; when it says false nothing is forgotten.
+   */
+  forget(
+    what: { jobs?: readonly number[]; flows?: readonly number[]; eventsTo?: number },
+    also?: (tx: Tx) => boolean,
+  ): Promise<void>
 
   /** Resolves when everything done so far is durable: await it before showing anything. */
   committed(): Promise<void>
@@ -141,6 +147,8 @@ export interface Engine {
   completer(kind: string, complete: Completer): void
   /** For things that a dialect keeps and the engine has no model of. */
   explainer(kind: string, explain: Explainer): void
+  /** For everything of a dialect: retention asks it instead of forgetting by itself. */
+  forgetter(dialect: string, forget: Forgetter): void
   /** Why such a thing is not running; undefined when there is none of that kind and name. */
   explain(kind: string, name: string): Promise<Explanation | undefined>
 }
@@ -240,6 +248,16 @@ export interface Completion {
   readonly records?: readonly RecordChange[]
   readonly blobs?: readonly BlobCount[]
 }
+
+/**
+ * Forgets, of what ended longer ago than history goes back (`before`, in ms), what nothing needs any more, with all that
+ * a dialect keeps of it. It is given each flow without its jobs, which are to go with it, and jobs that have no flow; what
+ * it leaves it is given again later.
+ */
+export type Forgetter = (
+  ended: { readonly flows: readonly Flow[]; readonly jobs: readonly Job[] },
+  before: number,
+) => Promise<void>
 
 export interface PoolState {
   readonly name: string

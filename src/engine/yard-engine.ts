@@ -23,6 +23,7 @@ import type {
   EngineParts,
   Explainer,
   Explanation,
+  Forgetter,
   PoolSettings,
   PoolState,
   Preparer,
@@ -69,6 +70,7 @@ export class YardEngine implements Engine {
   readonly #preparers = new Map<string, Preparer>()
   readonly #completers = new Map<string, Completer>()
   readonly #explainers = new Map<string, Explainer>()
+  readonly #forgetters = new Map<string, Forgetter>()
   readonly #newId: () => string
   #model: Model
   /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
@@ -157,6 +159,7 @@ export class YardEngine implements Engine {
         engine: this,
         clock,
         retainMs,
+        forgetters: this.#forgetters,
         onError: error => this.#parts.observe?.trouble?.(error),
       })
     }
@@ -245,7 +248,7 @@ export class YardEngine implements Engine {
   writeOff: Engine['writeOff'] = n => this.#afterlife.writeOff(n)
   revive: Engine['revive'] = n => this.#afterlife.revive(n)
   rerunFlow: Engine['rerunFlow'] = n => this.#afterlife.rerunFlow(n)
-  forget: Engine['forget'] = what => this.#afterlife.forget(what)
+  forget: Engine['forget'] = (what, also) => this.#afterlife.forget(what, also)
 
   // ---- reading ----
 
@@ -331,6 +334,10 @@ export class YardEngine implements Engine {
 
   explainer(kind: string, explain: Explainer): void {
     this.#explainers.set(kind, explain)
+  }
+
+  forgetter(dialect: string, forget: Forgetter): void {
+    this.#forgetters.set(dialect, forget)
   }
 
   async explain(kind: string, name: string): Promise<Explanation | undefined> {
