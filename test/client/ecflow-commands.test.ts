@@ -10,7 +10,8 @@ import { type Command, Draw, drawCommand, drawLiving, OurServer, showTree } from
 import { missingRealEcflow, type RealEcflow, startRealEcflow } from './ecflow-server.ts'
 
 const missing = missingRealEcflow()
-const suites = 25
+/** The last one had a limit's last token go to another family. */
+const seeds = [...Array.from({ length: 25 }, (_, at) => at + 1), 242]
 const commandCount = 30
 
 function readTree(real: RealEcflow, name: string): Node {
@@ -55,7 +56,7 @@ describe.skipIf(missing !== undefined)(
       try {
         real.load('suite nudge\n task t\n  event e\n  trigger 1 == 2\n')
         real.run('--begin=nudge')
-        for (let seed = 1; seed <= suites; seed++) await compare(real, seed)
+        for (const seed of seeds) await compare(real, seed)
       } finally {
         real.stop()
       }

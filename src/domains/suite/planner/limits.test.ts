@@ -6,7 +6,7 @@ import { changeAttribute } from './edit-attributes.ts'
 import { loadSuites } from './edit-tree.ts'
 import { Living } from './living.ts'
 import { runPass } from './pass.ts'
-import { beginSuite, demandNode, executeNode, resumeNode, suspendNode } from './user-commands.ts'
+import { beginSuite, demandNode, executeNode, forceNode, resumeNode, suspendNode } from './user-commands.ts'
 
 function setup(lines: readonly string[]) {
   const living = new Living({ password: () => 'p' })
@@ -100,4 +100,49 @@ test('the nearest inlimit says when tokens are given back', () => {
   expect(state('/s/other')).toBe('submitted')
   say('/s/other', 'init')
   expect(value()).toBe(0)
+})
+
+test('a family that takes its token does not lose its turn to the families behind it', () => {
+  const { state } = setup([
+    ' limit M 3',
+    ' family a',
+    '  inlimit -n M',
+    '  task one',
+    '  task two',
+    '   inlimit M',
+    ' endfamily',
+    ' task large',
+    '  inlimit M 2',
+  ])
+  // One token for the family, one for its second task: what stands behind asks for more than is left.
+  expect([state('/s/a/one'), state('/s/a/two'), state('/s/large')]).toEqual([
+    'submitted',
+    'submitted',
+    'queued',
+  ])
+})
+
+test('a token that a family kept is given back with the next move of a task that has none of its own', () => {
+  const { living, say, state } = setup([
+    ' limit M 3',
+    ' family a',
+    '  inlimit -n M',
+    '  task one',
+    '  task own',
+    '   inlimit M',
+    '  task two',
+    '   trigger 1 == 0',
+    ' endfamily',
+  ])
+  const held = () => demandNode(living, '/s').attributes!.limits![0]!.value
+  for (const task of ['/s/a/one', '/s/a/own']) {
+    say(task, 'init')
+    say(task, 'complete')
+  }
+  // Its own token was the nearest on this limit: the family's stayed (observed).
+  expect(held()).toBe(1)
+  forceNode(living, '/s/a/own', 'aborted', { recursive: false })
+  expect(held()).toBe(1)
+  forceNode(living, '/s/a/two', 'aborted', { recursive: false })
+  expect([state('/s/a/two'), held()]).toEqual(['aborted', 0])
 })

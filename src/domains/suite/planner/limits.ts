@@ -141,13 +141,14 @@ function take(living: Living, { node, limit }: FoundLimit, path: string, tokens:
 export function giveTokens(living: Living, task: Node, when: 'active' | 'ended'): void {
   let path: string | undefined
   // The nearest inlimit on a limit is the one that its tokens were taken by.
-  const seen = new Set<Limit>()
+  let seen: Set<Limit> | undefined
   for (let at: Node | undefined = task; at; at = at.parent) {
     const list = at.attributes?.inlimits
     if (!list) continue
     for (const inlimit of list) {
       const found = findLimit(at, inlimit)
-      if (!found || seen.has(found.limit)) continue
+      if (!found || seen?.has(found.limit)) continue
+      seen ??= new Set()
       seen.add(found.limit)
       if (when === 'active' && inlimit.per !== 'submission') continue
       if (inlimit.per === 'node') {

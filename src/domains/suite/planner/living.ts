@@ -140,11 +140,24 @@ export class Living {
   mark(node: Node): void {
     if (node.isMarked || node.order < 0) return
     node.isMarked = true
+    // A pass goes on below a container as it found it: only the next one looks at the container again (observed).
+    if (node.order <= this.position) {
+      this.later.push(node)
+      return
+    }
     if (node.isContainer) node.isOpen = false
-    if (node.order <= this.position) this.later.push(node)
     // Between passes nobody asks who is first: a command may mark a hundred thousand nodes.
-    else if (this.position < 0) this.fresh.push(node)
+    if (this.position < 0) this.fresh.push(node)
     else this.marked.push(node)
+  }
+
+  /** Between passes: those that were marked behind the last one have their turn in the next. */
+  takeLater(): void {
+    for (const node of this.later.splice(0)) {
+      if (node.order < 0) continue
+      if (node.isContainer) node.isOpen = false
+      this.marked.push(node)
+    }
   }
 
   /** Puts the nodes that were marked between passes in order. Those that are complete by now need no look. */
@@ -329,8 +342,7 @@ export class Living {
     visitAll(this.root, node => {
       node.order = order++
     })
-    const waiting = [...this.marked.drain(), ...this.later.splice(0)]
-    for (const node of waiting) if (node.order >= 0) this.marked.push(node)
+    for (const node of this.marked.drain()) if (node.order >= 0) this.marked.push(node)
     for (const [limit, heap] of this.waiters) {
       const again = new OrderHeap()
       for (const node of heap.drain()) if (node.order >= 0) again.push(node)

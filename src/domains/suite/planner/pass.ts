@@ -42,7 +42,7 @@ export function runPass(living: Living): void {
     }
     living.position = -1
     living.working = undefined
-    for (const node of living.later.splice(0)) if (node.order >= 0) living.marked.push(node)
+    living.takeLater()
   }
 }
 

@@ -34,10 +34,10 @@ function settle(living: Living, node: Node, state: NodeState, by: Mover): void {
 
 /** Puts one node into a state, and its tokens where they belong; what completing sets off does not follow. */
 export function placeNode(living: Living, node: Node, state: NodeState): void {
-  const before = node.state
   assignState(living, node, state)
   if (node.isContainer) return
-  if (isBusy(before) && !isBusy(state)) giveTokens(living, node, 'ended')
+  // Whatever it was before: a token that a container above kept goes with it (observed).
+  if (!isBusy(state)) giveTokens(living, node, 'ended')
   else if (state === 'active') giveTokens(living, node, 'active')
 }
 
