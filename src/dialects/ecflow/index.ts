@@ -53,6 +53,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
       SWITCHYARD_ECFLOW_URL: kit.publicUrl(),
       PATH: path,
     }),
+    scriptMs: settings.scriptMs,
     log,
   })
   const keeper = new Keeper({

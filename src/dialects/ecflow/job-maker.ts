@@ -12,9 +12,13 @@ import { Unprepared } from '../../engine/engine.ts'
 import { nodeOfRun, type ReadyRun, type Run, readGroup, specOfRuns } from './job-groups.ts'
 import type { Keeper } from './keeper.ts'
 import type { OpenFolders } from './script-files.ts'
+import { Turns } from './turns.ts'
 
 /** Jobs made at the same time: making one is reading files, which does not get faster by doing more at once. */
 const makersMax = 16
+
+/** Commands that print scripts, at the same time for each suite: however slow they are, only their own suite waits. */
+const printersMax = 4
 
 /** How a job ends of which nothing was made; nobody else fails a job for this reason. */
 export const unmadeReason = 'user'
@@ -34,8 +38,8 @@ export interface MakerParts {
 
 export class JobMaker {
   readonly #parts: MakerParts
-  #idle = makersMax
-  readonly #queue: (() => void)[] = []
+  readonly #makers = new Turns(makersMax)
+  readonly #printers = new Turns(printersMax)
   /** Job files that are being written. */
   readonly #writing = new Map<string, Promise<void>>()
 
@@ -52,7 +56,7 @@ export class JobMaker {
     // The engine takes up what it was given before the suites are read back.
     await keeper.ready()
     const runs = readGroup(spec)
-    const made = await Promise.all(runs.map(run => this.#inTurn(() => this.#make(run))))
+    const made = await Promise.all(runs.map(run => this.#makers.run('', () => this.#make(run))))
     const ready = made.filter(it => it !== undefined)
     if (ready.length === 0)
       throw new Unprepared(
@@ -82,9 +86,9 @@ export class JobMaker {
   }
 
   async #makeCommand(node: Node, run: Run): Promise<string> {
-    const { folders, print } = this.#parts
+    const { folders } = this.#parts
     if (findUserVariable(node, 'ECF_NO_SCRIPT') === undefined) {
-      const files = folders.forJobs(command => print(node, command))
+      const files = folders.forJobs(command => this.#print(node, command))
       const text = await makeJob(node, files)
       await this.#write(run, jobVariable(node, 'ECF_JOB') ?? '', text)
     }
@@ -109,16 +113,13 @@ export class JobMaker {
     }
   }
 
-  /** Runs when one of the makers is idle, first come first served. */
-  async #inTurn<T>(make: () => Promise<T>): Promise<T> {
-    if (this.#idle > 0) this.#idle--
-    else await new Promise<void>(resolve => this.#queue.push(resolve))
+  /** Nobody knows how long a command takes: the turn goes to those who read files meanwhile. */
+  async #print(node: Node, command: string): Promise<string> {
+    this.#makers.give('')
     try {
-      return await make()
+      return await this.#printers.run(node.suiteNode?.name ?? '', () => this.#parts.print(node, command))
     } finally {
-      const next = this.#queue.shift()
-      if (next) next()
-      else this.#idle++
+      await this.#makers.take('')
     }
   }
 }

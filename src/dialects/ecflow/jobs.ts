@@ -6,7 +6,8 @@ import type { Clock } from '../../core/clock.ts'
 import { attemptIdOf } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
-import { Refused } from '../../core/refusal.ts'
+import { Refused, refuse } from '../../core/refusal.ts'
+import { scriptIsPrinted } from '../../domains/suite/jobs/find-script.ts'
 import { JobFault, jobVariable, substitute } from '../../domains/suite/jobs/substitute.ts'
 import { jobFailed } from '../../domains/suite/planner/job-outcome.ts'
 import type { Ask, Living } from '../../domains/suite/planner/living.ts'
@@ -18,6 +19,7 @@ import { endedRuns, groupMax, markOf, nodeOfRun, type Run, specOfCommand, specOf
 import { JobMaker, unmadeReason } from './job-maker.ts'
 import type { Keeper } from './keeper.ts'
 import type { OpenFolders } from './script-files.ts'
+import { Turns } from './turns.ts'
 
 export const jobKind = 'ecflow.job'
 const killKind = 'ecflow.kill'
@@ -27,7 +29,8 @@ const commandsOf = {
   kill: { variable: 'ECF_KILL_CMD', kind: killKind, flag: 'killcmd_failed' },
   status: { variable: 'ECF_STATUS_CMD', kind: 'ecflow.status', flag: 'statuscmd_failed' },
 } as const
-const scriptMsMax = 60_000
+/** How long the end of a kill or status command is waited for. */
+const commandMsMax = 60_000
 const scriptBytesMax = 16 * 1024 * 1024
 /** Jobs of tasks; and what is done about them, which must not wait for the very jobs that it is about. */
 export const poolName = 'ecflow'
@@ -45,13 +48,20 @@ export interface JobParts {
   readonly executor: string
   /** What jobs find in their environment: the way back to this server, and its ecflow_client on their PATH. */
   readonly environment: () => Record<string, string>
+  /** How long a command that prints a script may take. */
+  readonly scriptMs: number
   readonly log: Logger
 }
+
+/** Commands that print scripts for readers, at the same time for each suite, and how many more may wait. */
+const readersMax = 4
+const readersWaitingMax = 100
 
 export class JobStarter {
   readonly #parts: JobParts
   readonly #maker: JobMaker
   readonly #printing = new Map<string, Promise<string>>()
+  readonly #readers = new Turns(readersMax)
   #isClosed = false
 
   constructor(parts: JobParts) {
@@ -82,8 +92,15 @@ export class JobStarter {
     }
     // Only the process executor is known to have what a group needs.
     const size = this.#parts.executor === 'process' ? groupMax : 1
-    for (let from = 0; from < runs.length; from += size) {
-      deeds.push(this.#submitGroup(tx, living, runs.slice(from, from + size)))
+    // A group starts when all of it is made: a run whose script is still to be printed goes by itself.
+    const isPrinted = (run: Run) => {
+      const node = findNode(living.root, run.path)
+      return node !== undefined && scriptIsPrinted(node)
+    }
+    const [alone, together] = divide(runs, isPrinted)
+    for (const run of alone) deeds.push(this.#submitGroup(tx, living, [run]))
+    for (let from = 0; from < together.length; from += size) {
+      deeds.push(this.#submitGroup(tx, living, together.slice(from, from + size)))
     }
     return () => {
       for (const deed of deeds) deed()
@@ -149,7 +166,12 @@ export class JobStarter {
   printForReaders(node: Node, command: string): Promise<string> {
     let printed = this.#printing.get(command)
     if (!printed) {
-      printed = this.print(node, command).finally(() => this.#printing.delete(command))
+      const suite = node.suiteNode?.name ?? ''
+      if (this.#readers.waiting(suite) >= readersWaitingMax)
+        refuse('unavailable', `Too many scripts of ${suite} are being printed by commands at the moment`)
+      printed = this.#readers
+        .run(suite, () => this.print(node, command))
+        .finally(() => this.#printing.delete(command))
       this.#printing.set(command, printed)
     }
     return printed
@@ -157,15 +179,15 @@ export class JobStarter {
 
   /** What a command prints, for scripts that come from one (ECF_FETCH, ECF_SCRIPT_CMD). */
   async print(node: Node, command: string): Promise<string> {
-    const { engine } = this.#parts
+    const { engine, scriptMs } = this.#parts
     const job = await engine.write(tx =>
       this.#submitCommand(tx, { kind: scriptKind, command, name: node.path }),
     )
-    const ended = await engine.settled(job.n, { timeoutMs: scriptMsMax })
+    const ended = await engine.settled(job.n, { timeoutMs: scriptMs })
     if (ended?.state !== 'succeeded') {
       const why = ended
         ? (ended.message ?? `exit code ${ended.exitCode}`)
-        : `no end after ${scriptMsMax / 1000} s`
+        : `no end after ${scriptMs / 1000} s`
       if (!ended) await engine.write(tx => tx.cancel(job.n, { kill: true }))
       throw new JobFault('no_script', `The script's command failed (${why}): ${command.slice(0, 200)}`)
     }
@@ -237,7 +259,7 @@ export class JobStarter {
   }
 
   async #commandEnd(ask: Extract<Ask, { type: 'kill' | 'status' }>, job: Job): Promise<void> {
-    const ended = await this.#parts.engine.settled(job.n, { timeoutMs: scriptMsMax }).catch(() => undefined)
+    const ended = await this.#parts.engine.settled(job.n, { timeoutMs: commandMsMax }).catch(() => undefined)
     if (!ended || ended.state === 'succeeded') return
     await this.#commandFailed(ask, ended.message ?? `exit code ${ended.exitCode ?? 'none'}`)
   }
@@ -254,6 +276,13 @@ export class JobStarter {
       })
       .catch(error => this.#parts.log.warn({ err: error, path: ask.path }, 'a flag could not be set'))
   }
+}
+
+/** A list as those of which something is true, and the others. */
+function divide<T>(list: readonly T[], is: (item: T) => boolean): [T[], T[]] {
+  const parts: [T[], T[]] = [[], []]
+  for (const item of list) parts[is(item) ? 0 : 1].push(item)
+  return parts
 }
 
 /** The command about a running job, its id filled in. Throws a JobFault when it cannot be made. */

@@ -32,6 +32,8 @@ export const ecflowSettings = z.strictObject({
   executor: z.string().min(1).default('process'),
   /** Longest time that a blocked or waiting child command is kept open. */
   block_seconds: z.number().min(0).max(600).default(60),
+  /** Longest time that a command which prints a script (ECF_FETCH, ECF_SCRIPT_CMD) may take. */
+  script_seconds: z.number().min(1).max(3600).default(60),
   polling_interval: z.coerce.number().optional(),
   max_polling_interval: z.coerce.number().optional(),
   cert_directory: z.string().optional(),
@@ -64,6 +66,7 @@ export interface Settings {
   readonly roots: readonly string[]
   readonly executor: string
   readonly blockMs: number
+  readonly scriptMs: number
   /** Sentences about settings that are accepted and do nothing. */
   readonly idle: readonly string[]
 }
@@ -99,6 +102,7 @@ export function readSettings(section: Json, dir: string): Settings {
     roots: [home, ...given.roots.map(root => resolve(root))],
     executor: given.executor,
     blockMs: given.block_seconds * 1000,
+    scriptMs: given.script_seconds * 1000,
     idle: idle.map(({ name, why }) => `dialects.ecflow.${name} has no effect: ${why}`),
   }
 }

@@ -1,6 +1,7 @@
 // Where a task's script is: the order of places, and the paths in each. Reading is the caller's.
 
 import type { Node } from '../tree/node.ts'
+import { findUserVariable } from '../tree/user-variable.ts'
 import { JobFault, jobVariable, substitute } from './substitute.ts'
 
 /** Reading for jobs; what lies outside of the allowed places is as if it were not there. */
@@ -51,6 +52,12 @@ export async function findScript(node: Node, files: ScriptFiles): Promise<FoundS
     tried.push(`search of directory ${variable}(${folder}) failed`)
   }
   throw new JobFault('no_script', `Script for ${node.path} cannot be found: ${tried.join('; ')}`)
+}
+
+/** Whether a command may have to print the script of a task's next job. */
+export function scriptIsPrinted(node: Node): boolean {
+  const isSet = (name: string) => findUserVariable(node, name) !== undefined
+  return (isSet('ECF_FETCH') || isSet('ECF_SCRIPT_CMD')) && !isSet('ECF_NO_SCRIPT')
 }
 
 /** /s/f/t: the whole path first, then without its first levels (or, by option, without its last ones). */
