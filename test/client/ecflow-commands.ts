@@ -18,9 +18,11 @@ import {
   freeDependencies,
   requeueNode,
   resumeNode,
+  setDefaultState,
   suspendNode,
 } from '../../src/domains/suite/planner/user-commands.ts'
 import { findNode } from '../../src/domains/suite/tree/find.ts'
+import { flagNames } from '../../src/domains/suite/tree/flag.ts'
 import { type Node, visitAll } from '../../src/domains/suite/tree/node.ts'
 import { repeatText } from '../../src/domains/suite/tree/repeat.ts'
 import { isBusy } from '../../src/domains/suite/tree/state.ts'
@@ -234,7 +236,7 @@ export class OurServer {
     const { living } = this
     const node = demandNode(living, rest.at(-1) ?? name)
     if (how === 'delete') deleteAttribute(living, node, { type })
-    else if (type === 'defstatus') node.defaultState = name as never
+    else if (type === 'defstatus') setDefaultState(living, node.path, name)
     else if (type === 'repeat') changeAttribute(living, node, { type, value: name })
     else if (type === 'limit_max') changeAttribute(living, node, { type: 'limit', name, max: rest[0]! })
     else if (type === 'limit_value') changeAttribute(living, node, { type: 'limit', name, value: rest[0]! })
@@ -258,6 +260,9 @@ export class OurServer {
   }
 }
 
+/** Zombies come and go with what the real server is told late; and a newer one than this says no_reque of whatever is run. */
+const untoldFlags = new Set<string>(['zombie', 'late', 'no_reque'])
+
 /** What is compared of a tree: a line for each node. */
 export function showTree(root: Node): string[] {
   const lines: string[] = []
@@ -267,6 +272,7 @@ export function showTree(root: Node): string[] {
     const facts = [
       node.state,
       node.suspended ? 'suspended' : '',
+      flagNames.filter(name => !untoldFlags.has(name) && node.has(name)).join(','),
       node.run && node.run.tryNumber > 0 && node.state !== 'complete' ? `try ${node.run.tryNumber}` : '',
       own?.repeat ? `${own.repeat.name}=${repeatText(own.repeat)}` : '',
       ...(own?.limits ?? []).map(it => `${it.name}=${it.value}/${it.max}`),

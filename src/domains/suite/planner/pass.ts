@@ -143,10 +143,7 @@ function completeByExpression(living: Living, node: Node): void {
 export function completeAllBelow(living: Living, node: Node): void {
   if (!node.isContainer || !node.children) return
   for (const child of node.children) {
-    if (child.state !== 'complete') {
-      living.setFlag(child, 'by_rule', true)
-      assignState(living, child, 'complete')
-    }
+    if (child.state !== 'complete') assignState(living, child, 'complete')
     completeAllBelow(living, child)
   }
 }

@@ -41,6 +41,9 @@ export function placeNode(living: Living, node: Node, state: NodeState): void {
   else if (state === 'active') giveTokens(living, node, 'active')
 }
 
+/** How a node came to be aborted: forgotten when it is so no more (observed). */
+const abortFlags = flagBit('force_aborted') | flagBit('task_aborted')
+
 /** Sets the state and tells it; nothing follows from it here but the waking of who looks at it. */
 export function assignState(living: Living, node: Node, state: NodeState): void {
   const before = node.state
@@ -54,6 +57,7 @@ export function assignState(living: Living, node: Node, state: NodeState): void 
     counts[rankOf(state)]!++
   }
   living.touch(node)
+  if (state !== 'aborted' && (node.flags & abortFlags) !== 0) node.flags &= ~abortFlags
   living.deadlines.note(node)
   living.wakeDependents(node)
   // A container's own state matters to what is below only through being complete or not, and its complete expression

@@ -13,7 +13,7 @@ import type { Living } from './living.ts'
 import { submit } from './pass.ts'
 import { requeueSubtree } from './reset.ts'
 import { afterComplete, moveNode, noteRepeat, placeNode, recomputeFrom } from './state-change.ts'
-import { consumeSlots, timeOfSuite } from './times.ts'
+import { consumeSlots, hasTimes, timeOfSuite } from './times.ts'
 import { noteUserZombie, noteUserZombiesBelow } from './zombies.ts'
 
 /** The node at a path, or the refusal that there is none. */
@@ -221,9 +221,11 @@ function forceBelow(living: Living, top: Node, state: NodeState): void {
     if (state === 'queued') resetShown(living, node)
     if (node.state === state) return
     prepareForce(living, node, state)
-    // With recursive on a container an abort is final until requeue or begin (observed).
-    if (state === 'aborted' && !node.isContainer) living.setFlag(node, 'force_aborted', true)
     placeNode(living, node, state)
+    if (state !== 'aborted') return
+    // With recursive on a container an abort is final until requeue or begin (observed).
+    living.setFlag(node, 'force_aborted', true)
+    if (!node.isContainer) living.setFlag(node, 'task_aborted', true)
   })
   if (state === 'complete') afterComplete(living, top, 'command')
 }
@@ -252,7 +254,6 @@ function resetShown(living: Living, node: Node): void {
   for (const meter of own?.meters ?? []) meter.value = meter.min
   if (own?.rare?.late) own.rare.late.isLate = false
   living.setFlag(node, 'late', false)
-  living.setFlag(node, 'force_aborted', false)
   living.touch(node)
 }
 
@@ -287,9 +288,10 @@ export function freeDependencies(
 ): void {
   const node = demandNode(living, path)
   const own = node.attributes
-  if (what.trigger && own?.trigger) own.trigger.free = true
-  if (what.dates) for (const date of own?.dates ?? []) date.free = true
-  if (what.times && own) {
+  if (!own) return
+  if (what.trigger && own.trigger) own.trigger.free = true
+  if (what.dates) for (const date of own.dates ?? []) date.free = true
+  if (what.times) {
     for (const list of [own.times, own.todays, own.crons, own.days]) {
       for (const item of list ?? []) item.free = true
     }
@@ -297,7 +299,9 @@ export function freeDependencies(
     const suite = node.suiteNode
     if (suite?.suite?.begun) consumeSlots(own, timeOfSuite(suite))
   }
-  noteMessage(living, node)
+  // Where there is nothing to free, nothing is told (observed).
+  if ((what.trigger && own.trigger) || (what.dates && own.dates) || (what.times && hasTimes(own)))
+    noteMessage(living, node)
   living.touch(node)
   living.mark(node)
 }
