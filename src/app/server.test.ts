@@ -7,6 +7,10 @@ import { connect } from 'node:tls'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import type { Job } from '../core/job.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Dialect } from '../dialects/dialect.ts'
+import { native } from '../dialects/native/index.ts'
+import { builtinFunctions } from '../executors/function/builtin.ts'
 import { type Store, StoreFailed } from '../store/store.ts'
 import { makeAdapters } from './adapters.ts'
 import { makeClient } from './cli/client.ts'
@@ -251,6 +255,28 @@ test('commands on the same machine find the server, and come in with this run’
   await expect(stat(join(dataPath, 'server.json'))).rejects.toThrow('ENOENT')
   await expect(makeClient({ data: dataPath })).rejects.toMatchObject({ exitCode: 5 })
   await expect(client.json('GET', '/healthz')).rejects.toMatchObject({ exitCode: 5 })
+})
+
+test('what a dialect completes its jobs with, and what it brings to run, is not to be had through the native API', async () => {
+  const dummy = dummyDialect()
+  const dialect: Dialect = {
+    ...dummy,
+    work: { 'dummy.tell': builtinFunctions['echo']! },
+    async open(kit) {
+      kit.prepare('dummy.job', ({ spec }) => ({ ...(spec as JsonObject), input: 'the password' }))
+      return dummy.open(kit)
+    },
+  }
+  const { server, told } = await start({ dialects: [native, dialect] })
+  const token = (await readFile(told[0]!.replace('The admin token is in ', ''), 'utf8')).trim()
+  const client = await makeClient({ url: server.url, token })
+  const submit = (spec: JsonObject) =>
+    client.json('POST', '/yard/v1/jobs', { body: { executor: 'function', kind: 'dummy.job', spec } })
+  const { id } = (await submit({ function: 'echo', input: 'mine' })) as { id: string }
+  await client.json('GET', `/yard/v1/jobs/${id}?wait=20000`)
+  const outputs = await client.json('GET', `/yard/v1/jobs/${id}/outputs`)
+  expect(outputs).toMatchObject({ items: [{ value: 'mine' }] })
+  await expect(submit({ function: 'dummy.tell' })).rejects.toThrow(/for jobs of the dialect dummy alone/)
 })
 
 test('a dialect gets its own section without what the server itself reads there, and unknown dialects are named', async () => {

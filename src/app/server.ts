@@ -10,7 +10,7 @@ import type { Clock } from '../core/clock.ts'
 import type { AttemptId } from '../core/ids.ts'
 import { refuse } from '../core/refusal.ts'
 import type { Talk, Talks } from '../core/talk.ts'
-import type { Answerer, WorkModule } from '../core/work.ts'
+import type { Answerer, FunctionModule } from '../core/work.ts'
 import type { Dialect, Kit, OpenDialect } from '../dialects/dialect.ts'
 import type { Engine } from '../engine/engine.ts'
 import { YardEngine } from '../engine/yard-engine.ts'
@@ -70,7 +70,7 @@ export interface AdapterFacts {
   readonly log: Logger
   readonly clock: Clock
   /** What the function executor can run, by kind. */
-  readonly work: Readonly<Record<string, WorkModule>>
+  readonly work: Readonly<Record<string, FunctionModule>>
   /** What the talk executor can run: dialects add to it as they open. */
   readonly talks: Talks
   /** Answers what functions ask. */
@@ -345,8 +345,8 @@ async function makeKit(
     secret: name => readSecret(dir.path, name),
     stop,
     draft: (kind, drafter) => engine.drafter(kind, drafter),
-    prepare: (kind, preparer) => engine.preparer(kind, preparer),
-    complete: (kind, completer) => engine.completer(kind, completer),
+    prepare: (kind, preparer) => engine.preparer(dialect.name, kind, preparer),
+    complete: (kind, completer) => engine.completer(dialect.name, kind, completer),
     explain: (kind, explainer) => engine.explainer(kind, explainer),
     forget: forgetter => engine.forgetter(dialect.name, forgetter),
     talk: (name, talk) => void talks.set(name, ownTalk(dialect.name, engine, talk)),
@@ -363,6 +363,11 @@ function ownTalk(dialect: string, engine: Engine, talk: Talk): Talk {
   }
 }
 
-function workOf(dialects: readonly Dialect[]): Record<string, WorkModule> {
-  return Object.assign({}, ...dialects.map(dialect => dialect.work ?? {}))
+/** A function may ask its dialect for what only that may do, so it is for jobs of that dialect alone. */
+function workOf(dialects: readonly Dialect[]): Record<string, FunctionModule> {
+  return Object.fromEntries(
+    dialects.flatMap(({ name: dialect, work }) =>
+      Object.entries(work ?? {}).map(([name, module]) => [name, { ...module, dialect }]),
+    ),
+  )
 }

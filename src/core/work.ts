@@ -76,6 +76,12 @@ export interface WorkModule {
   readonly export?: string
 }
 
+/** What the function executor can run, and for whom. */
+export interface FunctionModule extends WorkModule {
+  /** The dialect whose jobs alone may run it; anybody's unless said. */
+  readonly dialect?: string
+}
+
 /**
  * A kind of work in a file beside the caller's: `workAt(import.meta.url, './run/collect.ts', 'collect')`. Built, the
  * file has another ending, the same as the caller's.

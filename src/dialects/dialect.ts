@@ -69,9 +69,9 @@ export interface Kit {
   stop(why: string): void
   /** For flows of this kind. */
   draft(kind: string, drafter: Drafter): void
-  /** Completes a spec just before each attempt starts (secrets, tokens, addresses): never stored. */
+  /** For this dialect's jobs of this kind: completes a spec just before each attempt starts (secrets, tokens, addresses): never stored. */
   prepare(kind: string, preparer: Preparer): void
-  /** Says what else is committed with the success of a job of this kind: records that belong to its result. */
+  /** Likewise: says what else is committed with the success of such a job: records that belong to its result. */
   complete(kind: string, completer: Completer): void
   /** Says why things of this kind, which the engine has no model of, are not running: for `/yard/v1/nodes/KIND/…/why`. */
   explain(kind: string, explainer: Explainer): void

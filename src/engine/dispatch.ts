@@ -7,10 +7,11 @@ import type { Json } from '../core/json.ts'
 import type { Executor, Report, StartOrder } from '../executors/executor.ts'
 import type { Batch } from './batch.ts'
 import { type Preparer, Unprepared } from './engine.ts'
+import type { KindTable } from './kind-table.ts'
 
 export interface DispatchParts {
   readonly executors: ReadonlyMap<string, Executor>
-  readonly preparers: ReadonlyMap<string, Preparer>
+  readonly preparers: KindTable<Preparer>
   /** The spec of a job that is not on the shelf. */
   readonly specOf: (n: number) => Promise<Json>
   /** Whether the engine still has this very job; after a failed commit everything was read anew and is asked for again. */
@@ -32,7 +33,7 @@ export function dispatch(parts: DispatchParts, batch: Batch): void {
 function startAll(parts: DispatchParts, starts: Batch['starts']): void {
   const orders = new Map<string, StartOrder[]>()
   for (const { job, spec } of starts) {
-    const prepare = parts.preparers.get(job.kind)
+    const prepare = parts.preparers.of(job)
     if (spec === undefined || prepare !== undefined) {
       void startPrepared(parts, { job, spec, prepare })
       continue
@@ -97,6 +98,7 @@ function orderOf(job: Job, spec: Json): StartOrder {
   return {
     id: attemptIdOf(job.id, job.attempts),
     job: job.id,
+    dialect: job.dialect,
     kind: job.kind,
     owner: job.owner,
     spec,

@@ -4,6 +4,7 @@ import { aJob, setup, type TestYard } from '../../test/support/yard.ts'
 import type { FlowDraft } from '../core/flow.ts'
 import type { Job } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
+import type { Json } from '../core/json.ts'
 import type { Refused } from '../core/refusal.ts'
 import { MemoryDisk } from '../store/memory/disk.ts'
 import { type Completer, Unprepared } from './engine.ts'
@@ -505,7 +506,7 @@ describe('preparing', () => {
   test('a job that is cancelled while its spec is being completed never starts', async () => {
     const yard = await setup()
     let ready = () => {}
-    yard.engine.preparer('slow', async ({ spec }) => {
+    yard.engine.preparer('native', 'slow', async ({ spec }) => {
       await new Promise<void>(resolve => {
         ready = resolve
       })
@@ -521,7 +522,7 @@ describe('preparing', () => {
 
   test('a preparer can say why an attempt cannot start, with a number for whoever reads the end', async () => {
     const yard = await setup()
-    yard.engine.preparer('broken', () => {
+    yard.engine.preparer('native', 'broken', () => {
       throw new Unprepared('stage-in', 'a file is gone', 41)
     })
     const [job] = await yard.submit(aJob({ kind: 'broken' }))
@@ -543,7 +544,7 @@ describe('preparing', () => {
         },
       })
       const asked: PromiseWithResolvers<void>[] = []
-      yard.engine.preparer('slow', async ({ spec }) => {
+      yard.engine.preparer('native', 'slow', async ({ spec }) => {
         const gate = Promise.withResolvers<void>()
         asked.push(gate)
         await gate.promise
@@ -569,13 +570,33 @@ describe('preparing', () => {
 
   test('a spec that cannot be completed fails the attempt as a failed launch', async () => {
     const yard = await setup()
-    yard.engine.preparer('broken', () => {
+    yard.engine.preparer('native', 'broken', () => {
       throw new Error('no secret')
     })
     const [job] = await yard.submit(aJob({ kind: 'broken' }))
     const ended = await yard.see(job!)
     assert.deepEqual([ended.state, ended.reason, ended.message], ['failed', 'launch', 'no secret'])
   })
+})
+
+test('what a dialect brought for a kind is not for another dialect’s jobs that are called the same', async () => {
+  const yard = await setup()
+  const secrets: Json[] = []
+  yard.engine.preparer('other', 'test', ({ spec }) => {
+    secrets.push(spec)
+    return { secret: 'of the other' }
+  })
+  yard.engine.completer('other', 'test', () => ({
+    records: [{ put: { collection: 'result', id: 'forged', body: 1 } }],
+  }))
+  const [ours] = await yard.submit(aJob())
+  await yard.end(ours!)
+  assert.deepEqual(secrets, [])
+  assert.equal(await yard.engine.records.get('result', 'forged'), undefined)
+  const [theirs] = await yard.submit(aJob({ dialect: 'other' }))
+  await yard.end(theirs!)
+  assert.equal(secrets.length, 1)
+  assert.equal((await yard.engine.records.get('result', 'forged'))?.body, 1)
 })
 
 describe('completing', () => {

@@ -143,8 +143,9 @@ export interface Engine {
   poolState(): readonly PoolState[]
 
   drafter(kind: string, drafter: Drafter): void
-  preparer(kind: string, prepare: Preparer): void
-  completer(kind: string, complete: Completer): void
+  /** For jobs of this kind and dialect: another dialect's jobs may be called the same. */
+  preparer(dialect: string, kind: string, prepare: Preparer): void
+  completer(dialect: string, kind: string, complete: Completer): void
   /** For things that a dialect keeps and the engine has no model of. */
   explainer(kind: string, explain: Explainer): void
   /** For everything of a dialect: retention asks it instead of forgetting by itself. */

@@ -93,7 +93,7 @@ function completed(
   job: Job,
   outcome: Outcome,
 ): { outcome: Outcome; completion?: Completion | undefined } {
-  const complete = outcome.result === 'succeeded' ? yard.completers.get(job.kind) : undefined
+  const complete = outcome.result === 'succeeded' ? yard.completers.of(job) : undefined
   if (complete === undefined) return { outcome }
   try {
     const next = (counter: string) => nextNumber(yard, counter)

@@ -16,7 +16,7 @@ export function checkDraft(yard: Yard, draft: JobDraft, { isComplete }: { isComp
   const executor = yard.executors.get(draft.executor)
   if (executor === undefined)
     refuse('not-supported', `there is no executor called ${draft.executor} here`, { field: 'executor' })
-  const trouble = isComplete ? executor.check(draft.spec) : undefined
+  const trouble = isComplete ? executor.check(draft.spec, draft.dialect) : undefined
   if (trouble !== undefined) refuse('bad-field', trouble, { field: 'spec' })
   if (draft.needs !== undefined && draft.unfit !== 'fail') {
     const refusal = yard.model.pool(draft.pool ?? 'default').fits(draft.needs)

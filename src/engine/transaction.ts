@@ -15,8 +15,8 @@ export interface TransactionParts {
   readonly yard: Yard
   readonly flows: Flows
   readonly newId: () => string
-  /** Whether specs of this kind are completed before they start, so that they cannot be judged yet. */
-  readonly isPrepared: (kind: string) => boolean
+  /** Whether its spec is completed before it starts, so that it cannot be judged yet. */
+  readonly isPrepared: (draft: JobDraft) => boolean
 }
 
 /** One hand for all writes: it holds nothing but the yard, whose batch changes under it. */
@@ -75,7 +75,7 @@ export function makeTx(parts: TransactionParts): Tx {
 
 /** Checks first: a draft that is refused has changed nothing. */
 function submit({ yard, newId, isPrepared }: TransactionParts, draft: JobDraft): Job {
-  checkDraft(yard, draft, { isComplete: !isPrepared(draft.kind) })
+  checkDraft(yard, draft, { isComplete: !isPrepared(draft) })
   if (draft.ref !== undefined && yard.model.jobsByRef.has(refKey(draft.dialect, draft.ref))) {
     throw new Refused({ kind: 'conflict', text: `there is a job ${draft.ref} already`, field: 'ref' })
   }

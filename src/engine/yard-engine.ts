@@ -30,6 +30,7 @@ import type {
   Tx,
 } from './engine.ts'
 import { EndFollower } from './follow-ends.ts'
+import { KindTable } from './kind-table.ts'
 import { Ledger } from './ledger.ts'
 import { LookUp } from './look-up.ts'
 import { Model } from './model.ts'
@@ -67,8 +68,8 @@ export class YardEngine implements Engine {
   readonly #jobWaiters: Waiters
   readonly #flowWaiters: Waiters
   readonly #watchers = new Set<Watcher>()
-  readonly #preparers = new Map<string, Preparer>()
-  readonly #completers = new Map<string, Completer>()
+  readonly #preparers = new KindTable<Preparer>()
+  readonly #completers = new KindTable<Completer>()
   readonly #explainers = new Map<string, Explainer>()
   readonly #forgetters = new Map<string, Forgetter>()
   readonly #newId: () => string
@@ -108,7 +109,7 @@ export class YardEngine implements Engine {
       yard: this.#yard,
       flows: this.#flows,
       newId: this.#newId,
-      isPrepared: kind => this.#preparers.has(kind),
+      isPrepared: draft => this.#preparers.of(draft) !== undefined,
     })
     this.#dispatch = {
       executors: this.executors,
@@ -324,12 +325,12 @@ export class YardEngine implements Engine {
     this.#flows.drafters.set(kind, drafter)
   }
 
-  preparer(kind: string, prepare: Preparer): void {
-    this.#preparers.set(kind, prepare)
+  preparer(dialect: string, kind: string, prepare: Preparer): void {
+    this.#preparers.set(dialect, kind, prepare)
   }
 
-  completer(kind: string, complete: Completer): void {
-    this.#completers.set(kind, complete)
+  completer(dialect: string, kind: string, complete: Completer): void {
+    this.#completers.set(dialect, kind, complete)
   }
 
   explainer(kind: string, explain: Explainer): void {

@@ -8,6 +8,7 @@ import type { Executor } from '../executors/executor.ts'
 import type { Alarms } from './alarms.ts'
 import type { Batch } from './batch.ts'
 import type { Completer } from './engine.ts'
+import type { KindTable } from './kind-table.ts'
 import type { Model } from './model.ts'
 
 export interface Yard {
@@ -15,7 +16,7 @@ export interface Yard {
   readonly alarms: Alarms
   readonly executors: ReadonlyMap<string, Executor>
   /** What else is true with the success of a job, by its kind. */
-  readonly completers: ReadonlyMap<string, Completer>
+  readonly completers: KindTable<Completer>
   /** The open batch; being asked for it schedules a commit. */
   readonly batch: Batch
   now(): number

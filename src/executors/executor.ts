@@ -11,8 +11,8 @@ export interface Executor {
   readonly can: Abilities
   /** Makes ready to work; `report` takes news of attempts, in batches, at any time until close. */
   open(report: (reports: readonly Report[]) => void): Promise<void>
-  /** Refuses, with a sentence, a spec that can never run; called before a job is accepted. */
-  check(spec: Json): string | undefined
+  /** Refuses, with a sentence, a spec that can never run in a job of this dialect; called before a job is accepted. */
+  check(spec: Json, dialect: string): string | undefined
   /** Idempotent by attempt id. Never throws: what cannot start is reported as ended, reason `launch`. */
   start(orders: readonly StartOrder[]): void
   /** What became of these attempts, one report for each: `began`, `ended`, or `unknown`. Adopts the living. */
@@ -41,6 +41,7 @@ export interface Abilities {
 export interface StartOrder {
   readonly id: AttemptId
   readonly job: JobId
+  readonly dialect: string
   readonly kind: string
   readonly owner: string
   readonly spec: Json

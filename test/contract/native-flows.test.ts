@@ -192,13 +192,19 @@ describe('a flow that cannot be', () => {
       [{ steps: [{ ...a, flow: { steps: [a] } }] }, 400, 'steps.0'],
       [{ steps: [{ ...a, when: 'never' }] }, 400, 'steps.0.when'],
       [{ steps: [{ ...a, fanOut: { count: 0 } }] }, 400, 'steps.0.fanOut.count'],
-      [{ steps: [{ ...a, job: { executor: 'nobody', spec: 1 } }] }, 400, 'steps.a'],
+      [{ steps: [{ ...a, job: { executor: 'nobody', spec: 1 } }] }, 400, 'steps.a.job.executor'],
+      [{ steps: [{ ...a, job: { ...noop, pool: 'smal' } }] }, 400, 'steps.a.job.pool'],
+      [
+        { steps: [{ ...a, job: { executor: 'function', spec: { function: 'prominence.notice' } } }] },
+        400,
+        'steps.a',
+      ],
       [{ steps: [{ key: 'f', flow: { steps: [a, a] } }] }, 400, 'steps.f.flow.steps.a'],
       [{ steps: [{ key: 'f', flow: { steps: [{ ...a, needs: ['a'] }] } }] }, 400, 'steps.f.flow.steps'],
       [
         { steps: [{ key: 'f', flow: { steps: [{ key: 'x', job: { executor: 'nobody', spec: 1 } }] } }] },
         400,
-        'steps.f.flow.steps.x',
+        'steps.f.flow.steps.x.job.executor',
       ],
       // Small documents that come to a great deal.
       [

@@ -52,7 +52,8 @@ export async function setup(options: SetupOptions = {}) {
     flow: (_flow, spec, place) => (spec as Record<string, never>)[place.step]!,
     gate: (_flow, spec, place) => (spec as Record<string, boolean>)[place.step] ?? true,
   })
-  for (const [kind, complete] of Object.entries(options.completers ?? {})) engine.completer(kind, complete)
+  for (const [kind, complete] of Object.entries(options.completers ?? {}))
+    engine.completer('native', kind, complete)
   const start = engine.start()
   await start
 

@@ -5,23 +5,24 @@ import type { Json } from '../../core/json.ts'
 import { refuse } from '../../core/refusal.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { filled, instanceCount, planOf, valuesOf } from './flow-drafter.ts'
+import { checkPlace, type Places } from './job-check.ts'
 import { type FlowIn, nodesMax, type StepIn } from './shapes.ts'
 
 /** All specs of a flow together, once filled in. */
 const filledCharsMax = 128 * 1024 * 1024
 
 /** What this server thinks of a plan, and of a job's spec. */
-export type Judge = Pick<Engine, 'planTrouble'> & {
-  specTrouble(executor: string, spec: Json): string | undefined
-}
+export type Judge = Pick<Engine, 'planTrouble'> &
+  Places & {
+    specTrouble(executor: string, spec: Json): string | undefined
+  }
 
 export function judgeOf(engine: Engine): Judge {
   return {
     planTrouble: plan => engine.planTrouble(plan),
-    specTrouble(name, spec) {
-      const executor = engine.executors.get(name)
-      return executor === undefined ? `there is no executor called ${name} here` : executor.check(spec)
-    },
+    executors: engine.executors,
+    pools: engine.pools,
+    specTrouble: (executor, spec) => engine.executors.get(executor)!.check(spec, 'native'),
   }
 }
 
@@ -74,6 +75,7 @@ function measure(flow: FlowIn, { judge, path, ...around }: Place): Size {
     }
     // Only now: it is known that filling in does not make it grow beyond measure.
     if (step.job !== undefined) {
+      checkPlace(judge, step.job, `${field}.job.`)
       const spec = filled(step.job.spec, values) as Json
       const problem = judge.specTrouble(step.job.executor, spec)
       if (problem !== undefined) refuse('bad-field', `${field}: ${problem}`, { field })

@@ -7,7 +7,7 @@ import type { Json } from '../../core/json.ts'
 import { executorConformance } from '../conformance.ts'
 import type { Report } from '../executor.ts'
 import type { FunctionExecutorOptions } from './function-executor.ts'
-import { makeExecutor } from './testing/sample-executor.ts'
+import { makeExecutor, sampleFunctions } from './testing/sample-executor.ts'
 
 executorConformance({
   name: 'function',
@@ -54,6 +54,7 @@ async function setup(options: Partial<FunctionExecutorOptions> = {}) {
       return {
         id,
         job: id,
+        dialect: 'test',
         kind: name,
         owner: '',
         spec: { function: name, input },
@@ -215,7 +216,20 @@ test.each([
   [{ function: 'noop', inputs: 1 }, /unknown field "inputs"/],
 ])('the spec %j is refused', async (spec, sentence) => {
   const { executor } = await setup()
-  expect(executor.check(spec as Json)).toMatch(sentence)
+  expect(executor.check(spec as Json, 'test')).toMatch(sentence)
+})
+
+test('what a dialect brought runs in jobs of that dialect alone, however its name came into the spec', async () => {
+  const { executor, run } = await setup({
+    functions: {
+      ours: { ...sampleFunctions['noop']!, dialect: 'test' },
+      theirs: { ...sampleFunctions['noop']!, dialect: 'other' },
+    },
+  })
+  expect(executor.check({ function: 'ours' }, 'test')).toBeUndefined()
+  expect(executor.check({ function: 'theirs' }, 'test')).toMatch(/for jobs of the dialect other alone/)
+  expect((await run('ours')).result).toBe('succeeded')
+  expect(await run('theirs')).toMatchObject({ result: 'failed', reason: 'launch' })
 })
 
 test('a function that asks hears the answer, or why there is none', async () => {

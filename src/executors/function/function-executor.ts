@@ -8,7 +8,7 @@ import type { AttemptId } from '../../core/ids.ts'
 import type { Outcome } from '../../core/job.ts'
 import type { StopRequest } from '../../core/job-state.ts'
 import { isObject, type Json } from '../../core/json.ts'
-import type { WorkModule } from '../../core/work.ts'
+import type { FunctionModule } from '../../core/work.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
 import { isFileKey, readStream, removeStreams, streamPath } from '../stream-files.ts'
 import { batchMax } from './board.ts'
@@ -19,7 +19,7 @@ import { type Given, type ThreadEnd, type ThreadEvents, WorkThread } from './wor
 
 export interface FunctionExecutorOptions {
   /** What can be run, by name. */
-  readonly functions: Readonly<Record<string, WorkModule>>
+  readonly functions: Readonly<Record<string, FunctionModule>>
   /** Where log streams and scratch folders are kept. */
   readonly folder: string
   /** Handed to functions as it is. */
@@ -100,21 +100,26 @@ export class FunctionExecutor implements Executor {
     rmSync(join(this.#options.folder, 'scratch'), { recursive: true, force: true })
   }
 
-  check(spec: Json): string | undefined {
+  check(spec: Json, dialect: string): string | undefined {
     if (!isObject(spec)) return 'the spec must be an object with the name of a function and its input'
     const name = spec['function']
     if (typeof name !== 'string') return 'spec.function: must be the name of a function'
-    if (!Object.hasOwn(this.#options.functions, name))
-      return `spec.function: there is no function ${JSON.stringify(name)}`
+    const { functions } = this.#options
+    if (!Object.hasOwn(functions, name)) return `spec.function: there is no function ${JSON.stringify(name)}`
+    const whose = functions[name]!.dialect
+    if (whose !== undefined && whose !== dialect)
+      return `spec.function: ${JSON.stringify(name)} is for jobs of the dialect ${whose} alone`
     const other = Object.keys(spec).find(field => field !== 'function' && field !== 'input')
     return other === undefined ? undefined : `spec: unknown field ${JSON.stringify(other)}`
   }
 
   start(orders: readonly StartOrder[]): void {
     const now = Date.now()
-    for (const { id, spec } of orders) {
+    for (const { id, dialect, spec } of orders) {
       if (this.#attempts.has(id) || this.#outcomes.has(id)) continue
-      const problem = !isFileKey(id) ? `${JSON.stringify(id)} cannot name an attempt` : this.check(spec)
+      const problem = !isFileKey(id)
+        ? `${JSON.stringify(id)} cannot name an attempt`
+        : this.check(spec, dialect)
       if (problem !== undefined) {
         this.#settle(id, { result: 'failed', reason: 'launch', message: problem })
         continue

@@ -40,7 +40,7 @@ async function run(talk: string, then?: (stop: (why: 'pause' | 'cancel') => void
       if (report.type === 'ended') end.resolve(report.outcome)
     }
   })
-  const order = { kind: talk, owner: '', spec: { talk }, needs: null, runMsMax: null }
+  const order = { dialect: 'test', kind: talk, owner: '', spec: { talk }, needs: null, runMsMax: null }
   executor.start([{ id: 'job.1', job: 'job', ...order }])
   await begin.promise
   then?.(why => executor.stop('job.1', 'ask', why))

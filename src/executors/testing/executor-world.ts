@@ -118,7 +118,16 @@ class Watched {
 /** An order to start one attempt of a job of its own. */
 export function orderOf(spec: Json): StartOrder {
   const job = randomUUID()
-  return { id: attemptIdOf(job, 1), job, kind: 'test', owner: '', spec, needs: null, runMsMax: null }
+  return {
+    id: attemptIdOf(job, 1),
+    job,
+    dialect: 'test',
+    kind: 'test',
+    owner: '',
+    spec,
+    needs: null,
+    runMsMax: null,
+  }
 }
 
 /** How many lines a file has; none if it does not exist. */

@@ -72,9 +72,9 @@ export function runningTests(subject: ConformanceSubject): void {
   test('a spec that can never run is refused with a sentence; started all the same, it fails to launch', async context => {
     const { open, samples } = await worldOf(subject, context)
     const yard = await open()
-    expect(yard.executor.check(samples.impossible)).toMatch(/\w+ \w+/)
+    expect(yard.executor.check(samples.impossible, 'test')).toMatch(/\w+ \w+/)
     for (const good of [samples.succeeds, samples.runsLong, samples.prints.spec, samples.fails.spec])
-      expect(yard.executor.check(good)).toBeUndefined()
+      expect(yard.executor.check(good, 'test')).toBeUndefined()
     const order = orderOf(samples.impossible)
     yard.executor.start([order])
     expect(await yard.end(order.id)).toMatchObject({ result: 'failed', reason: 'launch' })
@@ -84,7 +84,7 @@ export function runningTests(subject: ConformanceSubject): void {
     const { open } = await worldOf(subject, context)
     const yard = await open()
     for (const spec of [null, true, 0, '', [], {}, [[]], { argv: null }, { function: {} }] satisfies Json[])
-      expect(yard.executor.check(spec)).toMatch(/\w+ \w+/)
+      expect(yard.executor.check(spec, 'test')).toMatch(/\w+ \w+/)
   })
 
   test('of a crowd, each is run once and told once', async context => {

@@ -33,13 +33,12 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       body: flowIn,
       idempotent: true,
       answers: { 201: flowOut },
-      handle: ({ body, principal, request }) => {
-        checkFlow(body, judge)
-        return keys.once(request, principal, tx => {
+      handle: ({ body, principal, request }) =>
+        keys.once(request, principal, tx => {
+          checkFlow(body, judge)
           const flow = tx.startFlow(draftFlow(body, principal.name))
           return { status: 201, headers: { location: `${base}/flows/${flow.id}` }, json: showFlow(flow) }
-        })
-      },
+        }),
     }),
     route({
       method: 'GET',

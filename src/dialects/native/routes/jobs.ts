@@ -8,6 +8,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import type { Kit } from '../../dialect.ts'
 import { definedOf } from '../flow-drafter.ts'
 import type { Idempotency } from '../idempotency.ts'
+import { checkBatch, checkPlace } from '../job-check.ts'
 import { base, type Call, type NativeRoute, route } from '../route.ts'
 import {
   attemptOut,
@@ -60,6 +61,7 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       answers: { 201: jobOut },
       handle: ({ body, principal, request }) =>
         keys.once(request, principal, tx => {
+          checkPlace(engine, body)
           const job = tx.submit(draftOf(body, principal.name))
           return { status: 201, headers: { location: `${base}/jobs/${job.id}` }, json: show(job) }
         }),
@@ -75,8 +77,8 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       answers: { 201: z.object({ jobs: z.array(submittedOut) }) },
       handle: ({ body, principal, request }) => {
         const drafts = body.jobs.map(job => draftOf(job, principal.name))
-        checkAll(kit, drafts)
         return keys.once(request, principal, tx => {
+          checkBatch(engine, drafts)
           const jobs = drafts.map(draft => {
             const { id, n } = tx.submit(draft)
             return { id, n }
@@ -281,21 +283,6 @@ function draftOf(body: z.output<typeof jobIn>, owner: string): JobDraft {
 function kindOf({ executor, spec }: z.output<typeof jobIn>): string {
   const name = executor === 'function' ? (spec as { function?: unknown } | null)?.function : undefined
   return typeof name === 'string' ? name : executor
-}
-
-/** All of a batch is checked before any of it is done. */
-function checkAll({ engine }: Kit, drafts: readonly JobDraft[]): void {
-  for (const [at, draft] of drafts.entries()) {
-    const executor = engine.executors.get(draft.executor)
-    const field = `jobs.${at}.${executor === undefined ? 'executor' : 'spec'}`
-    if (executor === undefined)
-      refuse('bad-field', `${field}: there is no executor called ${draft.executor} here`, { field })
-    const trouble = executor.check(draft.spec)
-    if (trouble !== undefined) refuse('bad-field', `${field}: ${trouble}`, { field })
-    const unfit = draft.needs === undefined ? undefined : engine.fits(draft.pool ?? 'default', draft.needs)
-    if (unfit !== undefined)
-      refuse('cannot-fit', `jobs.${at}.needs: ${unfit.text}`, { field: `jobs.${at}.needs` })
-  }
 }
 
 export function readStates(text: string): JobState[] {

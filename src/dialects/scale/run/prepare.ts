@@ -50,7 +50,7 @@ export function prepareContainer(world: World): Preparer {
     if (typeof run.image === 'string' || run.image.executor !== 'container')
       throw new Error('the image is none of a container')
     const executor = world.kit.engine.executors.get('container')
-    const check = (spec: Json): string | undefined => executor?.check(spec)
+    const check = (spec: Json): string | undefined => executor?.check(spec, 'scale')
     const extra = await containerMounts(run.revision.manifest, run.configuration, check)
     const fetch: JsonObject[] = []
     for (const { file, path } of run.staged) {

@@ -92,7 +92,18 @@ export async function openYard(options: Partial<ContainerExecutorOptions> = {}):
       return executor
     },
     start(id, spec, needs) {
-      executor.start([{ id, job: id, kind: 'test', owner: 'me', spec, needs: needs ?? null, runMsMax: null }])
+      executor.start([
+        {
+          id,
+          job: id,
+          dialect: 'test',
+          kind: 'test',
+          owner: 'me',
+          spec,
+          needs: needs ?? null,
+          runMsMax: null,
+        },
+      ])
     },
     end: id =>
       waitFor(() => {

@@ -1,6 +1,7 @@
 // The function executor as its tests and their killed servers make it.
 
 import { join } from 'node:path'
+import type { FunctionModule } from '../../../core/work.ts'
 import { builtinFunctions } from '../builtin.ts'
 import { FunctionExecutor, type FunctionExecutorOptions } from '../function-executor.ts'
 
@@ -21,7 +22,7 @@ const names = [
 ]
 
 /** The functions of sample-works.ts by name, and some that cannot be loaded. */
-export const sampleFunctions = {
+export const sampleFunctions: Readonly<Record<string, FunctionModule>> = {
   ...builtinFunctions,
   ...Object.fromEntries(names.map(name => [name, { url: works, export: name }])),
   broken: { url: new URL('./broken-module.ts', import.meta.url).href },

@@ -41,7 +41,9 @@ export async function aProcessYard(options: Partial<ProcessExecutorOptions> = {}
     submit(spec: Json): string {
       const id = `${prefix}-${ids.length}.1`
       ids.push(id)
-      executor.start([{ id, job: id, kind: 'process', owner: '', spec, needs: null, runMsMax: null }])
+      executor.start([
+        { id, job: id, dialect: 'test', kind: 'process', owner: '', spec, needs: null, runMsMax: null },
+      ])
       return id
     },
     start(orders: [id: string, spec: Json][]): void {
@@ -49,6 +51,7 @@ export async function aProcessYard(options: Partial<ProcessExecutorOptions> = {}
         orders.map(([id, spec]) => ({
           id,
           job: id,
+          dialect: 'test',
           kind: 'process',
           owner: '',
           spec,
