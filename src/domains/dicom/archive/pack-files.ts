@@ -10,6 +10,7 @@ import { showValue, valuesOf } from '../reading/value.ts'
 import type { Tag } from '../tag.ts'
 import { isTarget, transcode } from '../transcoding/transcode.ts'
 import { packMembers, type Strategy, strategyFor } from '../zip/pack-members.ts'
+import { QuickDeflater } from '../zip/quick-deflate/quick-deflate.ts'
 import { type DirectoryEntry, directoryTags } from './dicomdir.ts'
 import type { PlannedFile } from './plan.ts'
 
@@ -59,9 +60,10 @@ const turnedBytesMax = 256 * 1024 * 1024
 export const packBeside: WorkPart = async tools => {
   const blobs = await tools.blobs()
   const dictionary = lazily(makeDictionary)
+  const quick = new QuickDeflater()
   return question => {
     const { options, files } = question as PackQuestion
-    const packed = new FilePacker({ blobs, options, dictionary }).pack(files, () => {})
+    const packed = new FilePacker({ blobs, options, dictionary, quick }).pack(files, () => {})
     return { value: packed, give: [packed.row.buffer] }
   }
 }
@@ -71,17 +73,21 @@ export interface PackerParts {
   readonly options: PackOptions
   /** Made when it is needed: most archives hold their files as they are. */
   readonly dictionary?: () => Dictionary
+  /** Kept from one to the next where there are many. */
+  readonly quick?: QuickDeflater
 }
 
 export class FilePacker {
   readonly #blobs: WorkBlobs
   readonly #options: PackOptions
   readonly #dictionary: () => Dictionary
+  readonly #quick: QuickDeflater
 
-  constructor({ blobs, options, dictionary = lazily(makeDictionary) }: PackerParts) {
+  constructor({ blobs, options, dictionary, quick }: PackerParts) {
     this.#blobs = blobs
     this.#options = options
-    this.#dictionary = dictionary
+    this.#dictionary = dictionary ?? lazily(makeDictionary)
+    this.#quick = quick ?? new QuickDeflater()
   }
 
   /** Packs files that are small. `stopIfAsked` is called between them, and may throw. */
@@ -101,8 +107,9 @@ export class FilePacker {
       members.push({ name: file.name, isStored, bytes: 'bytes' in given ? given.bytes : readWhole(given.fd) })
     }
     const { level, now } = this.#options
-    const strategy = known ?? strategyFor(members, level)
-    return { row: packMembers(members, { level, now, strategy }), facts, gone, strategy }
+    const strategy = known ?? strategyFor(members, level, this.#quick)
+    const quick = strategy === 'quick' ? this.#quick : undefined
+    return { row: packMembers(members, { level, now, quick }), facts, gone, strategy }
   }
 
   /** A file, opened. Undefined when it is gone already. */

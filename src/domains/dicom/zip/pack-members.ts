@@ -1,7 +1,8 @@
 // Contents made ready for a ZIP file: a checksum, and deflated where that makes them shorter. Small ones are made into
 // a row of whole members, which a thread can hand to another as one buffer.
 
-import { constants, crc32, deflateRawSync } from 'node:zlib'
+import { crc32, deflateRawSync } from 'node:zlib'
+import type { QuickDeflater } from './quick-deflate/quick-deflate.ts'
 import { localHeaderBytes, nameOf, stampOf, writeLocalHeader } from './zip-format.ts'
 
 export interface Member {
@@ -22,8 +23,8 @@ export interface Packed {
 /** Up to this size deflating is done at once: handing one content over to a thread would cost more. */
 export const syncBytesMax = 64 * 1024
 
-/** How zlib looks for what it can say shorter: for any earlier bytes, or for runs alone (zlib.h, `strategy`). */
-export type Strategy = typeof constants.Z_DEFAULT_STRATEGY | typeof constants.Z_RLE
+/** How small contents are deflated: by zlib, which searches for all that it can say shorter, or by our own that hardly does. */
+export type Strategy = 'search' | 'quick'
 
 /** Less says little about what would become of the others. */
 const sampleBytesMin = 2 * 1024
@@ -31,13 +32,16 @@ const sampleBytesMin = 2 * 1024
 /** Who asks for more than the usual ArchiveLevel wants few bytes, not little work. */
 const usualLevel = 3
 
-/** How much longer a row may become for a quarter less of the processor's time: a sixteenth. */
-const runsFactorMax = 17 / 16
+/** How much longer a row may become for half of the processor's time: a sixteenth. */
+const quickFactorMax = 17 / 16
+
+/** With fewer bytes the codes that they bring along weigh too much. */
+const quickBytesMin = 1024
 
 /** Members with their headers, one after the other; the directory can be made from these bytes (`entriesOf`). */
 export function packMembers(
   members: readonly (Member & { readonly bytes: Uint8Array })[],
-  { level, now, strategy }: { level: number; now: number; strategy?: Strategy },
+  { level, now, quick }: { level: number; now: number; quick?: QuickDeflater | undefined },
 ): Uint8Array<ArrayBuffer> {
   const stamp = stampOf(now)
   const named = members.map(member => ({ member, ...nameOf(member.name) }))
@@ -49,7 +53,7 @@ export function packMembers(
   const row = Buffer.allocUnsafeSlow(bytesMax)
   let at = 0
   for (const { member, name, isUtf8 } of named) {
-    const { bytes, crc, size, method } = packNow(member, member.bytes, level, strategy)
+    const { bytes, crc, size, method } = packNow(member, member.bytes, level, quick)
     const entry = { name, isUtf8, method, crc, packed: bytes.length, size, isStreamed: false }
     writeLocalHeader(row, at, entry, stamp)
     row.set(name, at + localHeaderBytes)
@@ -60,9 +64,11 @@ export function packMembers(
   return row.subarray(0, at) as Uint8Array<ArrayBuffer>
 }
 
-/** Packs a small content on the spot. */
-export function packNow(member: Member, bytes: Uint8Array, level: number, strategy?: Strategy): Packed {
-  return asPacked(bytes, shouldPack(member, bytes, level) ? deflateNow(bytes, level, strategy) : undefined)
+/** Packs a small content on the spot; what a quick deflater made of it is to be read before it makes something else. */
+export function packNow(member: Member, bytes: Uint8Array, level: number, quick?: QuickDeflater): Packed {
+  if (!shouldPack(member, bytes, level)) return asPacked(bytes)
+  const isQuick = quick !== undefined && bytes.length >= quickBytesMin
+  return asPacked(bytes, isQuick ? quick.deflate(bytes) : deflateNow(bytes, level))
 }
 
 /**
@@ -72,16 +78,15 @@ export function packNow(member: Member, bytes: Uint8Array, level: number, strate
 export function strategyFor(
   members: readonly (Member & { readonly bytes: Uint8Array })[],
   level: number,
+  quick: QuickDeflater,
 ): Strategy {
-  if (level > usualLevel) return constants.Z_DEFAULT_STRATEGY
+  if (level > usualLevel) return 'search'
   const sample = members.find(
     member => member.bytes.length >= sampleBytesMin && shouldPack(member, member.bytes, level),
   )
-  if (sample === undefined) return constants.Z_DEFAULT_STRATEGY
-  const [matches, runs] = [constants.Z_DEFAULT_STRATEGY, constants.Z_RLE].map(
-    strategy => deflateNow(sample.bytes, level, strategy).length,
-  ) as [number, number]
-  return runs <= matches * runsFactorMax ? constants.Z_RLE : constants.Z_DEFAULT_STRATEGY
+  if (sample === undefined) return 'search'
+  const searched = deflateNow(sample.bytes, level).length
+  return quick.deflate(sample.bytes).length <= searched * quickFactorMax ? 'quick' : 'search'
 }
 
 /** Whether deflating may gain something. */
@@ -98,13 +103,8 @@ export function asPacked(bytes: Uint8Array, packed?: Uint8Array): Packed {
 }
 
 /** A deflater for few bytes needs little memory, and asking for little is what makes it cheap. */
-function deflateNow(
-  bytes: Uint8Array,
-  level: number,
-  strategy: Strategy = constants.Z_DEFAULT_STRATEGY,
-): Uint8Array {
+function deflateNow(bytes: Uint8Array, level: number): Uint8Array {
   const windowBits = Math.min(15, Math.max(9, 32 - Math.clz32(bytes.length)))
   const memLevel = windowBits >= 15 ? 8 : 7
-  const chunkSize = Math.max(1024, bytes.length)
-  return deflateRawSync(bytes, { level, strategy, windowBits, memLevel, chunkSize })
+  return deflateRawSync(bytes, { level, windowBits, memLevel, chunkSize: Math.max(1024, bytes.length) })
 }
