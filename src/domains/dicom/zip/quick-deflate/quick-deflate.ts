@@ -1,6 +1,6 @@
 // Deflates small contents quickly: one block with codes of its own, and no long look for repeats. Where bytes are noise,
 // as pixels of detectors are, that is nearly as short as what zlib makes of them, in less than half of its time.
-// Own code because zlib was two thirds of what an archive of small files costs (docs/decisions/057).
+// Own code because zlib was two thirds of what an archive of small files costs (docs/decisions/059).
 
 import { BitWriter } from './bit-writer.ts'
 import { codeBitsMax, makeAlphabet, PrefixCoder } from './prefix-code.ts'
