@@ -7,9 +7,10 @@ import type { Job } from '../../../core/job.ts'
 import { isFinal, isWaiting } from '../../../core/job-state.ts'
 import type { PlannerActs } from '../../../core/planner.ts'
 import { isFree } from './conditions.ts'
+import { moveNode } from './move-node.ts'
 import { countNodes, findNode, nodeOf, type Plan, place } from './plan.ts'
 import { childEnded, giveJob, jobEnded, nodeRevived, startNode } from './run-node.ts'
-import { decideStep, setNode, settleSteps } from './steps.ts'
+import { decideStep, settleSteps } from './steps.ts'
 
 /** Goes as far as possible: releases what is free, ends the flow. Call it after loadPlan, once. */
 export function beginPlan(plan: Plan, acts: PlannerActs): void {
@@ -38,7 +39,7 @@ export function childMoved(plan: Plan, acts: PlannerActs, child: Flow): void {
   const node = findNode(plan, child.parentNode)
   if (node === undefined || node.child !== child.n) return
   if (child.state === 'running') {
-    if (node.state === 'failed') setNode(plan, acts, node, 'live')
+    moveNode(plan, acts, node, 'reopen')
   } else {
     childEnded(plan, acts, node, child)
   }
@@ -53,7 +54,7 @@ export function cancelPlan(plan: Plan, acts: PlannerActs, message: string): void
     for (const node of run.nodes) {
       const job = node.job === 0 ? undefined : acts.liveJob(node.job)
       if (node.state === 'waiting' || node.state === 'blocked') {
-        setNode(plan, acts, node, 'skipped')
+        moveNode(plan, acts, node, 'drop')
         if (job !== undefined) acts.cancel(job, message)
       } else if (node.state === 'live' && job !== undefined) acts.cancel(job, message)
     }
@@ -78,7 +79,7 @@ export function makeJobOf(plan: Plan, acts: PlannerActs, key: string): Job | und
     { isFirst: node.runs === 0 },
   )
   giveJob(plan, acts, node, job)
-  if (isFinal(job.state)) setNode(plan, acts, node, 'failed')
+  if (isFinal(job.state)) moveNode(plan, acts, node, 'fail')
   else if (node.state === 'blocked') acts.block(job)
   advance(plan, acts)
   return job

@@ -11,13 +11,25 @@ export function nodeKey(step: { key: string; fansOut: boolean }, index: number):
   return step.fansOut ? `${step.key}/${index}` : step.key
 }
 
-/** Which instance of which step has this key; undefined when the graph has none. */
-export function findPlace({ steps, places }: Graph, key: string): NodePlace | undefined {
+/** The position of the step that has an instance of this key; undefined when the graph has none. */
+export function stepOf({ steps, places }: Graph, key: string): number | undefined {
   const whole = places.get(key)
-  if (whole !== undefined && !steps[whole]!.fansOut) return { step: key, index: 0, key }
+  if (whole !== undefined && !steps[whole]!.fansOut) return whole
   const slash = key.lastIndexOf('/')
-  const step = slash < 0 ? undefined : places.get(key.slice(0, slash))
-  return step === undefined ? undefined : { step: steps[step]!.key, index: Number(key.slice(slash + 1)), key }
+  return slash < 0 ? undefined : places.get(key.slice(0, slash))
+}
+
+/** Which instance of its step a key names. */
+export function indexOf(step: { key: string }, key: string): number {
+  return step.key === key ? 0 : Number(key.slice(key.lastIndexOf('/') + 1))
+}
+
+/** Which instance of which step has this key; undefined when the graph has none. */
+export function findPlace(graph: Graph, key: string): NodePlace | undefined {
+  const at = stepOf(graph, key)
+  if (at === undefined) return undefined
+  const step = graph.steps[at]!
+  return { step: step.key, index: indexOf(step, key), key }
 }
 
 /** Fresh nodes for a new flow; those named in `done` count as done from the beginning. */

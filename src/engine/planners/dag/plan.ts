@@ -4,8 +4,9 @@ import type { Flow, FlowNode, NodeState } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
 import { isWaiting } from '../../../core/job-state.ts'
 import type { Drafter, NodePlace } from '../../../core/planner.ts'
-import { hasEnded, isFree } from './conditions.ts'
+import { hasEnded, isBad, isFree } from './conditions.ts'
 import { type Graph, isGraph, readGraph } from './graph.ts'
+import { indexOf, stepOf } from './nodes.ts'
 
 /** A flow that has not ended, with what the planner needs at hand. */
 export interface Plan {
@@ -89,7 +90,7 @@ export function loadPlan(parts: {
   }
   for (const at of graph.order) {
     const run = steps[at]!
-    run.isBad = run.counts.failed > 0 || run.counts.blocked > 0
+    run.isBad = isBad(run)
     run.ended = hasEnded(run)
     for (const child of graph.children[at]!) {
       if (run.ended) steps[child]!.open--
@@ -126,12 +127,8 @@ export function nodeOf(plan: Plan, job: Job): FlowNode | undefined {
 /** The node of a key; undefined when the flow has none. */
 export function findNode(plan: Plan, key: string | null): FlowNode | undefined {
   if (key === null) return undefined
-  const places = plan.graph.places
-  const whole = places.get(key)
-  if (whole !== undefined && !plan.graph.steps[whole]!.fansOut) return plan.steps[whole]!.nodes[0]
-  const slash = key.lastIndexOf('/')
-  const step = slash < 0 ? undefined : places.get(key.slice(0, slash))
-  return step === undefined ? undefined : plan.steps[step]!.nodes[Number(key.slice(slash + 1))]
+  const at = stepOf(plan.graph, key)
+  return at === undefined ? undefined : plan.steps[at]!.nodes[indexOf(plan.graph.steps[at]!, key)]
 }
 
 /** What a drafter is told of a node. */

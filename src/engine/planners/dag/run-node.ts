@@ -5,9 +5,10 @@ import type { Job } from '../../../core/job.ts'
 import { isFinal } from '../../../core/job-state.ts'
 import type { NodePlace, PlannerActs } from '../../../core/planner.ts'
 import { Refused, type Verdict } from '../../../core/refusal.ts'
+import { applyNodeMove, moveNode } from './move-node.ts'
 import { isSparse } from './nodes.ts'
 import { type Plan, place } from './plan.ts'
-import { decideStep, moveNode, setNode } from './steps.ts'
+import { decideStep } from './steps.ts'
 
 /** Starts a node: its job, its flow, or the question whether its gate opens. */
 export function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
@@ -16,7 +17,7 @@ export function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
   switch (step.does) {
     case 'gate': {
       const opens = plan.drafter.gate?.(plan.flow, plan.spec, where) ?? true
-      setNode(plan, acts, node, opens ? 'done' : 'skipped')
+      moveNode(plan, acts, node, opens ? 'pass' : 'skip')
       return
     }
     case 'flow': {
@@ -25,10 +26,10 @@ export function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       if (!child.ok) {
         // What its siblings are filled in with may be fine: only this node fails, and trying again changes nothing.
         acts.tellRefused(plan.flow, node, child.refusal)
-        setNode(plan, acts, node, 'failed')
+        moveNode(plan, acts, node, 'fail')
         return
       }
-      setNode(plan, acts, node, 'live')
+      moveNode(plan, acts, node, 'start')
       node.child = child.value.n
       acts.saveNode(node)
       if (child.value.state !== 'running') childEnded(plan, acts, node, child.value)
@@ -71,8 +72,8 @@ function startChild(plan: Plan, acts: PlannerActs, node: FlowNode, where: NodePl
 
 /** The first job of a sparse plan's node is stored in the same batch, and says that the node is live. */
 function goLive(plan: Plan, acts: PlannerActs, node: FlowNode): void {
-  if (isSparse(plan.flow.plan) && node.runs === 1) moveNode(plan, node, 'live')
-  else setNode(plan, acts, node, 'live')
+  if (isSparse(plan.flow.plan) && node.runs === 1) applyNodeMove(plan, node, 'start')
+  else moveNode(plan, acts, node, 'start')
   plan.idle++
 }
 
@@ -88,28 +89,29 @@ export function jobEnded(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job
   const told = plan.drafter.ended?.(plan.flow, plan.spec, place(plan, node), job)
   if (told !== undefined) plan.flow.detail = { ...plan.flow.detail, ...told }
   if (job.state === 'succeeded') {
-    setNode(plan, acts, node, 'done')
+    moveNode(plan, acts, node, 'succeed')
   } else if (job.state === 'failed' && node.runs <= step.retries && plan.flow.stop === 'none') {
     startNode(plan, acts, node)
-  } else if (node.state === 'live' || node.state === 'waiting' || node.state === 'blocked') {
-    setNode(plan, acts, node, 'failed')
+  } else if (node.state !== 'skipped') {
+    // The job of a skipped node was cancelled because its node was skipped.
+    moveNode(plan, acts, node, 'fail')
   }
 }
 
 /** The child flow of a node ended. */
 export function childEnded(plan: Plan, acts: PlannerActs, node: FlowNode, child: Flow): void {
-  setNode(plan, acts, node, child.state === 'succeeded' ? 'done' : 'failed')
+  moveNode(plan, acts, node, child.state === 'succeeded' ? 'succeed' : 'fail')
 }
 
 /** An ended job of the flow was put back to waiting (resubmit, revive): its node is live, or waits, again. */
 export function nodeRevived(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): void {
   if (node.state !== 'failed' && node.state !== 'skipped') return
   if (job.state === 'blocked') {
-    setNode(plan, acts, node, plan.steps[node.step]!.bad > 0 ? 'blocked' : 'waiting')
+    moveNode(plan, acts, node, plan.steps[node.step]!.bad > 0 ? 'awaitBlocked' : 'await')
     if (plan.steps[node.step]!.open === 0) decideStep(plan, acts, node.step)
     return
   }
   node.runs = Math.max(node.runs, 1)
-  setNode(plan, acts, node, 'live')
+  moveNode(plan, acts, node, 'revive')
   plan.idle++
 }

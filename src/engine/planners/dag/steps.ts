@@ -1,28 +1,9 @@
 // What a node's move means to other steps: passed on step by step, without recursion, to those that need to know.
 
-import type { FlowNode, NodeState } from '../../../core/flow.ts'
 import type { PlannerActs } from '../../../core/planner.ts'
-import { hasEnded, mayRun } from './conditions.ts'
+import { canBeBlocked, hasEnded, isBad, mayRun } from './conditions.ts'
+import { moveNode } from './move-node.ts'
 import type { Plan } from './plan.ts'
-
-/** The one place where a node changes. What it means to other steps is worked out by `settleSteps`, without recursion. */
-export function setNode(plan: Plan, acts: PlannerActs, node: FlowNode, state: NodeState): void {
-  if (node.state === state) return
-  acts.saveNode(node)
-  moveNode(plan, node, state)
-}
-
-/** As `setNode`, where what is stored of the node's job says as much. */
-export function moveNode(plan: Plan, node: FlowNode, state: NodeState): void {
-  const run = plan.steps[node.step]!
-  run.counts[node.state]--
-  run.counts[state]++
-  plan.totals[node.state]--
-  plan.totals[state]++
-  plan.isRecounted = true
-  node.state = state
-  plan.touched.push(node.step)
-}
 
 /** Passes every change on, step by step, until nothing changes any more. */
 export function settleSteps(plan: Plan, acts: PlannerActs): void {
@@ -32,11 +13,11 @@ export function settleSteps(plan: Plan, acts: PlannerActs): void {
 /** Passes on whether a step has ended, and whether it is bad, when either has changed. */
 function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
-  const isBad = run.counts.failed > 0 || run.counts.blocked > 0
-  if (isBad !== run.isBad) {
-    run.isBad = isBad
+  const bad = isBad(run)
+  if (bad !== run.isBad) {
+    run.isBad = bad
     for (const child of plan.graph.children[at]!) {
-      plan.steps[child]!.bad += isBad ? 1 : -1
+      plan.steps[child]!.bad += bad ? 1 : -1
       if (plan.flow.plan.failure === 'spread') spreadTo(plan, acts, child)
     }
   }
@@ -50,16 +31,15 @@ function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
   }
 }
 
-/** Under `spread`, waiting nodes are blocked while a parent is bad, and wait again when none is. */
+/** Waiting nodes are blocked while a parent is bad, and wait again when none is. */
 function spreadTo(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
-  const { when } = plan.graph.steps[at]!
-  if (when !== 'succeeded' && when !== 'unfailed') return
-  const [from, to]: [NodeState, NodeState] = run.bad > 0 ? ['waiting', 'blocked'] : ['blocked', 'waiting']
+  if (!canBeBlocked(plan.graph.steps[at]!)) return
+  const [from, move] = run.bad > 0 ? (['waiting', 'block'] as const) : (['blocked', 'unblock'] as const)
   if (run.counts[from] === 0) return
   for (const node of run.nodes) {
     if (node.state !== from) continue
-    setNode(plan, acts, node, to)
+    moveNode(plan, acts, node, move)
     const job = node.job === 0 ? undefined : acts.liveJob(node.job)
     if (job !== undefined) acts.block(job)
   }
@@ -80,7 +60,7 @@ function skipStep(plan: Plan, acts: PlannerActs, at: number): void {
   for (const node of plan.steps[at]!.nodes) {
     if (node.state !== 'waiting') continue
     const job = node.job === 0 ? undefined : acts.liveJob(node.job)
-    setNode(plan, acts, node, 'skipped')
+    moveNode(plan, acts, node, 'skip')
     if (job !== undefined) acts.cancel(job, 'its condition did not hold')
   }
 }
