@@ -46,6 +46,8 @@ export async function startScale(
     dir?: string
     disk?: MemoryDisk
     cpus?: number
+    /** How long ended jobs stay. */
+    retention?: string
     containers?: boolean
   } = {},
 ): Promise<ScaleServer> {
@@ -65,6 +67,7 @@ export async function startScale(
       store: 'memory',
       server: { port: 0 },
       pools: { default: { cpus: options.cpus ?? 8, memory: '64GB' } },
+      retention: options.retention === undefined ? {} : { jobs: options.retention },
       dialects: { scale: { ...options.dialect } },
     }),
     dataPath: join(dir, 'data'),

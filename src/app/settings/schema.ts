@@ -156,7 +156,7 @@ const executors = z.strictObject({
 const retention = z.strictObject({
   jobs: duration
     .optional()
-    .describe('How long ended jobs, and all events, stay in history; for ever unless said'),
+    .describe('How long ended jobs and flows, and all events, stay in history; for ever unless said'),
 })
 
 const log = z.strictObject({

@@ -43,6 +43,7 @@ export const scale: Dialect = {
       recipeKind,
       recipeDrafter(settings.pool, typeId => (world.isUnread ? undefined : world.follower.mayStart(typeId))),
     )
+    kit.forget((ended, before) => world.forgetting.forget(ended, before))
     kit.prepare('scale.job', prepareProgram(world))
     kit.prepare('scale.container', prepareContainer(world))
     kit.prepare(collectKind, prepareCollect(world))

@@ -5,7 +5,7 @@ import type { Event } from '../../core/event.ts'
 import type { DagPlan } from '../../core/flow.ts'
 import type { Job } from '../../core/job.ts'
 import type { Unfolded } from '../../domains/recipe/unfold.ts'
-import type { Tx } from '../../engine/engine.ts'
+import type { Engine, Tx } from '../../engine/engine.ts'
 import type { Kit } from '../dialect.ts'
 import { Batches } from './batches/batches.ts'
 import { Catalog, type Entry, recordOf } from './catalog/catalog.ts'
@@ -15,6 +15,7 @@ import { Files } from './files/files.ts'
 import { Scans } from './files/scans.ts'
 import { Archive } from './instances/archive.ts'
 import { Follower } from './instances/follow.ts'
+import { Forgetting } from './instances/forget.ts'
 import { Instances } from './instances/instances.ts'
 import type { Program } from './instances/lay-out.ts'
 import { LedgerTail } from './instances/ledger-record.ts'
@@ -38,6 +39,7 @@ export class World {
   tail = new LedgerTail(this.instances.ledgers)
   readonly archive = new Archive(this)
   readonly retirement = new Retirement(this)
+  readonly forgetting = new Forgetting(this)
   readonly files = new Files(this)
   readonly scans = new Scans(this)
   readonly runs = new Runs(this)
@@ -87,11 +89,21 @@ export class World {
     return !this.#wasLoaded
   }
 
-  /** Runs `fn` in one batch; a failed commit leaves memory ahead of the store, so it is read again. */
-  async commit<T>(fn: (tx: Tx) => T): Promise<T> {
+  /** Runs `fn` in one batch. */
+  commit<T>(fn: (tx: Tx) => T): Promise<T> {
+    return this.#changing(() => this.kit.engine.write(fn))
+  }
+
+  /** Takes flows and jobs out of the engine's history, with what `also` takes out of memory and records. */
+  forget(what: Parameters<Engine['forget']>[0], also: (tx: Tx) => boolean): Promise<void> {
+    return this.#changing(() => this.kit.engine.forget(what, also))
+  }
+
+  // A commit that failed leaves memory ahead of the store, so it is read again.
+  async #changing<T>(work: () => Promise<T>): Promise<T> {
     this.#unwritten++
     try {
-      return await this.kit.engine.write(fn)
+      return await work()
     } catch (error) {
       // Whoever turns a request down does so before anything is changed.
       if (!(error instanceof AnswerError)) this.#isStale = true

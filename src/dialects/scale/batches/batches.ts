@@ -45,6 +45,10 @@ export class Batches {
     this.#all.set(batch.id, batch)
   }
 
+  drop(id: number): void {
+    this.#all.delete(id)
+  }
+
   get(id: number): Batch | undefined {
     return this.#all.get(id)
   }
@@ -59,6 +63,11 @@ export class Batches {
       .filter(batch => batch.rootId === rootId)
       .at(-1)
   }
+}
+
+/** The change that takes a batch out. */
+export function dropBatch(id: number): RecordChange {
+  return { drop: { collection, id: String(id) } }
 }
 
 /** The change that writes a batch down. */

@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../../core/json.ts'
 import { Serial } from '../../../core/serial.ts'
 import { type Data, emptyData, fileIdsOf, readData, showData } from '../../../domains/recipe/data.ts'
 import type { SourceFacts } from '../../../domains/recipe/seed/side-car.ts'
+import type { RecordChange } from '../../../store/store.ts'
 import { exeIdOf } from '../instances/execution.ts'
 import type { JobRow } from '../instances/rows.ts'
 import type { World } from '../world.ts'
@@ -139,6 +140,11 @@ export class Files {
       return dataOf(output as Json)
     })
   }
+}
+
+/** The change that takes out what a job said of its outputs; the files stay. */
+export function dropOutput(job: number): RecordChange {
+  return { drop: { collection: outputCollection, id: String(job) } }
 }
 
 function dataOf(body: Json): Data {

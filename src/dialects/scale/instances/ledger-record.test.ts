@@ -7,6 +7,7 @@ import type { LedgerRow } from './ledger.ts'
 import { LedgerTail } from './ledger-record.ts'
 import { RowWriter, readRows } from './ledger-rows.ts'
 import { Ledgers } from './ledgers.ts'
+import { noCounts } from './rows.ts'
 
 const largest = 2 ** 52
 const width = { ints: 3, times: 2 }
@@ -86,6 +87,88 @@ describe('what is written down of the ledgers', () => {
     expect([again.batches.get(3)?.recipes, again.batches.get(3)?.jobs.COMPLETED]).toEqual([700, 700])
   })
 
+  test('is rid of what is gone, wherever it stands, and keeps the rest and the counts of batches', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ id: fc.integer({ min: 1, max: 900 }), batch: fc.integer({ min: 1, max: 3 }) }), {
+          minLength: 300,
+          maxLength: 700,
+        }),
+        fc.array(fc.uniqueArray(fc.integer({ min: 1, max: 900 }), { maxLength: 300 }), { maxLength: 4 }),
+        async (written, takings) => {
+          const store = new Map<string, Json>()
+          const ledgers = new Ledgers(() => 0)
+          const tail = new LedgerTail(ledgers)
+          const job = ledgers.jobClasses.numberOf(completed)
+          const recipe = ledgers.recipeClasses.numberOf(whole)
+          const left = { jobs: new Set<number>(), recipes: new Set<number>() }
+          let batchRecipes = 0
+          const writeAll = (): void => {
+            for (const [at, { id, batch }] of written.entries()) {
+              const line = {
+                id,
+                at: 1000 + at,
+                class: job,
+                ints: [batch, id, 1, 0, 0],
+                times: [5, 6, null, null],
+              }
+              const above = { id, at: 1000 + at, class: recipe, ints: [batch, id, 0], times: [7, null, null] }
+              tail.write(txOver(store), {
+                jobs: [line],
+                recipes: [above],
+                batches: [{ batch, recipes: 1, completed: 1, jobs: noCounts() }],
+              })
+              left.jobs.add(id)
+              left.recipes.add(id)
+              if (batch !== 2) batchRecipes++
+            }
+          }
+          writeAll()
+          for (const ids of takings) {
+            const gone = { jobs: new Set(ids), recipes: new Set(ids.slice(1)), batches: new Set([2]) }
+            const cut = await tail.findCut(recordsOver(store), gone)
+            expect(tail.cut(txOver(store), cut, gone)).toBe(true)
+            for (const id of gone.jobs) left.jobs.delete(id)
+            for (const id of gone.recipes) left.recipes.delete(id)
+          }
+          const again = new Ledgers(() => 0)
+          await new LedgerTail(again).load(recordsOver(store))
+          again.jobs.settle()
+          const ids = Array.from({ length: 900 }, (_, at) => at + 1)
+          expect(ids.filter(id => again.jobs.has(id))).toEqual(ids.filter(id => left.jobs.has(id)))
+          expect(ids.filter(id => again.recipes.has(id))).toEqual(ids.filter(id => left.recipes.has(id)))
+          const counted = [1, 3].reduce((sum, batch) => sum + (again.batches.get(batch)?.recipes ?? 0), 0)
+          expect(counted).toBe(batchRecipes)
+          if (takings.length > 0) expect(again.batches.has(2)).toBe(false)
+        },
+      ),
+      { seed: 8, numRuns: 15 },
+    )
+  })
+
+  test('is not cut when records were packed since it was looked at, and leaves nothing behind in the end', async () => {
+    const store = new Map<string, Json>()
+    const ledgers = new Ledgers(() => 0)
+    const tail = new LedgerTail(ledgers)
+    const job = ledgers.jobClasses.numberOf(completed)
+    const line = (id: number) => ({
+      id,
+      at: id,
+      class: job,
+      ints: [0, 0, 1, 0, 0],
+      times: [null, null, null, null],
+    })
+    const rest = (id: number) => ({ jobs: [line(id)], recipes: [], batches: [] })
+    tail.write(txOver(store), rest(1))
+    const gone = { jobs: new Set([1]), recipes: new Set<number>(), batches: new Set<number>() }
+    const early = await tail.findCut(recordsOver(store), gone)
+    for (let id = 2; id <= 256; id++) tail.write(txOver(store), rest(id))
+    expect(tail.cut(txOver(store), early, gone)).toBe(false)
+    const all = { ...gone, jobs: new Set(Array.from({ length: 256 }, (_, at) => at + 1)) }
+    expect(tail.cut(txOver(store), await tail.findCut(recordsOver(store), all), all)).toBe(true)
+    expect(store.size).toBe(0)
+  })
+
   test('is read as earlier versions wrote it: lists of numbers, and floats', async () => {
     const lists = [
       [5, 1000, 0, 3, 8, 80, 0, 0, -7, 0, null, null],
@@ -127,5 +210,7 @@ function txOver(store: Map<string, Json>): Tx {
 function recordsOver(store: ReadonlyMap<string, Json>): Records {
   const items = [...store].sort().map(([id, body]) => ({ id, body: body as JsonObject }))
   const list = async (): Promise<unknown> => ({ items })
-  return { list } as unknown as Records
+  const getMany = async (_: string, ids: readonly string[]): Promise<unknown> =>
+    new Map(items.filter(({ id }) => ids.includes(id)).map(item => [item.id, item]))
+  return { list, getMany } as unknown as Records
 }

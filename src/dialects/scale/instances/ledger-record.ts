@@ -6,23 +6,24 @@ import type { Tx } from '../../../engine/engine.ts'
 import type { Records } from '../../../store/store.ts'
 import { type Status, statuses } from '../words.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
-import { RowWriter, readRows, type Width } from './ledger-rows.ts'
+import { type Blocks, blocksOf, cutPack, cutRecord, type Gone, touchedBy } from './ledger-cut.ts'
+import { RowWriter } from './ledger-rows.ts'
 import {
-  type BatchTally,
-  type JobClass,
-  jobInts,
-  jobTimes,
-  type Ledgers,
-  type RecipeClass,
-  recipeInts,
-  recipeTimes,
-  type SourceNames,
-} from './ledgers.ts'
+  jobWidth,
+  readStoredRows,
+  recipeWidth,
+  type StoredBefore,
+  type StoredLedger,
+  type StoredPack,
+} from './ledger-stored.ts'
+import { type BatchTally, jobInts, type Ledgers, recipeInts } from './ledgers.ts'
 
 const collection = 'scale.ledger'
 /** So many rows, or small records, are packed into one. */
 const packRows = 4096
 const packRecords = 256
+/** So many packed records are read at a time. */
+const readAtOnce = 20
 
 /** Rows that came to rest, and what their recipes add to their batches. */
 export interface Rest {
@@ -31,6 +32,13 @@ export interface Rest {
   readonly recipes: Iterable<LedgerRow>
   /** The batches of recipes at the top, with how their jobs ended. */
   readonly batches: readonly (BatchTally & { readonly batch: number })[]
+}
+
+/** Packed records as they will be without what is gone; null for those of which nothing is left. */
+export interface PacksCut {
+  readonly packs: ReadonlyMap<string, StoredPack | null>
+  /** How often records had been packed by then. */
+  readonly packedTimes: number
 }
 
 /** A small record, as it is stored and as it will be packed. */
@@ -46,6 +54,9 @@ export class LedgerTail {
   readonly #writer = new RowWriter()
   #small: Small[] = []
   #smallRows = 0
+  /** Which ids are in each packed record; known since something had to be taken out of one for the first time. */
+  #packs: Map<string, Blocks> | undefined
+  #packedTimes = 0
 
   constructor(ledgers: Ledgers) {
     this.#ledgers = ledgers
@@ -61,9 +72,7 @@ export class LedgerTail {
         if ('parts' in stored) for (const part of stored.parts) this.#take(part)
         else {
           const rows = this.#take(stored)
-          // A record of an earlier version that was packed already stays as it is.
-          if (typeof stored.jobs === 'string' && !('v' in stored)) continue
-          this.#keep({ id, stored: body as JsonObject, rows })
+          if (!isPacked(stored)) this.#keep({ id, stored: body as JsonObject, rows })
         }
       }
       after = page.next
@@ -81,9 +90,70 @@ export class LedgerTail {
     }
     // The packed record takes the last one's number; those before it go in the same commit.
     for (const small of this.#small.slice(0, -1)) tx.record({ drop: { collection, id: small.id } })
-    tx.record({ put: { collection, id, body: { parts: this.#small.map(small => small.stored) } } })
+    const pack = { parts: this.#small.map(small => small.stored) }
+    tx.record({ put: { collection, id, body: pack } })
+    this.#packs?.set(id, blocksOf(pack as unknown as StoredPack))
+    this.#packedTimes++
     this.#small = []
     this.#smallRows = 0
+  }
+
+  /** Finds what becomes of the packed records without what is gone. Nothing is changed by asking. */
+  async findCut(records: Records, gone: Gone): Promise<PacksCut> {
+    const packedTimes = this.#packedTimes
+    const touched = touchedBy(gone, await this.#knownPacks(records))
+    const packs = new Map<string, StoredPack | null>()
+    for (let at = 0; at < touched.length; at += readAtOnce) {
+      const ids = touched.slice(at, at + readAtOnce)
+      for (const [id, { body }] of await records.getMany(collection, ids)) {
+        const cut = cutPack(body as unknown as StoredPack | StoredBefore, gone)
+        if (cut !== undefined) packs.set(id, cut)
+      }
+    }
+    return { packs, packedTimes }
+  }
+
+  /** Takes out what is gone, in the batch of `tx`; false, and nothing done, when records were packed in between. */
+  cut(tx: Tx, { packs, packedTimes }: PacksCut, gone: Gone): boolean {
+    if (packedTimes !== this.#packedTimes) return false
+    for (const [id, body] of packs) {
+      if (body === null) this.#packs?.delete(id)
+      else this.#packs?.set(id, blocksOf(body))
+      tx.record(
+        body === null
+          ? { drop: { collection, id } }
+          : { put: { collection, id, body: body as unknown as JsonObject } },
+      )
+    }
+    this.#small = this.#small.flatMap(small => {
+      const cut = cutRecord(small.stored as unknown as StoredLedger, gone)
+      if (cut === undefined) return [small]
+      if (cut === null) tx.record({ drop: { collection, id: small.id } })
+      else tx.record({ put: { collection, id: small.id, body: cut as unknown as JsonObject } })
+      return cut === null ? [] : [{ ...small, stored: cut as unknown as JsonObject }]
+    })
+    return true
+  }
+
+  async #knownPacks(records: Records): Promise<ReadonlyMap<string, Blocks>> {
+    if (this.#packs) return this.#packs
+    const packs = new Map<string, Blocks>()
+    // What is packed while the others are read finds its place by itself.
+    this.#packs = packs
+    let after: string | undefined
+    do {
+      const query = { collection, order: 'id', limit: readAtOnce, ...(after && { after }) } as const
+      const page = await records.list(query).catch(error => {
+        this.#packs = undefined
+        throw error
+      })
+      for (const { id, body } of page.items) {
+        const stored = body as unknown as StoredPack | StoredLedger | StoredBefore
+        if (isPacked(stored) && !packs.has(id)) packs.set(id, blocksOf(stored))
+      }
+      after = page.next
+    } while (after)
+    return packs
   }
 
   #keep(small: Small): void {
@@ -97,16 +167,11 @@ export class LedgerTail {
     const sources = stored.sources.map(names => ledgers.sources.numberOf(names))
     const jobClasses = stored.jobClasses.map(facts => ledgers.jobClasses.numberOf(facts))
     const recipeClasses = stored.recipeClasses.map(facts => ledgers.recipeClasses.numberOf(facts))
-    const [jobPlan, recipePlan] = [
-      { classes: jobClasses, sourceAt: jobInts.source, sources },
-      { classes: recipeClasses, sourceAt: recipeInts.source, sources },
-    ]
     for (const [batch, count, completed, ...counts] of stored.batches)
       ledgers.addTally(batch!, { recipes: count!, completed: completed!, jobs: countsOf(counts) })
-    const read = 'v' in stored ? readRows : readRowsBefore
     return (
-      takeAll(ledgers.jobs, read(stored.jobs as string, jobWidth, jobPlan)) +
-      takeAll(ledgers.recipes, read(stored.recipes as string, recipeWidth, recipePlan))
+      takeAll(ledgers.jobs, readStoredRows(stored, 'jobs', { classes: jobClasses, sources })) +
+      takeAll(ledgers.recipes, readStoredRows(stored, 'recipes', { classes: recipeClasses, sources }))
     )
   }
 
@@ -141,33 +206,10 @@ export class LedgerTail {
   }
 }
 
-/** Many small records in one. */
-interface StoredPack {
-  readonly parts: readonly (StoredLedger | StoredBefore)[]
+// A record of an earlier version that was packed already stays as it is.
+function isPacked(stored: StoredPack | StoredLedger | StoredBefore): boolean {
+  return 'parts' in stored || (typeof stored.jobs === 'string' && !('v' in stored))
 }
-
-/** A record; rows are text (ledger-rows.ts). Classes and sources are numbered within it. */
-interface StoredLedger {
-  readonly v: 2
-  readonly jobs: string
-  readonly recipes: string
-  readonly jobClasses: readonly JobClass[]
-  readonly recipeClasses: readonly RecipeClass[]
-  readonly sources: readonly SourceNames[]
-  /** Batch, recipes, completed ones, and jobs by status. */
-  readonly batches: readonly (readonly number[])[]
-}
-
-/** A record of earlier versions: rows are lists of numbers, packed ones the same as floats in base64. */
-interface StoredBefore extends Omit<StoredLedger, 'v' | 'jobs' | 'recipes'> {
-  readonly jobs: RowsBefore
-  readonly recipes: RowsBefore
-}
-
-type RowsBefore = string | readonly (readonly (number | null)[])[]
-
-const jobWidth: Width = { ints: Object.keys(jobInts).length, times: Object.keys(jobTimes).length }
-const recipeWidth: Width = { ints: Object.keys(recipeInts).length, times: Object.keys(recipeTimes).length }
 
 /** Numbers the entries that are used, in the order of their first use. */
 class Dictionary<T> {
@@ -197,35 +239,6 @@ function takeAll(ledger: Ledger, rows: Iterable<LedgerRow>): number {
     count++
   }
   return count
-}
-
-/** How rows of a record are to be read: what its numbers stand for. */
-type ReadingPlan = Parameters<typeof readRows>[2]
-
-function* readRowsBefore(rows: RowsBefore, width: Width, plan: ReadingPlan): Generator<LedgerRow> {
-  if (typeof rows !== 'string') {
-    for (const list of rows) yield readRowBefore(list, width, plan)
-    return
-  }
-  const bytes = Buffer.from(rows, 'base64')
-  // A copy: the bytes of a small buffer may lie in a larger one at any place.
-  const floats = new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
-  const size = 3 + width.ints + width.times
-  for (let from = 0; from < floats.length; from += size)
-    yield readRowBefore(floats.subarray(from, from + size), width, plan)
-}
-
-function readRowBefore(list: ArrayLike<number | null>, width: Width, plan: ReadingPlan): LedgerRow {
-  const [id, at, cls] = [list[0]!, list[1]!, list[2]!]
-  const ints = Array.from({ length: width.ints }, (_, column) => {
-    const value = list[3 + column]!
-    return column === plan.sourceAt ? plan.sources[value]! : value
-  })
-  const times = Array.from({ length: width.times }, (_, column) => {
-    const time = list[3 + width.ints + column]!
-    return time === null || Number.isNaN(time) ? null : time + at
-  })
-  return { id, at, class: plan.classes[cls]!, ints, times }
 }
 
 function sumBatches(batches: Rest['batches']): number[][] {

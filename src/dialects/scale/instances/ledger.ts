@@ -2,6 +2,7 @@
 // by class for every block of rows. A list takes its page and its count from here; the rows themselves may lie in the
 // store. Whatever changes goes to the end; the place it leaves is empty until the columns are packed.
 
+import { IdPlaces } from './id-places.ts'
 import { rankOf } from './rank.ts'
 
 const blockSize = 1024
@@ -62,8 +63,7 @@ export class Ledger {
   #ints: Uint32Array[]
   // Most rows have no times of some kinds: such a column is made when the first value comes.
   #times: (Float64Array | undefined)[]
-  /** By id: its place, counted from 1. */
-  #placeOf = new Uint32Array(leastRows)
+  readonly #placeOf = new IdPlaces()
   /** For every block of places, how many rows of each class are in it. */
   #blocks: Map<number, number>[] = []
   readonly #totals: number[] = []
@@ -86,8 +86,7 @@ export class Ledger {
 
   /** A row's place in the order; undefined when it is not here. */
   placeOf(id: number): number | undefined {
-    const place = this.#placeOf[id] ?? 0
-    return place === 0 ? undefined : place - 1
+    return this.#placeOf.get(id)
   }
 
   idAt(place: number): number {
@@ -127,7 +126,7 @@ export class Ledger {
   /** Puts a row at the end, new or changed, and gives its time: later than asked when the clock went back. */
   put(row: LedgerRow): number {
     this.#leave(row.id)
-    const place = this.#room(row.id)
+    const place = this.#room()
     const at = Math.max(row.at, place === 0 ? row.at : this.#ats[place - 1]!)
     this.#ats[place] = at
     this.#enter(place, row)
@@ -146,7 +145,7 @@ export class Ledger {
   /** Takes in a row in no order; `settle` must follow before anything is asked. */
   take(row: LedgerRow): void {
     this.#leave(row.id)
-    const place = this.#room(row.id)
+    const place = this.#room()
     this.#ats[place] = row.at
     this.#enter(place, row)
   }
@@ -256,11 +255,9 @@ export class Ledger {
     return at >= (query.from ?? at) && at <= (query.to ?? at) && this.#fitsAt(place, query)
   }
 
-  /** The highest id that was ever put. */
-  get idMax(): number {
-    let id = this.#placeOf.length - 1
-    while (id > 0 && this.#placeOf[id] === 0) id--
-    return id
+  /** The ids and places of all rows, from the oldest or from the newest. */
+  byId(isDown: boolean): Iterable<readonly [id: number, place: number]> {
+    return this.#placeOf.entries(isDown)
   }
 
   #fitsAt(place: number, query: LedgerQuery): boolean {
@@ -297,7 +294,7 @@ export class Ledger {
   #enter(place: number, row: LedgerRow): void {
     this.#ids[place] = row.id
     this.#write(place, row)
-    this.#placeOf[row.id] = place + 1
+    this.#placeOf.set(row.id, place)
     this.#size++
     this.#tally(place, row.class, 1)
   }
@@ -313,7 +310,7 @@ export class Ledger {
     if (place === undefined) return
     this.#tally(place, this.#classes[place]!, -1)
     this.#ids[place] = 0
-    this.#placeOf[id] = 0
+    this.#placeOf.delete(id)
     this.#size--
   }
 
@@ -341,12 +338,7 @@ export class Ledger {
   }
 
   /** The next free place; packs, or grows, when there is none. */
-  #room(id: number): number {
-    if (id >= this.#placeOf.length) {
-      const grown = new Uint32Array(Math.max(id + 1, this.#placeOf.length * 2))
-      grown.set(this.#placeOf)
-      this.#placeOf = grown
-    }
+  #room(): number {
     if (this.#end === this.#capacity) this.#repack()
     return this.#end++
   }
@@ -377,7 +369,7 @@ export class Ledger {
     this.#blocks = []
     this.#totals.fill(0)
     for (let place = 0; place < this.#end; place++) {
-      this.#placeOf[this.#ids[place]!] = place + 1
+      this.#placeOf.set(this.#ids[place]!, place)
       this.#tally(place, this.#classes[place]!, 1)
     }
   }

@@ -82,12 +82,10 @@ function chosenById(
   size: number,
 ): { ids: number[]; count: number } {
   const ids: number[] = []
-  const { idMax } = ledger
   let left = offset
-  for (let at = 1; at <= idMax && ids.length < size; at++) {
-    const id = isDown ? idMax + 1 - at : at
-    const place = ledger.placeOf(id)
-    if (place === undefined || !ledger.fits(place, query)) continue
+  for (const [id, place] of ledger.byId(isDown)) {
+    if (ids.length === size) break
+    if (!ledger.fits(place, query)) continue
     if (left > 0) left--
     else ids.push(id)
   }

@@ -29,7 +29,7 @@ import type { JobType, RecipeType, RecipeTypeRevision } from '../catalog/things.
 import type { FileEntry } from '../files/file-entry.ts'
 import { factsOf } from '../run/drafter.ts'
 import { recordOf } from '../shapes/recipes.ts'
-import { answerError, bareError } from '../web/answer-error.ts'
+import { answerError, bareError, notFound } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
 import type { LedgerRow } from './ledger.ts'
 import { type NodeRef, putSuperseded, type Superseded } from './recipe-record.ts'
@@ -190,7 +190,8 @@ export async function reprocess(
   const configuration = stored.ok ? stored.value : emptyConfiguration
   const prepared = prepareRecipe(world, { unfolded, input: data, files, configuration, cause, reuse })
   return world.commit(tx => {
-    // Two requests may have come this far at once; only the first may replace it.
+    // Two requests may have come this far at once; only the first may replace it. Or its time in history is over.
+    if (!world.instances.ledgers.recipes.has(row.id)) throw notFound()
     if (world.instances.ledgers.recipeClassOf(row.id)?.isSuperseded)
       throw answerError(400, 'Cannot reprocess a superseded recipe')
     also?.(tx)

@@ -123,6 +123,27 @@ export function putSuperseded(superseded: Superseded): RecordChange {
   }
 }
 
+/** The changes that take out all that is written down of a recipe at the top, its own sub-recipes and their jobs. */
+export function* dropRecipe(record: RecipeRecord): Generator<RecordChange> {
+  const root = String(record.recipes[0]!.id)
+  yield { drop: { collection: recipeCollection, id: root } }
+  yield { drop: { collection: recipeEndCollection, id: root } }
+  for (const { id } of record.recipes)
+    yield { drop: { collection: supersededCollection, id: `recipe ${id}` } }
+}
+
+/** The changes that take out what is written down of a job besides its recipe. */
+export function* dropJob(id: number): Generator<RecordChange> {
+  yield { drop: { collection: supersededCollection, id: `job ${id}` } }
+  yield { drop: { collection: againCollection, id: String(id) } }
+}
+
+/** The jobs that a recipe made itself, also in its sub-recipes. */
+export function* ownJobs(record: RecipeRecord): Generator<number> {
+  for (const { nodes } of record.recipes)
+    for (const ref of Object.values(nodes)) if (ref.is === 'job' && ref.copied !== true) yield ref.id
+}
+
 function put(collection: string, id: number, body: object): RecordChange {
   return { put: { collection, id: String(id), body: body as Json } }
 }

@@ -11,6 +11,7 @@ import { notFound } from '../web/answer-error.ts'
 import { pageOf, readPage } from '../web/page.ts'
 import { type Answer, type Call, pathNumber, type Route } from '../web/routing.ts'
 import { showTime } from '../web/time-text.ts'
+import { type Status, statuses } from '../words.ts'
 import type { World } from '../world.ts'
 
 /** What does not change while the server runs. */
@@ -203,7 +204,7 @@ function statusOfTypes(world: World, call: Call): JsonObject[] {
   // What has ended counts only if that was lately; what has not, always.
   const lately = jobs.tally({ from, ...(to !== undefined && { to }) })
   const always = jobs.tally({})
-  const counts = new Map<number, JsonObject[]>()
+  const counts = new Map<number, StatusCount[]>()
   for (const [cls, facts] of jobClasses.all.entries()) {
     const hasEnded = isEnded(facts.status)
     const count = (hasEnded ? lately : always).get(cls) ?? 0
@@ -215,7 +216,7 @@ function statusOfTypes(world: World, call: Call): JsonObject[] {
     ofType.push({
       status: facts.status,
       count,
-      most_recent: showTime(newestOf(jobs, query, true)),
+      newest: newestOf(jobs, query, true) ?? 0,
       category: facts.errorId === 0 ? null : (world.catalog.errors.get(facts.errorId)?.category ?? null),
     })
   }
@@ -224,12 +225,27 @@ function statusOfTypes(world: World, call: Call): JsonObject[] {
     .map(type => ({ job_type: showJobTypeBase(type), job_counts: merged(counts.get(type.id) ?? []) }))
 }
 
-/** Errors of one category are one row, whichever they are. */
-function merged(rows: readonly JsonObject[]): JsonObject[] {
-  const groups = Map.groupBy(rows, row => `${String(row['status'])} ${String(row['category'])}`)
-  return [...groups.values()].map(group => ({
-    ...group[0]!,
-    count: group.reduce((sum, row) => sum + Number(row['count']), 0),
-    most_recent: group.map(row => String(row['most_recent'])).reduce((a, b) => (a > b ? a : b)),
-  }))
+interface StatusCount {
+  readonly status: Status
+  readonly category: string | null
+  readonly count: number
+  /** When the newest of them changed, in ms. */
+  readonly newest: number
+}
+
+/** Errors of one category are one row, whichever they are. In the order of a job's life. */
+function merged(rows: readonly StatusCount[]): JsonObject[] {
+  const groups = Map.groupBy(rows, row => statuses.indexOf(row.status) * 10 + categoryRank(row.category))
+  return [...groups]
+    .toSorted(([a], [b]) => a - b)
+    .map(([, group]) => ({
+      status: group[0]!.status,
+      count: group.reduce((sum, row) => sum + row.count, 0),
+      most_recent: showTime(group.reduce((newest, row) => Math.max(newest, row.newest), 0)),
+      category: group[0]!.category,
+    }))
+}
+
+function categoryRank(category: string | null): number {
+  return [null, 'SYSTEM', 'ALGORITHM', 'DATA'].indexOf(category)
 }
