@@ -128,6 +128,31 @@ describe.skipIf(missingForContainers() !== undefined)('a PROMINENCE server that 
     ])
   })
 
+  test('keys that are dropped by how they begin are all there or all gone, whenever the server is killed', async () => {
+    const names = Array.from({ length: 1_600 }, (_, at) => `many/${at}`)
+    const list = async () => (await server.ask('/api/v1/kv?list')).json as string[]
+    expect((await server.ask('/api/v1/kv/other', { method: 'POST', body: 'stays' })).status).toBe(201)
+    for (const delayMs of [2, 9, 20]) {
+      for (let at = 0; at < names.length; at += 100)
+        await Promise.all(
+          names
+            .slice(at, at + 100)
+            .map(name => server.ask(`/api/v1/kv/${name}`, { method: 'POST', body: name })),
+        )
+      expect(await list()).toHaveLength(names.length + 1)
+      const dropped = server.ask('/api/v1/kv/many?prefix', { method: 'DELETE' }).then(
+        ({ status }) => status,
+        () => 'cut off',
+      )
+      await sleep(delayMs)
+      await killAndStart()
+      const left = await list()
+      expect(left).toHaveLength((await dropped) === 200 || left.length === 1 ? 1 : names.length + 1)
+      expect((await server.ask('/api/v1/kv/many?prefix', { method: 'DELETE' })).status).toBe(200)
+      expect(await list()).toEqual(['/other'])
+    }
+  })
+
   test('a job goes through kills while its files come in, while it runs on two nodes, and while they are taken out', async () => {
     const { port } = web.address() as AddressInfo
     const script = [

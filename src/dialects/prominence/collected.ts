@@ -2,33 +2,32 @@
 // job's end until history forgets the job.
 
 import type { Job } from '../../core/job.ts'
-import { storedBytes, storedRecord } from './objects.ts'
 import type { Parts } from './parts.ts'
-
-/** One record for each job with outputs: whose they are, and how many bytes were counted. */
-export const collectedOutputs = 'prominence.collected'
-const collection = collectedOutputs
+import { collectedOutputs, countedFor, countedOf } from './stored.ts'
 
 /**
- * Counts the outputs of a job that has ended. The same end may be told again, after a restart or when the job was run
- * once more: only the difference counts then. Nothing is counted where there is no quota.
+ * Writes down how much the outputs of a job that has ended take. The same end may be told again, after a restart or when
+ * the job was run once more: only the difference counts then. Done also where there is no quota, for the day there is one.
  */
-export async function countCollected(parts: Parts, job: Job): Promise<void> {
-  const { kit, settings, serial } = parts
-  if (settings.quota.storedBytes === undefined || job.attempts === 0) return
+export async function countCollected({ kit, stored }: Parts, job: Job): Promise<void> {
+  if (job.attempts === 0) return
   let sizeBytes = 0
   for (const { blob } of await kit.engine.history.outputs(job.n)) sizeBytes += blob?.sizeBytes ?? 0
   const { owner, id, n } = job
-  const countedBytes = async () =>
-    ((await kit.records.get(collection, id))?.body as { sizeBytes?: number } | undefined)?.sizeBytes ?? 0
-  if (sizeBytes === 0 && (await countedBytes()) === 0) return
-  await serial.run(`stored ${owner}`, async () => {
-    const more = sizeBytes - (await countedBytes())
-    if (more === 0) return
-    const stored = Math.max(0, (await storedBytes(parts, owner)) + more)
-    await kit.engine.write(tx => {
-      tx.record({ put: { collection, id, body: { owner, n, sizeBytes } } })
-      tx.record(storedRecord(owner, stored))
-    })
+  // What a job made is there: it is counted, and never refused.
+  await stored.note(owner, async () => {
+    const old = await kit.records.get(collectedOutputs, id)
+    const more = (sizeBytes === 0 ? 0 : countedFor(id, sizeBytes)) - countedOf(old)
+    if (more === 0) return undefined
+    const body = { owner, n, sizeBytes }
+    return {
+      more,
+      write: tx =>
+        tx.record(
+          sizeBytes === 0
+            ? { drop: { collection: collectedOutputs, id } }
+            : { put: { collection: collectedOutputs, id, parent: owner, body } },
+        ),
+    }
   })
 }

@@ -11,14 +11,17 @@ import { workflowDrafter } from './draft.ts'
 import { freeIn } from './free.ts'
 import { openIdentity } from './identity.ts'
 import { issuerPath } from './issuer.ts'
+import { KeyDroppings } from './kv-drop.ts'
 import { linkPath, openLinks } from './links.ts'
 import { Notifications, noticeKind } from './notifications.ts'
+import { reshapeRecords } from './older-records.ts'
 import type { Parts } from './parts.ts'
 import { jobPreparer } from './prepare.ts'
 import { routesOf } from './routes.ts'
 import { openSeals } from './seals.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { dialectName, jobKind, Specs, workflowKind } from './spec.ts'
+import { Stored } from './stored.ts'
 import { Sweeper } from './sweep.ts'
 
 /** The dialect as app/ opens it. */
@@ -38,6 +41,9 @@ export const prominence: Dialect = {
 
 async function open(kit: Kit): Promise<OpenDialect> {
   const settings = readSettings(kit.settings)
+  const serial = new Serial()
+  const stored = new Stored({ kit, settings, serial })
+  const droppings = new KeyDroppings({ kit, serial, stored })
   const parts: Parts = {
     kit,
     settings,
@@ -45,7 +51,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     links: openLinks(await kit.secret('prominence-links')),
     seals: openSeals(await kit.secret('prominence-seals'), bytes => kit.random(bytes)),
     specs: new Specs(kit),
-    serial: new Serial(),
+    ...{ serial, stored, droppings },
   }
   const notifications = new Notifications(parts)
   const sweeper = new Sweeper(parts)
@@ -64,6 +70,8 @@ async function open(kit: Kit): Promise<OpenDialect> {
   return {
     routes: routesOf(parts),
     async ready() {
+      await reshapeRecords(kit)
+      await droppings.start()
       await notifications.start()
       void sweeper.occasion()
     },

@@ -6,21 +6,18 @@ import { refuse } from '../../core/refusal.ts'
 import { baseName } from './compile.ts'
 import { everyRecord } from './every-record.ts'
 import type { Grant } from './links.ts'
-import { refuseOverQuota, roomFor, storedBytes, storedRecord } from './objects.ts'
 import { substitute } from './parameters.ts'
 import type { Parts } from './parts.ts'
 import type { ShownOutput } from './shapes.ts'
 import type { ToldJob } from './spec.ts'
+import { countedFor, countedOf, putOutputs } from './stored.ts'
 
-/** What jobs put by themselves; each a record below its job, with a blob. */
-export const putOutputs = 'prominence.output'
-const collection = putOutputs
 const linkMs = 7 * 86_400_000
 
 interface PutOutput {
   readonly name: string
-  /** Whose quota it counts against; absent in what was stored before it counted. */
-  readonly owner?: string
+  /** Whose quota it counts against. */
+  readonly owner: string
   readonly hash: string
   readonly sizeBytes: number
 }
@@ -57,38 +54,33 @@ export async function putJobOutput(
   { job: uuid, owner, name }: Extract<Grant, { may: 'put-output' }>,
   source: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const { kit, settings, serial } = parts
+  const { kit, settings, stored } = parts
   const job = await kit.engine.job({ id: uuid })
   if (job === undefined || job.owner !== owner) refuse('not-found', 'Job does not exist')
   const id = `${uuid}/${name}`
-  const findOld = async () =>
-    (await kit.records.get(collection, id))?.body as unknown as PutOutput | undefined
-  const limitBytes = Math.min(
-    settings.uploadBytesMax,
-    await roomFor(parts, owner, countedOf(await findOld())),
-  )
-  const blob = await kit.blobs.write(source, { limitBytes })
+  const findOld = () => kit.records.get(putOutputs, id)
+  const room = await stored.room(owner, id, countedOf(await findOld()))
+  const blob = await kit.blobs.write(source, { limitBytes: Math.min(settings.uploadBytesMax, room) })
   const release = kit.blobs.keep(blob.hash)
   try {
-    await serial.run(`stored ${owner}`, async () => {
-      const old = await findOld()
-      if (blob.sizeBytes > (await roomFor(parts, owner, countedOf(old)))) refuseOverQuota(parts)
-      const stored = (await storedBytes(parts, owner)) - countedOf(old) + blob.sizeBytes
-      await kit.engine.write(tx => {
-        if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
-        tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
-        tx.record({ put: { collection, id, parent: uuid, body: { name: baseName(name), owner, ...blob } } })
-        tx.record(storedRecord(owner, stored))
-      })
+    await stored.change(owner, async () => {
+      const record = await findOld()
+      const old = record?.body as unknown as PutOutput | undefined
+      return {
+        more: countedFor(id, blob.sizeBytes) - countedOf(record),
+        write(tx) {
+          if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
+          tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
+          const body = { name: baseName(name), owner, ...blob }
+          tx.record({
+            put: { collection: putOutputs, id, parent: uuid, body, index: [['owner', owner]] },
+          })
+        },
+      }
     })
   } finally {
     release()
   }
-}
-
-/** What an output counts against its owner's quota. */
-function countedOf(output: PutOutput | undefined): number {
-  return output?.owner === undefined ? 0 : output.sizeBytes
 }
 
 async function storedOutputs(
@@ -97,7 +89,7 @@ async function storedOutputs(
 ): Promise<Map<string, { hash: string; sizeBytes: number }>> {
   await kit.engine.committed()
   const stored = new Map<string, { hash: string; sizeBytes: number }>()
-  for await (const { body } of everyRecord(kit.records, { collection, parent: job.id })) {
+  for await (const { body } of everyRecord(kit.records, { collection: putOutputs, parent: job.id })) {
     const { name, hash, sizeBytes } = body as unknown as PutOutput
     stored.set(`put:${name}`, { hash, sizeBytes })
   }

@@ -80,8 +80,9 @@ export class Notifications {
 
   async #ofJob(job: Job): Promise<Wanted | undefined> {
     if (job.kind !== jobKind || !isFinal(job.state)) return undefined
-    await countCollected(this.#parts, job)
     const told = await this.#parts.specs.job(job)
+    const { outputFiles = [], outputDirs = [] } = told?.document ?? {}
+    if (outputFiles.length + outputDirs.length > 0) await countCollected(this.#parts, job)
     const status = jobStatus(factsOf(job))
     // The original mails when a job is completed; whoever names a web address wants to hear of every end.
     const notifications = (told?.document.notifications ?? []).filter(

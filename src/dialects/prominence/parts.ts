@@ -3,10 +3,12 @@
 import type { Serial } from '../../core/serial.ts'
 import type { Kit } from '../dialect.ts'
 import type { Identity } from './identity.ts'
+import type { KeyDroppings } from './kv-drop.ts'
 import type { Links } from './links.ts'
 import type { Seals } from './seals.ts'
 import type { Settings } from './settings.ts'
 import type { Specs } from './spec.ts'
+import type { Stored } from './stored.ts'
 
 export interface Parts {
   readonly kit: Kit
@@ -17,4 +19,6 @@ export interface Parts {
   readonly specs: Specs
   /** For "look, then write" on stored things. */
   readonly serial: Serial
+  readonly stored: Stored
+  readonly droppings: KeyDroppings
 }

@@ -4,12 +4,9 @@
 import type { Job } from '../../core/job.ts'
 import type { Rec } from '../../store/store.ts'
 import { everyRecord } from './every-record.ts'
-import { dropCounted, refuseOverQuota, roomFor, storedBytes, storedRecord } from './objects.ts'
 import type { Parts } from './parts.ts'
+import { countedFor, countedOf, snapshots } from './stored.ts'
 
-/** The newest snapshot of each job, with a blob. */
-export const snapshots = 'prominence.snapshot'
-const collection = snapshots
 /** How long a link to a snapshot is good. */
 export const snapshotMs = 3_600_000
 
@@ -19,30 +16,31 @@ interface Snapshot {
   /** The job's place. */
   readonly n: number
   readonly at: number
-  /** Whose quota it counts against; nobody's, where it was taken before snapshots counted. */
-  readonly owner?: string
+  /** Whose quota it counts against. */
+  readonly owner: string
 }
 
 /** Keeps a packed path as the newest snapshot of a job, within its owner's quota. */
 export async function keepSnapshot(parts: Parts, job: Job, pack: AsyncIterable<Uint8Array>): Promise<void> {
-  const { kit, settings, serial } = parts
+  const { kit, settings, stored } = parts
   const { id, owner, n } = job
   await dropOldSnapshots(parts, owner)
-  const room = await roomFor(parts, owner, countedOf(await readSnapshot(parts, id)))
+  const room = await stored.room(owner, id, countedOf(await kit.records.get(snapshots, id)))
   const blob = await kit.blobs.write(pack, { limitBytes: Math.min(settings.uploadBytesMax, room) })
   const release = kit.blobs.keep(blob.hash)
   try {
-    await serial.run(`stored ${owner}`, async () => {
-      const old = await readSnapshot(parts, id)
-      if (blob.sizeBytes > (await roomFor(parts, owner, countedOf(old)))) refuseOverQuota(parts)
-      const stored = (await storedBytes(parts, owner)) - countedOf(old) + blob.sizeBytes
-      await kit.engine.write(tx => {
-        if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
-        tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
-        const body = { ...blob, n, at: tx.now, owner }
-        tx.record({ put: { collection, id, parent: owner, body } })
-        tx.record(storedRecord(owner, Math.max(0, stored)))
-      })
+    await stored.change(owner, async () => {
+      const record = await kit.records.get(snapshots, id)
+      const old = readSnapshot(record)
+      return {
+        more: countedFor(id, blob.sizeBytes) - countedOf(record),
+        write(tx) {
+          if (old !== undefined) tx.blob({ hash: old.hash, sizeBytes: old.sizeBytes, delta: -1 })
+          tx.blob({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: 1 })
+          const body = { ...blob, n, at: tx.now, owner }
+          tx.record({ put: { collection: snapshots, id, parent: owner, body } })
+        },
+      }
     })
   } finally {
     release()
@@ -50,8 +48,8 @@ export async function keepSnapshot(parts: Parts, job: Job, pack: AsyncIterable<U
 }
 
 /** The blob of a job's newest snapshot. */
-export async function findSnapshot(parts: Parts, job: string): Promise<string | undefined> {
-  return (await readSnapshot(parts, job))?.hash
+export async function findSnapshot({ kit }: Parts, job: string): Promise<string | undefined> {
+  return readSnapshot(await kit.records.get(snapshots, job))?.hash
 }
 
 /** Whether no link to a snapshot can be good any more: its job is over, or forgotten, for longer than links last. */
@@ -65,16 +63,11 @@ export async function isOldSnapshot({ kit }: Parts, { body }: Rec): Promise<bool
 
 async function dropOldSnapshots(parts: Parts, owner: string): Promise<void> {
   const old: Rec[] = []
-  for await (const record of everyRecord(parts.kit.records, { collection, parent: owner }))
+  for await (const record of everyRecord(parts.kit.records, { collection: snapshots, parent: owner }))
     if (await isOldSnapshot(parts, record)) old.push(record)
-  for (const [whose, some] of Map.groupBy(old, ({ body }) => (body as unknown as Snapshot).owner))
-    await dropCounted(parts, some, whose)
+  if (old.length > 0) await parts.stored.drop(old, owner)
 }
 
-async function readSnapshot({ kit }: Parts, job: string): Promise<Snapshot | undefined> {
-  return (await kit.records.get(collection, job))?.body as unknown as Snapshot | undefined
-}
-
-function countedOf(snapshot: Snapshot | undefined): number {
-  return snapshot?.owner === undefined ? 0 : snapshot.sizeBytes
+function readSnapshot(record: Rec | undefined): Snapshot | undefined {
+  return record?.body as unknown as Snapshot | undefined
 }

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { aJob, setup } from '../../../test/support/yard.ts'
 import { Serial } from '../../core/serial.ts'
 import type { Parts } from './parts.ts'
+import { readSettings } from './settings.ts'
+import { Stored } from './stored.ts'
 import { Sweeper, sweepRecords } from './sweep.ts'
 
 test('what belongs to forgotten jobs, or is over, is let go, and nothing else', async () => {
@@ -16,17 +18,23 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
     })
   await put('prominence.output', 'kept', job!.id, { name: 'a', hash: 'a'.repeat(64), sizeBytes: 1 })
   const gone = { name: 'b', owner: 'ann', hash: 'b'.repeat(64), sizeBytes: 2 }
-  await put('prominence.output', 'gone', 'no-such-job', gone)
-  await put('prominence.stored', 'ann', null, { bytes: 7 })
+  await yard.tell(tx => {
+    tx.blob({ hash: gone.hash, sizeBytes: 2, delta: 1 })
+    const put = { collection: 'prominence.output', id: 'gone', parent: 'no-such-job', body: gone }
+    tx.record({ put: { ...put, index: [['owner', 'ann']] } })
+  })
   await put('prominence.snapshot', 'kept', 'ann', { n: job!.n, at: 0 })
-  await put('prominence.snapshot', 'gone', 'ann', { n: 999, at: 0 })
+  await put('prominence.snapshot', 'gone', 'ann', { n: 999, at: 0, owner: 'ann' })
   await put('prominence.left', 'job/999', 'job/ann', { n: 999, at: 0 })
   await put('prominence.approval', 'kept', null, { until: now + 1 })
   await put('prominence.approval', 'gone', null, { until: now - 1 })
   await put('prominence.renewal', 'gone', 'ann', { until: now - 1 })
   const { engine, clock } = yard
   const kit = { engine, records: engine.records, clock }
-  const sweeping = sweepRecords({ kit, serial: new Serial() } as unknown as Parts)
+  const asked = { kit, serial: new Serial(), settings: readSettings({ quota: { storedBytes: 1_000 } }) }
+  const stored = new Stored(asked as unknown as Parts)
+  const room = await stored.room('ann', '', 0)
+  const sweeping = sweepRecords({ ...asked, stored } as unknown as Parts)
   for (let turn = 0; turn < 20; turn++) await yard.settle()
   expect(await sweeping).toBe(5)
   const left = []
@@ -35,8 +43,9 @@ test('what belongs to forgotten jobs, or is over, is let go, and nothing else', 
     left.push(...items.map(({ id }) => `${collection} ${id}`))
   }
   expect(left).toEqual(['output kept', 'snapshot kept', 'approval kept'])
-  // What it counted against its owner's quota is given back.
-  expect((await engine.records.get('prominence.stored', 'ann'))?.body).toEqual({ bytes: 5 })
+  // What counted against its owner's quota is given back.
+  expect(await stored.room('ann', '', 0)).toBeGreaterThan(room)
+  expect(await stored.room('ann', '', 0)).toBe(await new Stored(asked as unknown as Parts).room('ann', '', 0))
 })
 
 test('a day after the last time, the next job is an occasion to sweep', async () => {
@@ -48,7 +57,8 @@ test('a day after the last time, the next job is an occasion to sweep', async ()
     clock,
     log: { warn: (...words: unknown[]) => expect(words).toEqual([]) },
   }
-  const sweeper = new Sweeper({ kit, serial: new Serial() } as unknown as Parts)
+  const parts = { kit, serial: new Serial(), settings: readSettings({}) } as unknown as Parts
+  const sweeper = new Sweeper({ ...parts, stored: new Stored(parts) })
   const sweep = async () => {
     const sweeping = sweeper.occasion()
     for (let turn = 0; turn < 20; turn++) await yard.settle()

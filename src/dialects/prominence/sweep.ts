@@ -2,14 +2,12 @@
 // is about to run. In between it only takes room.
 
 import type { Rec } from '../../store/store.ts'
-import { collectedOutputs } from './collected.ts'
 import { everyRecord } from './every-record.ts'
 import { approvals, renewals } from './issuer.ts'
-import { putOutputs } from './job-outputs.ts'
 import { leftOnes } from './left-in-queue.ts'
-import { dropCounted } from './objects.ts'
 import type { Parts } from './parts.ts'
-import { isOldSnapshot, snapshots } from './snapshots.ts'
+import { isOldSnapshot } from './snapshots.ts'
+import { collectedOutputs, putOutputs, snapshots } from './stored.ts'
 
 /** How many records are let go in one write. */
 const batchMax = 200
@@ -69,7 +67,7 @@ export async function sweepRecords(parts: Parts): Promise<number> {
     // Those that count against somebody's quota go together: what they counted is given back with them.
     for (const [owner, some] of Map.groupBy(useless, ({ body }) => (body as Swept).owner))
       for (let at = 0; at < some.length; at += batchMax)
-        await dropCounted(parts, some.slice(at, at + batchMax), owner)
+        await parts.stored.drop(some.slice(at, at + batchMax), owner)
     swept += useless.length
   }
   return swept
