@@ -8,9 +8,11 @@ import type { Outcome } from '../../core/job.ts'
 import type { StopRequest } from '../../core/job-state.ts'
 import type { Json } from '../../core/json.ts'
 import type { Abilities, Chunk, Executor, Report, StartOrder } from '../executor.ts'
-import { streamPath } from '../stream-files.ts'
+import { isFileKey, streamPath } from '../stream-files.ts'
 import { type LimitsInForce, outcomeOf } from './ending.ts'
-import { isSpawnKey, Spawner, type SpawnerOptions, type SpawnNews, type SpawnOrder } from './spawner.ts'
+import type { SpawnNews } from './spawn-entry.ts'
+import type { SpawnOrder } from './spawn-order.ts'
+import { Spawner, type SpawnerOptions } from './spawner.ts'
 import { type ProcessSpec, readProcessSpec } from './spec.ts'
 
 export interface ProcessExecutorOptions
@@ -66,7 +68,7 @@ export class ProcessExecutor implements Executor {
     const ready: SpawnOrder[] = []
     for (const { id, spec } of orders) {
       if (this.#preparing.has(id) || this.#unspawned.has(id)) continue
-      const read = isSpawnKey(id)
+      const read = isFileKey(id)
         ? readProcessSpec(spec)
         : { problem: `${JSON.stringify(id)} cannot name an attempt` }
       if ('problem' in read) {

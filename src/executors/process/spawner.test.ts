@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { outcomeOf } from './ending.ts'
-import { Spawner, type SpawnNews, type SpawnOrder } from './spawner.ts'
+import type { SpawnNews } from './spawn-entry.ts'
+import type { SpawnOrder } from './spawn-order.ts'
+import { Spawner } from './spawner.ts'
 
 async function setup() {
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-spawner-'))
