@@ -126,7 +126,7 @@ function tidyMemoryWhenIdle(): void {
   timer.unref()
 }
 
-const idleWindowMs = 5_000
+const idleWindowMs = 1_000
 const idleShare = 0.02
 
 /** Resolves at the first SIGTERM or SIGINT; at the second one the process ends at once. */
