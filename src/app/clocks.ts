@@ -10,18 +10,23 @@ export function systemClock(): Clock {
     now: () => Date.now(),
     alarm(at, ring) {
       let timer: NodeJS.Timeout
-      // A timer can wait 24.8 days at most; one that is set for later is wound up again.
       const wind = () => {
         const ms = at - Date.now()
-        timer = ms > timerMsMax ? setTimeout(wind, timerMsMax) : setTimeout(ring, Math.max(0, ms))
+        if (ms > 0) timer = setTimeout(wind, Math.min(ms, timerMsMax))
+        else ring()
       }
-      wind()
+      // Never at once: whoever sets it has not got what takes it back yet.
+      timer = setTimeout(wind, Math.max(0, Math.min(at - Date.now(), timerMsMax)))
       return () => clearTimeout(timer)
     },
   }
 }
 
-const timerMsMax = 2 ** 31 - 1
+/**
+ * A timer counts on while the clock is set, and stands still while the machine sleeps: it is wound up again this often, so
+ * that what became due by such a step is not late for longer. (One timer can wait 24.8 days at most in any case.)
+ */
+const timerMsMax = 60_000
 
 export const systemRandom: Random = bytes => {
   getRandomValues(bytes)

@@ -323,6 +323,29 @@ describe('a store that fails', () => {
 })
 
 describe('after a crash', () => {
+  test('what came due while no server ran is done by the next one: retries, waits that are over, walltimes', async () => {
+    const pools = { default: {}, full: { slots: 0 } }
+    const before = await setup({ pools })
+    const [retried, walled, expired, held] = await before.submit(
+      aJob({ triesMax: 2, backoffMs: 1_000 }),
+      aJob({ runMsMax: 2_000 }),
+      aJob({ queueMsMax: 3_000, pool: 'full' }),
+      aJob({ queueMsMax: 3_000, held: true }),
+    )
+    const [late] = await before.submit(aJob({ dueAt: before.clock.now() + 4_000 }))
+    await before.begin(walled!)
+    await before.fail(retried!)
+    const image = before.crash()
+    image.clock.advance(60_000)
+    const after = await setup({ ...image, pools })
+    assert.equal((await after.see(retried!)).attempts, 2)
+    assert.equal((await after.see(late!)).attempts, 1)
+    assert.deepEqual(after.world.stops, [{ id: `${walled!.id}.1`, how: 'ask', why: 'expire' }])
+    assert.equal((await after.see(expired!)).reason, 'expired')
+    // Whoever held it back did not mean it to end: its time in the queue begins when it is let go.
+    assert.equal((await after.see(held!)).state, 'ready')
+  })
+
   test('starting: what the executor has is adopted, what it has not is started again as the same attempt', async () => {
     const before = await setup()
     const [known, unknown] = await before.submit(aJob(), aJob())

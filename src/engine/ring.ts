@@ -13,7 +13,7 @@ export function applyAlarm(yard: Yard, { kind, n }: Alarm): void {
   const isOver = (since: number | null, most: number | null) =>
     (since ?? now) + (most ?? Number.POSITIVE_INFINITY) <= now
   if (kind === 'due' && job.state === 'delayed' && (job.dueAt ?? 0) <= now) applyMove(yard, job, 'due')
-  if (kind === 'queue' && job.state === 'ready' && isOver(job.readyAt, job.queueMsMax))
+  if (kind === 'queue' && job.state === 'ready' && !job.held && isOver(job.readyAt, job.queueMsMax))
     applyMove(yard, job, 'fail', { reason: 'expired', message: 'it waited longer than it may' })
   if (kind === 'run' && job.state === 'running' && isOver(job.startedAt, job.runMsMax))
     askToStop(yard, job, 'expire')

@@ -193,6 +193,7 @@ export class YardEngine implements Engine {
     await this.#ledger.committed()
     await adoptAttempts(this.#yard)
     this.#state = 'up'
+    this.#alarms.wake()
     this.#flows.resume()
     this.#yard.batch.changeCount++
     await this.#ledger.committed()
@@ -354,7 +355,6 @@ export class YardEngine implements Engine {
   }
 
   #ring(due: readonly Alarm[]): void {
-    if (this.#state !== 'up') return
     for (const alarm of due) applyAlarm(this.#yard, alarm)
   }
 

@@ -18,6 +18,14 @@ export class FakeClock implements Clock {
   alarm(at: number, ring: () => void): () => void {
     const entry = { at, order: this.#count++, ring }
     this.#alarms.push(entry)
+    // As with the machine's clock, what is due already rings soon by itself, and never at once.
+    if (at <= this.#now) {
+      queueMicrotask(() => {
+        if (!this.#alarms.includes(entry)) return
+        this.#alarms = this.#alarms.filter(other => other !== entry)
+        ring()
+      })
+    }
     return () => {
       this.#alarms = this.#alarms.filter(other => other !== entry)
     }
