@@ -3,7 +3,7 @@
 // recovers nothing rings: what became due meanwhile rings when it wakes them.
 
 import type { Clock } from '../core/clock.ts'
-import { Heap } from './heap.ts'
+import { Heap } from '../core/heap.ts'
 
 export type AlarmKind = 'due' | 'queue' | 'run' | 'retain'
 

@@ -1,9 +1,9 @@
 // Pools: slots and resources that jobs compete for, and the queue of those that may start, ordered by rank.
 
+import { Heap } from '../core/heap.ts'
 import type { Job, Resources } from '../core/job.ts'
 import { type Refusal, refused } from '../core/refusal.ts'
 import type { PoolSettings, PoolState } from './engine.ts'
-import { Heap } from './heap.ts'
 
 interface Entry {
   readonly job: Job

@@ -1,11 +1,14 @@
 // What is there again after a restart: rows, statuses, lists (contracts/scale.md §4.2, §4.5).
 
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ask, type ScaleServer, startScale } from './scale-server.ts'
 import { type Body, job, statuses, sub, workWith } from './scale-work.ts'
 
 let server: ScaleServer
-const { queue, recipe, recipeType, until, usualTypes } = workWith(() => server)
+const { jobType, queue, recipe, recipeType, until, usualTypes } = workWith(() => server)
 
 beforeAll(async () => {
   server = await startScale()
@@ -33,6 +36,53 @@ test('everything is there again after a restart, also what was going on', async 
   expect(plain(again)).toEqual(plain(listed))
   await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
   expect((await until(id, body => body.jobs_canceled === 2)).jobs_canceled).toBe(2)
+})
+
+test('a job that was blocked for a while is as old after a restart as its last change, also one nobody has run', async () => {
+  const flag = join(server.data, 'unblocked')
+  await jobType('fails-then-naps', { command: `test -e ${flag} && sleep 600` })
+  const typeId = await recipeType('Unblocked', {
+    first: job('fails-then-naps'),
+    held: job('noop', ['first']),
+    next: job('noop', ['first']),
+    last: job('noop', ['next']),
+    alone: job('noop'),
+  })
+  const id = await queue(typeId)
+  const blocked = await until(id, body => body.jobs_blocked === 3 && body.jobs_completed === 1)
+  const jobIds = Object.values(blocked.details.nodes).map((node: Body) => node.node_type.job_id)
+  await ask(server, 'POST', '/v6/jobs/cancel/', { job_ids: [blocked.details.nodes.held.node_type.job_id] })
+  await until(id, body => body.jobs_canceled === 1)
+  await writeFile(flag, '')
+  await sleep(150)
+  const asked = Date.now()
+  await ask(server, 'POST', '/v6/jobs/requeue/', { job_ids: [blocked.details.nodes.first.node_type.job_id] })
+  await until(id, body => body.jobs_running === 1 && body.jobs_pending === 2)
+  const changes = async (): Promise<Body> =>
+    Promise.all(
+      jobIds.map(async job => {
+        const { body } = (await ask(server, 'GET', `/v6/jobs/${job}/`)) as Body
+        const [changed, modified] = [body.last_status_change, body.last_modified].map(at => Date.parse(at))
+        // When a job was cancelled that never ran is known to the moment.
+        return [body.status, body.status === 'CANCELED' ? 0 : changed, modified]
+      }),
+    )
+  const before = await changes()
+  server = await server.restart()
+  expect(await changes()).toEqual(
+    before.map(([status, ...times]: [string, ...number[]]) => [
+      status,
+      ...times.map(at => expect.closeTo(at, -2)),
+    ]),
+  )
+  const listed = (
+    await ask(server, 'GET', `/v6/jobs/?recipe_id=${id}&started=${new Date(asked).toISOString()}`)
+  ).body as Body
+  const names = listed.results.map((row: Body) => row.id).toSorted((a: number, b: number) => a - b)
+  expect(names).toEqual(
+    jobIds.filter(job => job !== blocked.details.nodes.alone.node_type.job_id).toSorted((a, b) => a - b),
+  )
+  await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
 })
 
 test('what is at rest is shown after a restart as before, whatever is asked for', async () => {

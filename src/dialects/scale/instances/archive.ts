@@ -7,6 +7,7 @@ import { jobInts, recipeInts, recipeTimes } from './ledgers.ts'
 import { freshJob, readRow, recipeRows } from './load.ts'
 import { readRecipe, readRecipeEnd, type Superseded, supersededCollection } from './recipe-record.ts'
 import { jobStepsOf } from './recipe-spec.ts'
+import { RestKeys } from './rest-keys.ts'
 import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
 
 /** How many rows of each kind are kept after they were read. */
@@ -18,6 +19,9 @@ export class Archive {
   readonly #world: World
   readonly #jobs = new Kept<JobRow>()
   readonly #recipes = new Kept<RecipeRow>()
+  /** What lists were ordered by of rows at rest. */
+  readonly jobKeys = new RestKeys()
+  readonly recipeKeys = new RestKeys()
   #readings = 0
 
   constructor(world: World) {
@@ -60,14 +64,21 @@ export class Archive {
 
   /** What was kept of these is not true any more. */
   drop(is: 'job' | 'recipe', id: number): void {
-    if (is === 'job') this.#jobs.drop(id)
-    else this.#recipes.drop(id)
+    if (is === 'job') {
+      this.#jobs.drop(id)
+      this.jobKeys.drop(id)
+    } else {
+      this.#recipes.drop(id)
+      this.recipeKeys.drop(id)
+    }
   }
 
   /** Memory was read again. */
   clear(): void {
     this.#jobs.clear()
     this.#recipes.clear()
+    this.jobKeys.clear()
+    this.recipeKeys.clear()
   }
 
   async #readJob(id: number): Promise<JobRow | undefined> {

@@ -22,6 +22,8 @@ export function findRecipes(world: World, params: Params, wish: PageWish): Promi
     ...(ids && { ids }),
     ...readOrders(params, recipeKeys(ledgers)),
     read: (wanted: readonly number[]) => world.archive.recipes(wanted),
+    atHand: (id: number) => world.instances.recipes.get(id),
+    restKeys: world.archive.recipeKeys,
   }
   return listPage(list, wish)
 }
@@ -44,6 +46,8 @@ export function findJobs(world: World, params: Params, wish: PageWish): Promise<
     ...(words.ids && { ids: words.ids }),
     ...readOrders(params, jobKeys(world)),
     read: (wanted: readonly number[]) => world.archive.jobs(wanted),
+    atHand: (id: number) => world.instances.jobs.get(id),
+    restKeys: world.archive.jobKeys,
   }
   return listPage(list, wish)
 }
@@ -196,7 +200,10 @@ function readOrders<T>(
   params: Params,
   keys: Keys<T>,
 ): { readonly orders: readonly Order<T>[]; readonly isNewestFirst: boolean } {
-  const orders = params.orders().map(({ field, isDown }) => {
+  const said = new Set<string>()
+  // A field that is said again decides nothing.
+  const first = params.orders().filter(({ field }) => !said.has(field) && said.add(field))
+  const orders = first.map(({ field, isDown }) => {
     const key = Object.hasOwn(keys, field) ? keys[field] : undefined
     if (!key)
       throw answerError(400, `Cannot order by "${field}". Fields are: ${Object.keys(keys).join(', ')}`)
@@ -221,7 +228,10 @@ function recipeKeys({ recipes, recipeClasses }: Ledgers): Keys<RecipeRow> {
     id: ofId,
     created: ofId,
     completed: ofTime(recipeTimes.completed),
-    superseded: { ofRow: row => row.supersededAt },
+    superseded: {
+      ofRow: row => row.supersededAt,
+      ofRest: place => (recipeClasses.all[recipes.classAt(place)]!.isSuperseded ? undefined : null),
+    },
     last_modified: { ofPlace: place => place },
     is_completed: ofClass(facts => Number(facts.isCompleted)),
     is_superseded: ofClass(facts => Number(facts.isSuperseded)),
@@ -255,9 +265,15 @@ function jobKeys({ catalog, instances }: World): Keys<JobRow> {
     queued: { ofRow: row => row.queuedAt },
     started: ofTime(jobTimes.started),
     ended: ofTime(jobTimes.ended),
-    superseded: { ofRow: row => row.supersededAt },
+    superseded: {
+      ofRow: row => row.supersededAt,
+      ofRest: place => (jobClasses.all[jobs.classAt(place)]!.isSuperseded ? undefined : null),
+    },
     last_modified: { ofPlace: place => place },
-    last_status_change: { ofRow: row => row.changedAt },
+    last_status_change: {
+      ofRow: row => row.changedAt,
+      ofRest: place => jobs.timeAt(jobTimes.ended, place) ?? undefined,
+    },
     num_exes: { ofRow: row => row.exesBefore + row.attempts },
     job_type: ofClass(facts => facts.typeId),
     job_type__name: ofClass(facts => nameRanks.get(facts.typeId) ?? names.length),

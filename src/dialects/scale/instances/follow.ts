@@ -8,6 +8,7 @@ import { sourceFactsOf } from '../files/file-entry.ts'
 import { undecided } from '../run/drafter.ts'
 import { errorOfRow } from '../shapes/job-error.ts'
 import type { World } from '../world.ts'
+import { mendedAt } from './job-facts.ts'
 import { requeueJobs } from './move-jobs.ts'
 import { readRecipe } from './recipe-record.ts'
 import { executionCount, type JobRow, type RecipeRow } from './rows.ts'
@@ -134,7 +135,8 @@ export class Follower {
   async #retry(row: JobRow): Promise<void> {
     const error = errorOfRow(row, this.#world.catalog)
     if (!error?.isRetried || row.supersededAt !== null || executionCount(row) >= row.maxTries) return
-    if (row.mainState === 'failed') await this.#world.kit.engine.resubmit(row.main)
+    if (row.mainState === 'failed')
+      await this.#world.kit.engine.resubmit(row.main, { detail: { [mendedAt]: this.#world.now } })
   }
 
   async #collectAgain(row: JobRow): Promise<void> {

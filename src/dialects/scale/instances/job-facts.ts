@@ -50,6 +50,9 @@ export function showJobFacts(
   return { scale: list }
 }
 
+/** In the detail of an engine job: when it was last put back after it had failed or was cancelled (ms). */
+export const mendedAt = 'mendedAt'
+
 /** The id of the Scale job that an engine job works for; 0 for none. */
 export function jobIdIn(detail: JsonObject | null): number {
   const list = detail?.['scale']

@@ -8,7 +8,7 @@ import type { Kit } from '../../dialect.ts'
 import { collectKind, recipeKind } from '../run/drafter.ts'
 import { maxTriesUsual } from '../shapes/catalog.ts'
 import { freshRecipe, Instances, type LiveFlow, type LiveRecipe } from './instances.ts'
-import { readJobFacts } from './job-facts.ts'
+import { mendedAt, readJobFacts } from './job-facts.ts'
 import { LedgerTail } from './ledger-record.ts'
 import {
   againCollection,
@@ -20,7 +20,7 @@ import {
 } from './recipe-record.ts'
 import { type JobStepSpec, jobStepsOf, type RecipeSpec } from './recipe-spec.ts'
 import { type JobRow, type RecipeRow, statusOfRow } from './rows.ts'
-import { stepsBelowTrouble } from './trouble.ts'
+import { stepsBelowMended, stepsBelowTrouble } from './trouble.ts'
 
 /** What was read of the store. */
 export interface LoadedInstances {
@@ -89,7 +89,8 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
   const record = is === 'recipe' ? await readRecipe(kit.records, Number(id)) : undefined
   const nodes = await kit.engine.nodes(flow.n)
   const spec = (await kit.engine.spec(flow.n)) as unknown as RecipeSpec | null
-  const rows = [...(await jobRows(kit, nodes))]
+  const mended = new Map<string, number>()
+  const rows = [...(await jobRows(kit, nodes, mended))]
   const guards = record?.guards ?? {}
   const made = new Set(rows.map(row => row.id))
   // What the engine has no job for yet.
@@ -104,10 +105,13 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
     row.status = statusOfRow(row)
   }
   const below = stepsBelowTrouble(flow.plan, new Map(rows.map(row => [row.step, row])))
+  const mendedAbove = stepsBelowMended(flow.plan, mended)
   for (const row of rows) {
-    const at = row.mainState === 'blocked' ? below.get(row.step) : undefined
-    row.isBelowTrouble = at !== undefined
-    row.changedAt = Math.max(row.changedAt, at ?? 0)
+    if (row.mainState !== 'blocked') continue
+    row.isBelowTrouble = below.has(row.step)
+    // Nothing else says of what has not run when it began to wait in another way.
+    const at = below.get(row.step) ?? mendedAbove.get(row.step)
+    if (!row.isCanceled) row.changedAt = Math.max(row.changedAt, at ?? 0)
     row.modifiedAt = Math.max(row.modifiedAt, at ?? 0)
   }
   const recipes = record ? recipeRows(record) : []
@@ -131,14 +135,21 @@ async function takeUp(kit: Kit, instances: Instances, flow: Flow): Promise<void>
   instances.addFlow(liveFlow(flow, nodes, rows, instances, record), kit.clock.now())
 }
 
-async function jobRows(kit: Kit, nodes: readonly FlowNode[]): Promise<JobRow[]> {
+// Also tells of each step when its job was last put back after trouble.
+async function jobRows(kit: Kit, nodes: readonly FlowNode[], mended: Map<string, number>): Promise<JobRow[]> {
+  const tell = ({ step }: JobRow, { detail }: Job): void => {
+    const at = detail?.[mendedAt]
+    if (typeof at === 'number') mended.set(step, at)
+  }
   const rows = new Map<number, JobRow>()
   const posts: Job[] = []
   for (const node of nodes) {
     const job = node.job === 0 ? undefined : await kit.engine.job({ n: node.job })
     if (job?.kind === collectKind) posts.push(job)
     const row = job && jobRow(job)
-    if (row) rows.set(row.id, await changed(kit, row, job))
+    if (!row) continue
+    rows.set(row.id, await changed(kit, row, job))
+    tell(row, job)
   }
   const failed: string[] = []
   for (const post of posts) {
@@ -154,8 +165,9 @@ async function jobRows(kit: Kit, nodes: readonly FlowNode[]): Promise<JobRow[]> 
     const job = await kit.engine.job({ n: Number((body as { main: number }).main) })
     const row = job && jobRow(job)
     const old = rows.get(Number(id))
-    if (row && old)
-      rows.set(row.id, await changed(kit, { ...row, post: old.post, postState: old.postState }, job))
+    if (!row || !old) continue
+    rows.set(row.id, await changed(kit, { ...row, post: old.post, postState: old.postState }, job))
+    tell(row, job)
   }
   return [...rows.values()]
 }
@@ -338,7 +350,10 @@ export function freshJob(facts: {
 export function joinPost(row: JobRow, job: Job): void {
   row.post = job.n
   row.postState = job.state
-  if (job.endedAt !== null) row.endedAt = job.endedAt
+  if (job.endedAt !== null) {
+    row.endedAt = job.endedAt
+    row.changedAt = job.endedAt
+  }
   if (job.state === 'failed') {
     row.reason = 'stage-out'
     row.exitCode = job.exitCode

@@ -4,7 +4,7 @@
 import type { Tx } from '../../../engine/engine.ts'
 import { maxTriesUsual } from '../shapes/catalog.ts'
 import type { World } from '../world.ts'
-import { readJobFacts, showJobFacts } from './job-facts.ts'
+import { mendedAt, readJobFacts, showJobFacts } from './job-facts.ts'
 import { againCollection } from './recipe-record.ts'
 import { executionCount, type JobRow } from './rows.ts'
 
@@ -49,14 +49,14 @@ async function requeue(world: World, row: JobRow, priority: number | undefined):
   const rank = priority ?? row.priority
   if (row.isCanceled && isWaiting(row)) {
     await world.commit(tx => {
-      tx.note(row.main, { isCanceled: null })
+      tx.note(row.main, { isCanceled: null, [mendedAt]: tx.now })
       tx.rerank(row.main, rank)
       if (world.follower.mayStart(row.typeId)) tx.release(row.main)
     })
   } else if (row.post !== 0 && row.mainState === 'succeeded') {
     await runAgain(world, row, rank)
   } else {
-    const verdict = await engine.resubmit(row.main)
+    const verdict = await engine.resubmit(row.main, { detail: { [mendedAt]: world.now } })
     if (!verdict.ok) {
       // A cancel was asked and is not there yet; the program may take its grace time to end.
       if (row.isCanceled) world.follower.requeueOnceStopped(row, rank)
@@ -94,7 +94,7 @@ async function runAgain(world: World, row: JobRow, rank: number): Promise<void> 
       ...(old.runMsMax !== null && { runMsMax: old.runMsMax }),
       ...(old.needs && { needs: old.needs }),
       unfit: 'fail',
-      detail: showJobFacts(facts),
+      detail: { ...showJobFacts(facts), [mendedAt]: tx.now },
     })
     tx.record({ put: { collection: againCollection, id: String(row.id), body: { main: job.n } } })
     row.exesBefore = exesBefore

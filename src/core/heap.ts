@@ -1,4 +1,4 @@
-// A binary heap, smallest first: what the queues and the alarms are made of.
+// A binary heap, smallest first: what queues, alarms and first pages are made of.
 
 export class Heap<T> {
   readonly #items: T[] = []
