@@ -7,6 +7,7 @@ import { commitTests } from './testing/commit-tests.ts'
 import { historyTests } from './testing/history-tests.ts'
 import { lifeTests } from './testing/life-tests.ts'
 import { listTests } from './testing/list-tests.ts'
+import { recordQueryTests } from './testing/record-query-tests.ts'
 import { recordTests } from './testing/record-tests.ts'
 import type { MakeWorld } from './testing/store-world.ts'
 
@@ -20,4 +21,5 @@ export function storeConformance(adapter: string, makeWorld: MakeWorld): void {
   describe(`the ${adapter} store: history`, () => historyTests(makeWorld))
   describe(`the ${adapter} store: lists`, () => listTests(makeWorld))
   describe(`the ${adapter} store: records`, () => recordTests(makeWorld))
+  describe(`the ${adapter} store: finding records`, () => recordQueryTests(makeWorld))
 }

@@ -1,7 +1,7 @@
 // What the conformance suite needs from an adapter: a place for data that outlives any one store.
 
 import type { Job } from '../../core/job.ts'
-import type { HotSet, Page, Store } from '../store.ts'
+import type { HotSet, Page, RecordQuery, Store } from '../store.ts'
 
 /** One test's own world. */
 export interface StoreWorld {
@@ -69,4 +69,12 @@ export async function allPages<T>(
 /** The places of jobs or flows. */
 export function placesOf(things: readonly Pick<Job, 'n'>[]): number[] {
   return things.map(thing => thing.n)
+}
+
+/** The ids that a query finds, over all of its pages of `limit` records. */
+export async function idsOf(store: Store, query: Omit<RecordQuery, 'limit'>, limit = 50): Promise<string[]> {
+  const found = await allPages(limit, after =>
+    store.records.list({ ...query, limit, ...(after !== undefined ? { after } : {}) }),
+  )
+  return found.map(record => record.id)
 }
