@@ -117,6 +117,7 @@ const faults: Readonly<Record<string, readonly [code: number, shows: 'text' | 'f
   'not-dicom': [codes.badFormat, 'text'],
   'bad-zip': [codes.badFormat, 'text'],
   'no-identifiers': [codes.inexistentTag, 'text'],
+  'empty-identifier': [codes.badFormat, 'text'],
   'unknown-tag': [codes.unknownTag, 'text'],
   'out-of-range': [codes.outOfRange, 'text'],
   'bad-type': [codes.badType, 'text'],

@@ -192,7 +192,8 @@ function addRoutes(scope: FastifyInstance, house: House, router: Router<Handler>
     return reply
   }
   for (const path of claims) {
-    for (const url of [path, `${path}/`, `${path}/*`])
+    // Clients join a base that ends in a slash with paths that begin with one.
+    for (const url of [path, `${path}/`, `${path}/*`, `/${path}`, `/${path}/*`])
       scope.route({ method: methods as Method[], url, handler })
   }
 }

@@ -1,4 +1,5 @@
-// JSON as the original reads it: comments are allowed, and so are bare control characters inside strings.
+// JSON as the original reads it: comments are allowed, and so are bare control characters inside strings and a comma
+// behind the last member.
 
 import { isObject } from '../../core/json.ts'
 import { codes, fail } from './errors.ts'
@@ -54,7 +55,12 @@ function strict(text: string): string {
     } else at++
   }
   flush(at)
-  return out.join('')
+  return withoutLastCommas(out.join(''))
+}
+
+/** Takes commas away that nothing but a bracket follows; strings stay as they are. */
+function withoutLastCommas(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"?|,(?=\s*[}\]])/g, found => (found === ',' ? '' : found))
 }
 
 // ---- members of bodies, with the original's words when they are not what they should be ----

@@ -227,10 +227,16 @@ async function receiveZip(house: House, body: AsyncIterable<Uint8Array>, origin:
   }
 }
 
-const passedOver: ReadonlySet<unknown> = new Set(['not-dicom', 'empty', 'no-identifiers'])
+/** What makes bytes no instance, whoever sends them. */
+export const unstorable: ReadonlySet<unknown> = new Set([
+  'not-dicom',
+  'empty',
+  'no-identifiers',
+  'empty-identifier',
+])
 
 function passOver(error: unknown): undefined {
-  if (error instanceof Refused && passedOver.has(error.refusal.facts?.['fault'])) return undefined
+  if (error instanceof Refused && unstorable.has(error.refusal.facts?.['fault'])) return undefined
   throw error
 }
 

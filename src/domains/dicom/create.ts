@@ -12,14 +12,14 @@ import type { DataSet } from './reading/data-set.ts'
 import { find } from './reading/data-set.ts'
 import { syntaxes } from './reading/syntax.ts'
 import { textOf, valuesOf } from './reading/value.ts'
-import { type Tag, tags } from './tag.ts'
-import { isKnownTerm } from './text/decode.ts'
+import { elementOf, type Tag, tags } from './tag.ts'
+import { isKnownTerm, makeDecoder } from './text/decode.ts'
 import { type Encoder, makeEncoder } from './text/encode.ts'
 import { makeUid, makeUuid } from './uid.ts'
 import { padded } from './writing/encode-value.ts'
-import { type Piece, putPiece } from './writing/piece.ts'
+import { dropPiece, type Piece, putPiece } from './writing/piece.ts'
 import { transferElement } from './writing/transfer.ts'
-import { addCreator, type PieceWriter, readPiece, valuePiece } from './writing/value-piece.ts'
+import { addCreator, isWriterOwned, type PieceWriter, readPiece, valuePiece } from './writing/value-piece.ts'
 import { writeFile } from './writing/writer.ts'
 
 export interface Parent {
@@ -78,7 +78,7 @@ const overridable: ReadonlySet<Tag> = new Set([tags.PatientID, ...dates, ...time
 export async function createInstance(draft: Draft, tools: CreateTools): Promise<Uint8Array> {
   const pieces: Piece[] = []
   const term = chooseTerm(draft, tools)
-  const encoder = makeEncoder(term.split('\\'))
+  const encoder = makeEncoder(makeDecoder(term, tools.defaultTerm).terms)
   const write: Write = {
     draft,
     dictionary: tools.dictionary,
@@ -143,6 +143,8 @@ function inherit(draft: Draft, encoder: Encoder, pieces: Piece[], tools: CreateT
       taken.add(tag)
       const element = find(set.elements, tag)
       if (element) putPiece(pieces, transferElement(element, values, encoder))
+      // A date of today would contradict the parent, which has none.
+      else dropPiece(pieces, tag)
     }
   }
   return taken
@@ -170,6 +172,7 @@ function setTag(
       facts: { fault: 'inherited' },
     })
   }
+  if (isWriterOwned(tag) || elementOf(tag) === 0) return
   if (tag === tags.PixelData) return // The old form gives its image here; the caller has made it the content.
   putPiece(pieces, readPiece(tag, value, write))
   addCreator(tag, pieces, write)

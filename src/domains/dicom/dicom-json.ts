@@ -28,6 +28,8 @@ function showElements(elements: readonly Element[], values: Values): JsonObject 
 
 function showElement(element: Element, values: Values): JsonObject {
   const { vr } = element
+  // What is empty is there without a value: PS3.18, F.2.5.
+  if (element.items?.length === 0) return { vr: 'SQ' }
   if (element.items) {
     return { Value: element.items.map(item => showElements(item.elements, values)), vr: 'SQ' }
   }

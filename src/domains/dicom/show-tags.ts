@@ -3,7 +3,7 @@
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { Dictionary } from './dictionary/dictionary.ts'
 import type { DataSet, Element } from './reading/data-set.ts'
-import { readAscii, showValue, type Values, valuesOf } from './reading/value.ts'
+import { isLongerThan, readAscii, showValue, type Values, valuesOf } from './reading/value.ts'
 import { creatorTagOf, isPrivate, isPrivateCreator, type Tag, tags, tagText } from './tag.ts'
 
 export type TagForm = 'full' | 'short' | 'simplified'
@@ -35,9 +35,12 @@ export function showHeader(set: DataSet, options: ShowOptions): JsonObject {
 export function showElements(elements: readonly Element[], values: Values, options: ShowOptions): JsonObject {
   const shown: JsonObject = {}
   const creators = new Map<Tag, string>()
+  const seen = new Set<Tag>()
   for (const element of elements) {
     const { tag } = element
-    if (tag === tags.DataSetTrailingPadding) continue
+    // Of a tag that is there twice, the first one counts everywhere.
+    if (tag === tags.DataSetTrailingPadding || seen.has(tag)) continue
+    seen.add(tag)
     if (isPrivateCreator(tag) && element.vr !== 'UN') creators.set(tag, showValue(element, values) ?? '')
     const creator = isPrivate(tag) && !element.items ? creators.get(creatorTagOf(tag)) : undefined
     const entry = options.dictionary.entryOf(tag, creator)
@@ -78,7 +81,7 @@ function showElement(
   const isUnknownCreator = element.vr === 'UN' && isPrivateCreator(element.tag)
   const text = isUnknownCreator ? readAscii(element, values) : showValue(element, values)
   if (text === null) return typed('Null', null)
-  if (isLimited && text.length > lengthMax) return typed('TooLong', null)
+  if (isLimited && isLongerThan(text, lengthMax)) return typed('TooLong', null)
   return typed('String', text)
 }
 

@@ -5,7 +5,7 @@ import { type DicomIds, type ResourceIds, resourceIdsOf } from './identifiers.ts
 import { type Level, levels, mainTags } from './levels.ts'
 import type { DataSet, Element } from './reading/data-set.ts'
 import { find } from './reading/data-set.ts'
-import { numberOf, showValue, textOf, type Values, valuesOf } from './reading/value.ts'
+import { isLongerThan, numberOf, showValue, textOf, type Values, valuesOf } from './reading/value.ts'
 import { type Tag, tags, tagText } from './tag.ts'
 
 /** Values of main tags, by `gggg,eeee`. */
@@ -27,7 +27,10 @@ export interface Summary {
 
 const textBytesMax = 256
 
-/** Summarises an instance. Refuses, with the fault `no-identifiers`, one that lacks a UID of its three levels. */
+/**
+ * Summarises an instance. Refuses one that lacks a UID of its three levels (the fault `no-identifiers`), or has an
+ * empty one (`empty-identifier`).
+ */
 export function summarise(set: DataSet, defaultTerm: string): Summary {
   const { values } = valuesOf(set, defaultTerm)
   const byTag = new Map<Tag, Element>()
@@ -59,9 +62,13 @@ export function summarise(set: DataSet, defaultTerm: string): Summary {
 }
 
 function requireUid(value: string | undefined, name: string): string {
-  if (value === undefined) {
+  if (value === undefined)
     refuse('bad-request', `The file has no ${name}`, { field: name, facts: { fault: 'no-identifiers' } })
-  }
+  if (value === '')
+    refuse('bad-request', `The ${name} of the file is empty`, {
+      field: name,
+      facts: { fault: 'empty-identifier' },
+    })
   return value
 }
 
@@ -71,21 +78,25 @@ function mainTagsOf(level: Level, byTag: ReadonlyMap<Tag, Element>, values: Valu
     const element = byTag.get(tag)
     if (!element || element.items || element.fragments || element.length > textBytesMax * 16) continue
     const value = showValue(element, values)
-    if (value !== null && value.length <= textBytesMax) found[tagText(tag)] = value
+    if (value !== null && !isLongerThan(value, textBytesMax)) found[tagText(tag)] = value
   }
   return found
 }
 
 /** Positions × times, slices × times, or heart phases: whichever the instance tells (contracts/orthanc.md §3.11). */
 function expectedCountOf(elements: readonly Element[], values: Values): number | undefined {
+  const count = (tag: Tag): number | undefined => {
+    const number = numberOf(elements, tag, values)
+    return number !== undefined && Number.isSafeInteger(number) && number >= 0 ? number : undefined
+  }
   const product = (a: Tag, b: Tag): number | undefined => {
-    const first = numberOf(elements, a, values)
-    const second = numberOf(elements, b, values)
+    const first = count(a)
+    const second = count(b)
     return first === undefined || second === undefined ? undefined : first * second
   }
   return (
     product(tags.ImagesInAcquisition, tags.NumberOfTemporalPositions) ??
     product(tags.NumberOfSlices, tags.NumberOfTimeSlices) ??
-    numberOf(elements, tags.CardiacNumberOfImages, values)
+    count(tags.CardiacNumberOfImages)
   )
 }

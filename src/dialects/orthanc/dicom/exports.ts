@@ -72,7 +72,7 @@ export async function listExports(
   return {
     Done: page.items.length <= query.limit && page.next === undefined,
     Exports: rows,
-    Last: Number(rows.at(-1)?.['Seq'] ?? lastSeq),
+    Last: Number(rows.at(-1)?.['Seq'] ?? Math.max(lastSeq, query.since)),
   }
 }
 

@@ -8,7 +8,7 @@ import type { IncomingData } from '../../../domains/dicom/network/incoming-data.
 import type { Summary } from '../../../domains/dicom/summary.ts'
 import { writeOpening } from '../../../domains/dicom/writing/writer.ts'
 import type { House } from '../house.ts'
-import { receiveFile } from '../upload.ts'
+import { receiveFile, unstorable } from '../upload.ts'
 import type { Peer, Service } from './dicom-server.ts'
 
 export const storeScp: Service = async (house, association, message, peer) => {
@@ -45,8 +45,7 @@ async function keep(house: House, { command, context, data }: Message, peer: Pee
     if (error instanceof Refused) {
       const fault = error.refusal.facts?.['fault']
       if (fault === 'mismatch') return statuses.mismatch
-      if (fault === 'no-identifiers' || fault === 'not-dicom' || fault === 'empty')
-        return statuses.unprocessable
+      if (unstorable.has(fault)) return statuses.unprocessable
     }
     house.kit.log.warn({ err: error, aet: peer.aet }, 'an instance could not be stored')
     return statuses.outOfResources

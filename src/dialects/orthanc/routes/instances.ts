@@ -94,12 +94,24 @@ async function upload(house: House, call: Call): Promise<Answer> {
   return json(showStored(received.stored.ids, received.stored.isNew))
 }
 
-/** HTML forms: every file of the form is taken in, and nothing is said about it. */
+/** HTML forms: every part of the form is taken in, and nothing is said about it. */
 async function uploadForm(house: House, call: Call): Promise<Answer> {
-  for await (const part of call.request.files({ limits: { files: 10_000 } })) {
-    await receive(house, part.file, originOf(call))
+  try {
+    // A part without a name of a file is one, too: passed over, it would be lost without a word.
+    const parts = call.request.files({ limits: { files: 10_000 }, isPartAFile: () => true })
+    for await (const part of parts) await receive(house, part.file, originOf(call))
+  } catch (error) {
+    if (isBrokenForm(error)) fail(codes.badFormat, `The form cannot be read: ${error.message}`)
+    throw error
   }
   return { status: 200 }
+}
+
+/** Whether the parser of forms has thrown: its errors have no code of their own. */
+function isBrokenForm(error: unknown): error is Error {
+  return (
+    error instanceof Error && /^(Multipart: |Malformed |Unsupported )|multipart data$/.test(error.message)
+  )
 }
 
 /**
@@ -114,7 +126,10 @@ async function showContent(house: House, call: Call): Promise<Answer> {
     let elements = set.elements
     for (;;) {
       const name = path.shift()
-      if (name === undefined) return { list: elements.map(({ tag }) => tagText(tag).replace(',', '-')) }
+      if (name === undefined) {
+        const present = [...new Set(elements.map(({ tag }) => tag))].sort((a, b) => a - b)
+        return { list: present.map(tag => tagText(tag).replace(',', '-')) }
+      }
       const element = find(elements, house.dictionary.readTag(name))
       if (!element) return undefined
       const index = path.shift()

@@ -79,10 +79,11 @@ async function putMetadata(house: House, call: Call, level: Level): Promise<Answ
   return { text: '', headers: { etag: etagOf(revision, text) } }
 }
 
-/** Where revisions are checked, what is replaced must be what the client has seen. */
+/** What a client has seen must still be there when it says so; where revisions are checked, it has to say so. */
 export function checkRevision(house: House, call: Call, etag: string): void {
-  if (!house.settings.checksRevisions) return
-  if (call.request.headers['if-match']?.trim() !== etag) fail(codes.revision)
+  const seen = call.request.headers['if-match']?.trim()
+  if (seen === undefined && !house.settings.checksRevisions) return
+  if (seen !== etag) fail(codes.revision)
 }
 
 export function etagOf(revision: number, text: string | { md5: string }): string {

@@ -1,7 +1,8 @@
 // The four levels of the archive: lists, details, children, ancestors, statistics, modules, deletion.
 
-import { isObject, type JsonObject } from '../../../core/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { type Level, levels, moduleTags } from '../../../domains/dicom/levels.ts'
+import type { TagForm } from '../../../domains/dicom/show-tags.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { summarise } from '../../../domains/dicom/summary.ts'
 import { type Call, emptyText, json, nothingToSay, readSwitch, text } from '../call.ts'
@@ -115,7 +116,9 @@ async function listResources(house: House, call: Call, level: Level) {
   }
   const found: Resource[] = []
   if (since !== null && limit !== null) {
-    found.push(...(await browse.slice(level, Math.max(0, integer(since)), Math.max(0, integer(limit)))))
+    // The original reads them without a sign: a negative limit is none at all.
+    const most = integer(limit) < 0 ? Number.MAX_SAFE_INTEGER : integer(limit)
+    found.push(...(await browse.slice(level, Math.max(0, integer(since)), most)))
   } else {
     for await (const resource of browse.all(level)) found.push(resource)
   }
@@ -136,26 +139,33 @@ async function showModule(house: House, call: Call, level: Level, module: Level)
   return json(await showInstanceTags(house, instance, call, { form: tagForm(call, 'full'), only }))
 }
 
-/** Tags that all instances have, with the same value. */
+/** Tags that all instances have with the same text. Sequences, bytes and texts that are too long are left out. */
 async function showSharedTags(house: House, call: Call, level: Level) {
   const { browse } = house.archive
   const resource = await need(browse.get(level, call.param('id')))
-  const form = tagForm(call, 'full')
   let shared: JsonObject | undefined
   for await (const instance of browse.descendants(resource, 'instance')) {
-    const shown = await showInstanceTags(house, instance, call, { form })
+    const shown = await showInstanceTags(house, instance, call, { form: 'full' })
     shared ??= shown
-    for (const name of Object.keys(shared)) {
-      if (isNull(shared[name]) || JSON.stringify(shared[name]) !== JSON.stringify(shown[name]))
-        delete shared[name]
+    for (const tag of Object.keys(shared)) {
+      if (!isText(shared[tag]) || JSON.stringify(shared[tag]) !== JSON.stringify(shown[tag]))
+        delete shared[tag]
     }
   }
-  return json(shared ?? {})
+  return json(inForm(shared ?? {}, tagForm(call, 'full')))
 }
 
-/** What is not shown cannot be said to be the same. */
-function isNull(shown: unknown): boolean {
-  return shown === null || (isObject(shown) && shown['Type'] === 'Null')
+function isText(shown: unknown): boolean {
+  return isObject(shown) && shown['Type'] === 'String'
+}
+
+/** Tags that are shown in full, in one of the shorter forms. */
+function inForm(shown: JsonObject, form: TagForm): JsonObject {
+  if (form === 'full') return shown
+  const short: JsonObject = {}
+  for (const [tag, { Name, Value }] of Object.entries(shown as Record<string, { Name: string; Value: Json }>))
+    short[form === 'short' ? tag : Name] = Value
+  return short
 }
 
 /** Reads the files again, and takes the main tags from there. */

@@ -69,8 +69,9 @@ export const systemRoutes: Routes = (add, house) => {
 
   add('GET', '/tools/default-encoding', () => text(live.defaultEncoding))
   add('PUT', '/tools/default-encoding', async call => {
-    const name = (await call.text()).trim()
-    if (!(name in encodingTerms)) fail(codes.outOfRange)
+    const given = (await call.text()).trim().toLowerCase()
+    const name = Object.keys(encodingTerms).find(known => known.toLowerCase() === given)
+    if (name === undefined) fail(codes.outOfRange)
     live.defaultEncoding = name
     archive.parts.options.defaultTerm = encodingTerms[name]!
     return text(name)

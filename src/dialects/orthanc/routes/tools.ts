@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '../../../core/json.ts'
 import { isObject } from '../../../core/json.ts'
-import { type Level, levelNames, levels } from '../../../domains/dicom/levels.ts'
+import { type Level, levels } from '../../../domains/dicom/levels.ts'
 import type { TagForm } from '../../../domains/dicom/show-tags.ts'
 import type { Resource } from '../../../domains/dicom/store/bodies.ts'
 import { clearChanges, lastChange, listChanges, newestSeq } from '../../../domains/dicom/store/change-log.ts'
@@ -16,7 +16,7 @@ import { readTexts } from '../files.ts'
 import type { House } from '../house.ts'
 import { integer } from '../numbers.ts'
 import { flag, parseLenient, texts } from '../read-json.ts'
-import { showChange, showReference, showResource } from '../shapes.ts'
+import { levelPaths, showChange, showReference, showResource } from '../shapes.ts'
 import { showMetadata } from './metadata.ts'
 import type { Routes } from './route.ts'
 
@@ -43,13 +43,15 @@ export const toolRoutes: Routes = (add, house) => {
   })
 }
 
-const levelOf = new Map<unknown, Level>([
-  ...levels.map(level => [levelNames[level], level] as const),
+const levelNamed = new Map<string, Level>([
   ...levels.map(level => [level, level] as const),
-  ['patients', 'patient'],
-  ['studies', 'study'],
-  ['instances', 'instance'],
+  ...levels.map(level => [levelPaths[level], level] as const),
 ])
+
+/** The level that a body names: in any case, one or many. */
+function levelOf(name: unknown): Level | undefined {
+  return typeof name === 'string' ? levelNamed.get(name.toLowerCase()) : undefined
+}
 
 async function find(house: House, call: Call): Promise<Answer> {
   const body = parseLenient(await call.text())
@@ -57,7 +59,7 @@ async function find(house: House, call: Call): Promise<Answer> {
   if (typeof body['Level'] !== 'string')
     fail(codes.badRequest, 'Field "Level" is missing, or should be a string')
   if (!isObject(body['Query'])) fail(codes.badRequest, 'Field "Query" is missing, or should be a JSON object')
-  const level = levelOf.get(body['Level'])
+  const level = levelOf(body['Level'])
   if (level === undefined) fail(codes.outOfRange)
   const query = Object.entries(body['Query']).map(([name, value]): [Tag, string] => {
     const tag = house.dictionary.readTag(name)
@@ -146,7 +148,7 @@ async function bulkDelete(house: House, call: Call): Promise<Answer> {
 async function bulkContent(house: House, call: Call): Promise<Answer> {
   const body = await readJsonBody(call)
   const ids = texts(body, 'Resources')
-  const level = body['Level'] === undefined ? undefined : levelOf.get(body['Level'])
+  const level = body['Level'] === undefined ? undefined : levelOf(body['Level'])
   if (body['Level'] !== undefined && level === undefined) fail(codes.outOfRange)
   const withMetadata = flag(body, 'Metadata') ?? true
   const form = formOf(body)
@@ -188,11 +190,15 @@ async function showChanges(house: House, call: Call): Promise<Answer> {
   // When one of them is no number, both are passed over, as the original does.
   const given = [call.query.get('since') ?? '0', call.query.get('limit') ?? '100']
   const [since, limit] = given.every(text => /^-?\d{1,15}$/.test(text))
-    ? [Math.max(0, Number(given[0])), Number(given[1]) || 100]
+    ? [Math.max(0, Number(given[0])), Number(given[1])]
     : [0, 100]
+  if (limit <= 0) {
+    const newest = await newestSeq(records)
+    return json({ Changes: [], Done: limit < 0 || newest <= since, Last: newest })
+  }
   const { changes, isDone } = await listChanges(records, {
     since,
-    limit: Math.min(Math.max(1, limit), 10_000),
+    limit: Math.min(limit, 10_000),
   })
   const last = changes.at(-1)?.seq ?? (await newestSeq(records))
   return json({ Changes: changes.map(showChange), Done: isDone, Last: last })

@@ -103,7 +103,11 @@ export function makeDictionary(
       )
     },
     readTag(text) {
-      const tag = tagFromHex(text) ?? byKeyword.get(text) ?? byKeyword.get(`RETIRED_${text}`)
+      const tag =
+        tagFromHex(text) ??
+        byKeyword.get(text) ??
+        byKeyword.get(`RETIRED_${text}`) ??
+        byKeyword.get(text.replace(/^RETIRED_/, ''))
       if (tag === undefined) {
         refuse('bad-field', `There is no DICOM tag called "${text}"`, {
           field: text,

@@ -13,7 +13,7 @@ import { type Encoder, makeEncoder } from '../text/encode.ts'
 import { encodeValue } from '../writing/encode-value.ts'
 import { openSequence, type Piece, putPiece, type SequencePiece } from '../writing/piece.ts'
 import { transferElement } from '../writing/transfer.ts'
-import { addCreator, type PieceWriter, readPiece } from '../writing/value-piece.ts'
+import { addCreator, isWriterOwned, type PieceWriter, readPiece } from '../writing/value-piece.ts'
 import { type FileParts, lengthOf } from '../writing/writer.ts'
 import { mappedPatientId, mappedUid } from './mapped-uids.ts'
 import type { Modification } from './modification.ts'
@@ -119,6 +119,7 @@ class Pass {
     if (this.#rules.replaces.has(tags.SpecificCharacterSet)) recodePieces(pieces, this.#values, write.encoder)
     if (parent) this.#inherit(parent, pieces, write.encoder)
     for (const [tag, value] of this.#change.replaces) {
+      if (isWriterOwned(tag)) continue
       putPiece(pieces, readPiece(tag, value, write))
       addCreator(tag, pieces, write)
     }

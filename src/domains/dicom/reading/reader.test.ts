@@ -3,6 +3,7 @@ import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, test } from 'vitest'
 import { Refused } from '../../../core/refusal.ts'
+import { makeDictionary } from '../dictionary/dictionary.ts'
 import { showTags } from '../show-tags.ts'
 import { tags } from '../tag.ts'
 import { aDicomFile, dictionary, read } from '../testing/sample.ts'
@@ -51,6 +52,54 @@ describe('reading', () => {
       assert.equal(textIn(bytes, tags.Rows), '513')
     })
   }
+
+  test('zeros behind the last element are padding, not elements', () => {
+    const set = read(Buffer.concat([aDicomFile(), new Uint8Array(1_000)]))
+    assert.equal(set.elements.at(-1)?.tag, tags.PixelData)
+  })
+
+  test('many elements of zeros before something else are walked once', () => {
+    const zeros = new Uint8Array(900_000)
+    refusesAsNotDicom(Buffer.concat([aDicomFile(), zeros, Buffer.from('last')]), /header at/)
+  })
+
+  test('an identifier is read without the blanks around and within it', () => {
+    const bytes = aDicomFile({ tags: { StudyInstanceUID: ' 1.2. 3 ', SOPInstanceUID: '1.2.4 ' } })
+    assert.equal(textIn(bytes, tags.StudyInstanceUID), '1.2.3')
+    assert.equal(textIn(bytes, tags.SOPInstanceUID), '1.2.4')
+  })
+
+  test('of a tag that is there twice, the first one is shown', () => {
+    const twice = [element(tags.Rows, 2, Uint8Array.of(1, 0)), element(tags.Rows, 2, Uint8Array.of(2, 0))]
+    const set = read(implicitFile(Buffer.concat(twice)))
+    assert.equal(showTags(set, { dictionary, form: 'short', defaultTerm: 'ISO_IR 100' })['0028,0010'], '1')
+  })
+
+  test('a private value of unknown VR is text where the dictionary knows it as text', () => {
+    const own = makeDictionary([
+      { tag: 0x00091001, vr: 'LO', vm: '1', keyword: 'AcmeText', creator: 'ACME' },
+      { tag: 0x00091002, vr: 'US', vm: '1', keyword: 'AcmeNumber', creator: 'ACME' },
+    ])
+    const bytes = aDicomFile({
+      pieces: [
+        { tag: 0x00090010, vr: 'LO', bytes: Buffer.from('ACME') },
+        { tag: 0x00091001, vr: 'UN', bytes: Buffer.from('text') },
+        { tag: 0x00091002, vr: 'UN', bytes: Uint8Array.of(1, 0) },
+      ],
+    })
+    const set = readDataSet(memorySource(bytes), { dictionary: own })
+    const shown = showTags(set, { dictionary: own, form: 'simplified', defaultTerm: 'ISO_IR 100' })
+    assert.deepEqual([shown['AcmeText'], shown['AcmeNumber']], ['text', null])
+  })
+
+  test('a text is too long by its bytes in UTF-8', () => {
+    const comments = (text: string) => {
+      const set = read(aDicomFile({ tags: { PatientComments: text } }))
+      return showTags(set, { dictionary, form: 'short', defaultTerm: 'ISO_IR 100' })['0010,4000']
+    }
+    assert.equal(comments('e'.repeat(256)), 'e'.repeat(256))
+    assert.equal(comments('é'.repeat(129)), null)
+  })
 
   test('a file without preamble and meta group is read by what its first element looks like', () => {
     for (const transferSyntax of [syntaxes.explicitLittle, syntaxes.implicitLittle, syntaxes.explicitBig]) {

@@ -5,10 +5,11 @@ import { promisify } from 'node:util'
 import { inflateRaw, inflateRawSync } from 'node:zlib'
 import { refuse } from '../../../core/refusal.ts'
 import { type Dictionary, longVrs, settleVr, vrs } from '../dictionary/dictionary.ts'
-import { isPrivateCreator, type Tag, tags } from '../tag.ts'
+import { isPrivate, isPrivateCreator, type Tag, tags } from '../tag.ts'
 import { type DataSet, type Element, type Fragment, find, type Item } from './data-set.ts'
 import { type ByteSource, memorySource } from './source.ts'
 import { layoutOf, syntaxes } from './syntax.ts'
+import { isTextVr } from './value.ts'
 
 export interface ReadOptions {
   readonly dictionary: Dictionary
@@ -21,6 +22,8 @@ export interface ReadOptions {
 }
 
 const undefinedLength = 0xffffffff
+/** Longer tails of zeros are not taken for padding. */
+const paddingBytesMax = 1024 * 1024
 const defaults = { depthMax: 1024, elementsMax: 500_000, inflatedBytesMax: 256 * 1024 * 1024 }
 
 /** Reads a file. Refuses, with the fault `not-dicom`, whatever is not one, is cut off, or passes a limit. */
@@ -196,6 +199,8 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
     const stack: Frame[] = [top]
     let count = 0
     let at = from
+    // The last byte that is not zero, once somebody had to look.
+    let lastWrittenAt = -1
 
     function frame(
       kind: Frame['kind'],
@@ -268,15 +273,27 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
       }
     }
 
+    /** Files that were rounded up to whole blocks end in zeros, which are no elements. */
+    function isPaddingToEnd(from: number): boolean {
+      if (size - from > paddingBytesMax || from <= lastWrittenAt) return false
+      const end = source.read(from, size - from).findLastIndex(byte => byte !== 0)
+      if (end >= 0) lastWrittenAt = from + end
+      return end < 0
+    }
+
     function creatorOf(within: Frame, tag: Tag): string | undefined {
       const block = Math.floor((tag % 0x10000) / 0x100)
       return within.creators?.get(Math.floor(tag / 0x10000) * 0x10000 + block)
     }
 
-    /** A value written as unknown is read as what the public dictionary says, unless that is a sequence. */
+    /**
+     * A value written as unknown is read as what the dictionary says, unless that is a sequence. Of a private one it
+     * is believed only that it is text.
+     */
     function knownVr(tag: Tag, within: Frame): string {
-      const vr = settleVr(dictionary.entryOf(tag)?.vr ?? 'UN', tag, within.pixelRepresentation)
-      return vr === 'SQ' ? 'UN' : vr
+      const known = dictionary.entryOf(tag, creatorOf(within, tag))?.vr ?? 'UN'
+      const vr = settleVr(known, tag, within.pixelRepresentation)
+      return vr === 'SQ' || (isPrivate(tag) && !isTextVr(vr)) ? 'UN' : vr
     }
 
     for (;;) {
@@ -293,6 +310,7 @@ function makeWalk(source: ByteSource, options: ReadOptions, layout: Layout) {
       const group = u16(i, little)
       const tag: Tag = group * 0x10000 + u16(i + 2, little)
       if (stack.length === 1 && whileGroup !== undefined && group !== whileGroup) break
+      if (stack.length === 1 && tag === 0 && isPaddingToEnd(at)) break
       if (++count > elementsMax) fail(`it holds more than ${elementsMax} elements`)
       const start = at
 

@@ -24,9 +24,7 @@ export function layoutOf(uid: string): Layout {
 
 /** The media type of one frame as it is stored. */
 export function frameMediaType(uid: string): string {
-  if (/^1\.2\.840\.10008\.1\.2\.4\.(5[0-9]|6[0-6]|70)$/.test(uid)) return 'image/jpeg'
-  if (/^1\.2\.840\.10008\.1\.2\.4\.8[01]$/.test(uid)) return 'image/jls'
+  if (uid === '1.2.840.10008.1.2.4.50') return 'image/jpeg'
   if (/^1\.2\.840\.10008\.1\.2\.4\.9[01]$/.test(uid)) return 'image/jp2'
-  if (/^1\.2\.840\.10008\.1\.2\.4\.9[23]$/.test(uid)) return 'image/jpx'
   return 'application/octet-stream'
 }

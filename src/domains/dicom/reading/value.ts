@@ -55,7 +55,14 @@ export function readText(element: Element, values: Values): string {
   const bytes = readBytes(element, values)
   let end = bytes.length
   while (end > 0 && (bytes[end - 1] === 0 || (bytes[end - 1] === 0x20 && !element.isUnknown))) end--
-  return values.decoder.decode(bytes.subarray(0, end), element.vr)
+  const text = values.decoder.decode(bytes.subarray(0, end), element.vr)
+  // No blank belongs to a UID; some writers pad with them, or align lists. Identifiers must not depend on it.
+  return element.vr === 'UI' && text.includes(' ') ? text.replaceAll(' ', '') : text
+}
+
+/** Whether a text has more bytes in UTF-8 than so many: how the original measures what it shows and keeps. */
+export function isLongerThan(text: string, bytesMax: number): boolean {
+  return text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax)
 }
 
 /** The bytes of a value as they are, one character each. */

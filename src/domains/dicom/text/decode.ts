@@ -89,7 +89,7 @@ export function isKnownTerm(term: string): boolean {
 }
 
 /** A term as people write it: without padding, and with the common slips repaired. */
-function readTerm(text: string): string {
+export function readTerm(text: string): string {
   const term = text.replace(/[\0 ]+$/, '').trim()
   if (isKnownTerm(term) || term === '') return term
   const number = /^ISO[ _-]?(2022[ _-])?IR[ _-]?(\d+)$/i.exec(term)

@@ -1,27 +1,40 @@
 // Strings to DICOM text: reverse tables built once from the platform's decoders. A character that a set does not
 // have becomes a question mark, as DICOM software has always done.
 
-import { plainEncodings } from './decode.ts'
+import { plainEncodings, readTerm } from './decode.ts'
 
 export interface Encoder {
   encode(text: string): Uint8Array
 }
 
-/** The encoder for the terms of SpecificCharacterSet, the first one being the plain set. */
+/** The encoder for the terms of SpecificCharacterSet, the first one being the plain set: ASCII where it is empty. */
 export function makeEncoder(terms: readonly string[]): Encoder {
-  const first = terms[0] ?? 'ISO_IR 6'
+  const names = terms.map(term => readTerm(term) || 'ISO_IR 6')
+  const first = names[0] ?? 'ISO_IR 6'
   if (first === 'ISO_IR 192') return { encode: text => Buffer.from(text, 'utf8') }
   const tables: Table[] = []
-  for (const term of terms) {
-    const table = tableOf(term)
+  for (const name of names) {
+    // Alone it reads as Latin-1, which many files without a character set hold. Beside others its right half is theirs.
+    if (names.length > 1 && isAscii(name)) continue
+    const table = tableOf(name)
     if (table) tables.push(table)
   }
+  // Sets of two bytes are announced wherever they begin; a plain first set is there from the start.
+  const initial = isAnnounced(first) || (names.length > 1 && isAscii(first)) ? undefined : tables[0]
   return {
     encode(text) {
       if (/^[\0-\x7f]*$/.test(text)) return Buffer.from(text, 'latin1')
-      return encodeWith(tables, text)
+      return encodeWith(tables, initial, text)
     },
   }
+}
+
+function isAscii(term: string): boolean {
+  return /^ISO(_| 2022 )IR 6$/.test(term)
+}
+
+function isAnnounced(term: string): boolean {
+  return /^ISO 2022 IR (58|87|149|159)$/.test(term)
 }
 
 interface Table {
@@ -32,16 +45,16 @@ interface Table {
   readonly bytes: ReadonlyMap<string, readonly number[]>
 }
 
-function encodeWith(tables: readonly Table[], text: string): Uint8Array {
+function encodeWith(tables: readonly Table[], initial: Table | undefined, text: string): Uint8Array {
   const out: number[] = []
-  let active: Table | undefined = tables[0]
+  let active = initial
   let inAscii = true
   for (const char of text) {
     if (char < '\x80') {
       if (!inAscii) out.push(0x1b, 0x28, 0x42)
       inAscii = true
       // Delimiters reset the code extensions: what was announced must be announced again.
-      if (char === '\\' || char === '^' || char === '=' || char === '\n' || char === '\r') active = tables[0]
+      if (char === '\\' || char === '^' || char === '=' || char === '\n' || char === '\r') active = initial
       out.push(char.charCodeAt(0))
       continue
     }
@@ -82,6 +95,8 @@ const singleByteEscapes: Readonly<Record<string, number>> = {
 function tableOf(term: string): Table | undefined {
   if (term === 'ISO 2022 IR 87')
     return { escape: [0x1b, 0x24, 0x42], isG0: true, bytes: doubleByte('euc-jp', 0x80) }
+  if (term === 'ISO 2022 IR 159')
+    return { escape: [0x1b, 0x24, 0x28, 0x44], isG0: true, bytes: doubleByte('euc-jp', 0x80, [0x8f]) }
   if (term === 'ISO 2022 IR 149')
     return { escape: [0x1b, 0x24, 0x29, 0x43], isG0: false, bytes: doubleByte('euc-kr', 0) }
   if (term === 'ISO 2022 IR 58')
@@ -110,16 +125,23 @@ function singleByte(encoding: string): Map<string, readonly number[]> {
   return bytes
 }
 
-/** Two-byte sets; `shift` is taken off each byte (sets that DICOM puts into the left half). */
-function doubleByte(encoding: string, shift: number): Map<string, readonly number[]> {
+/**
+ * Two-byte sets; `shift` is taken off each byte (sets that DICOM puts into the left half). `lead`: what the platform's
+ * encoding puts before each pair.
+ */
+function doubleByte(
+  encoding: string,
+  shift: number,
+  lead: readonly number[] = [],
+): Map<string, readonly number[]> {
   const bytes = new Map<string, readonly number[]>()
   const decoder = new TextDecoder(encoding)
   const wide = encoding === 'gb18030'
-  const pair = new Uint8Array(2)
+  const pair = Uint8Array.from([...lead, 0, 0])
   for (let first = wide ? 0x81 : 0xa1; first <= 0xfe; first++) {
     for (let second = wide ? 0x40 : 0xa1; second <= 0xfe; second++) {
-      pair[0] = first
-      pair[1] = second
+      pair[lead.length] = first
+      pair[lead.length + 1] = second
       const char = decoder.decode(pair)
       if ([...char].length === 1 && char !== '\ufffd') bytes.set(char, [first - shift, second - shift])
     }

@@ -52,6 +52,12 @@ export function openSequence(element: Element & { items: readonly Item[] }): Seq
   }
 }
 
+/** Takes the piece with a tag away, if there is one. `pieces` is changed. */
+export function dropPiece(pieces: Piece[], tag: Tag): void {
+  const at = pieces.findIndex(piece => piece.tag === tag)
+  if (at >= 0) pieces.splice(at, 1)
+}
+
 /** Puts a piece where its tag belongs, in place of any piece with the same tag. `pieces` is changed. */
 export function putPiece(pieces: Piece[], piece: Piece): void {
   const same = pieces.findIndex(other => other.tag === piece.tag)

@@ -5,7 +5,7 @@ import { refuse } from '../../../core/refusal.ts'
 import { readDataUri } from '../content/data-uri.ts'
 import { type Dictionary, settleVr } from '../dictionary/dictionary.ts'
 import { isTextVr } from '../reading/value.ts'
-import { creatorTagOf, elementOf, isPrivate, isPrivateCreator, type Tag, tagText } from '../tag.ts'
+import { creatorTagOf, elementOf, groupOf, isPrivate, isPrivateCreator, type Tag, tagText } from '../tag.ts'
 import type { Encoder } from '../text/encode.ts'
 import { encodeValue, padded } from './encode-value.ts'
 import { type Piece, putPiece } from './piece.ts'
@@ -27,7 +27,7 @@ const depthMax = 64
 /** The piece for a text, or for a list of objects by tag name; refuses, with the fault `bad-type`, anything else. */
 export function readPiece(tag: Tag, value: unknown, write: PieceWriter, depth = 0): Piece {
   if (typeof value === 'string') return valuePiece(tag, value, write)
-  if (!Array.isArray(value) || depth > depthMax) refuseType(tag)
+  if (!Array.isArray(value) || depth > depthMax || !maySequence(tag, write)) refuseType(tag)
   const items = value.map(item => {
     if (!isObject(item)) refuseType(tag)
     const pieces: Piece[] = []
@@ -37,6 +37,20 @@ export function readPiece(tag: Tag, value: unknown, write: PieceWriter, depth = 
     return { pieces, isOpen: false }
   })
   return { tag, items, isOpen: false }
+}
+
+/** Whether items may stand in an element: not where the dictionary says that it holds something else. */
+function maySequence(tag: Tag, { dictionary, privateCreator }: PieceWriter): boolean {
+  const vr = dictionary.vrOf(tag, isPrivate(tag) ? privateCreator : undefined)
+  return vr === 'SQ' || vr === 'UN'
+}
+
+/**
+ * Whether a tag is of a group that every file gets from its writer. What callers say of them is passed over, as in the
+ * original: a transfer syntax, for one, that the data set is not in would make the file unreadable.
+ */
+export function isWriterOwned(tag: Tag): boolean {
+  return groupOf(tag) <= 2
 }
 
 /** The piece for a text, by the VR that the dictionary has for the tag. */
