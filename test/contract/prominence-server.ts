@@ -14,13 +14,13 @@ import { prominence } from '../../src/dialects/prominence/index.ts'
 import { ContainerExecutor } from '../../src/executors/container/container-executor.ts'
 import { type Item, tarOf } from '../../src/executors/container/images/archive-fixture.ts'
 import { type ImageStore, importImage, openImageStore } from '../../src/executors/container/images/index.ts'
-import type { Executor, StartOrder } from '../../src/executors/executor.ts'
 import { FunctionExecutor } from '../../src/executors/function/function-executor.ts'
 import { issueJwt } from '../../src/http/auth/jwt.ts'
 import { readSecret } from '../../src/http/auth/secrets.ts'
 import { addressRules } from '../../src/http/outgoing/address-rules.ts'
 import { openUrl } from '../../src/http/outgoing/open-url.ts'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import { StartGate } from '../support/start-gate.ts'
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(path => existsSync(path))
 
@@ -31,45 +31,10 @@ export function missingForContainers(): string | undefined {
   return existsSync('/usr/bin/time') ? undefined : 'GNU time is not installed (Debian: time)'
 }
 
-/** Keeps attempts from starting while it is closed. */
-export class Gate {
-  #waiting: { executor: Executor; orders: readonly StartOrder[] }[] = []
-  #isOpen = true
-
-  close(): void {
-    this.#isOpen = false
-  }
-
-  open(): void {
-    this.#isOpen = true
-    for (const { executor, orders } of this.#waiting.splice(0)) executor.start(orders)
-  }
-
-  /** The same executor, whose starts go through this gate. */
-  before<T extends Executor>(executor: T): T {
-    const gate = this
-    return new Proxy(executor, {
-      get(target, name) {
-        if (name === 'start')
-          return (orders: readonly StartOrder[]) =>
-            gate.#isOpen ? target.start(orders) : void gate.#waiting.push({ executor: target, orders })
-        if (name === 'stop')
-          return (...args: Parameters<Executor['stop']>) => {
-            // A stop of what waits here lets it through: the executor then ends it before it begins.
-            gate.open()
-            target.stop(...args)
-          }
-        const value = Reflect.get(target, name, target) as unknown
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-  }
-}
-
 export interface ProminenceServer {
   readonly server: Server
   readonly url: string
-  readonly gate: Gate
+  readonly gate: StartGate
   readonly dir: string
   readonly images: ImageStore
   /** A token with these claims. */
@@ -95,7 +60,7 @@ export async function startProminence(
   const dir = await mkdtemp(join(tmpdir(), 'switchyard-prominence-'))
   const images = await openImageStore({ dataDir: dir, now: () => 1 })
   await addBusybox(dir, images)
-  const gate = new Gate()
+  const gate = new StartGate()
   const rules = addressRules(options.fetchAllow ?? [])
   const clock = systemClock()
   const server = await startServer({

@@ -2,6 +2,7 @@
 
 import type { Executor, StartOrder } from '../../src/executors/executor.ts'
 
+/** A gate in front of executors. */
 export class StartGate {
   #waiting: { executor: Executor; orders: readonly StartOrder[] }[] = []
   #isOpen = true
