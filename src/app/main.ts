@@ -21,6 +21,12 @@ export async function main(args: readonly string[]): Promise<number> {
       process.stderr.write(`switchyard: ${error.message}\n`)
       return error.exitCode
     }
+    const { code, syscall } = error as NodeJS.ErrnoException
+    // What the machine refuses (a file that is not there, a full disk) is no bug of ours: its sentence says all.
+    if (error instanceof Error && code !== undefined && syscall !== undefined) {
+      process.stderr.write(`switchyard: ${error.message}\n`)
+      return exitCodes.failed
+    }
     throw error
   }
 }

@@ -3,6 +3,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -87,6 +89,9 @@ test('exit codes tell a bad file, an absent thing, bad credentials and an absent
     [['submit', '-'], { input: '{' }, 2, /- is not JSON/],
     [['submit', '-'], { input: '{"executor":"process","spec":{"argv":[]}}' }, 2, /argv/],
     [['submit', '-'], { input: '[]' }, 2, /jobs/],
+    [['submit', '-'], { input: '{"executor":"proces","spec":{}}' }, 2, /no executor called proces/],
+    [['image', 'import', join(folder, 'absent.tar')], {}, 2, /absent\.tar cannot be read: ENOENT/],
+    [['backup', '/dev/null/x'], {}, 1, /ENOTDIR/],
     [['show', 'nothing'], {}, 3, /There is no job nothing/],
     [['show', '--flow', 'nothing'], {}, 3, /There is no flow nothing/],
     [['logs', '../../x'], {}, 3, /There is no job/],
@@ -104,6 +109,39 @@ test('exit codes tell a bad file, an absent thing, bad credentials and an absent
     expect([args, ended.code, ended.err]).toEqual([args, code, expect.stringMatching(sentence)])
     expect(ended.err).not.toContain('    at ')
   }
+})
+
+test('a job says why it did not succeed, and show tells of each of its attempts', async () => {
+  const absent = JSON.stringify({ executor: 'process', spec: { argv: ['/no/such/program'] } })
+  const waited = await run(['submit', '-', '--wait'], { input: absent })
+  expect(waited.out).toMatch(/^\S+ {2}failed \(launch\): .*\/no\/such\/program/)
+  const id = await submit(sh('exit 3', { triesMax: 2, backoffMs: 1 }))
+  await run(['logs', '-f', id])
+  const { out } = await run(['show', id])
+  expect(out).toMatch(/^ATTEMPT +RESULT +EXIT/m)
+  expect(out.match(/^\d +failed \(exit\) +3 /gm)).toHaveLength(2)
+})
+
+test('a running job that is cancelled is said to have been asked', async () => {
+  const id = await submit(sh('trap "" TERM; echo up; while ! test -e /no/such/file; do sleep 0.1; done'))
+  for (let out = ''; out === ''; ) out = (await run(['logs', id])).out
+  expect((await run(['cancel', id])).out).toBe(`${id}  running, asked to cancel\n`)
+  expect((await run(['cancel', '--kill', id])).code).toBe(0)
+})
+
+test('the key of a data directory goes to its own server alone, whatever address is named', async () => {
+  const seen: (string | undefined)[] = []
+  const stranger = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.end('{"items":[]}')
+  })
+  await once(stranger.listen(0, '127.0.0.1'), 'listening')
+  const { port } = stranger.address() as AddressInfo
+  expect(await run(['ls', '--url', `http://127.0.0.1:${port}`])).toMatchObject({ code: 0 })
+  stranger.close()
+  expect(seen).toEqual([undefined])
+  const own = server.url.replace('127.0.0.1', 'localhost')
+  expect(await run(['ls', '--url', own])).toMatchObject({ code: 0 })
 })
 
 test('logs -f prints what a running job writes as it comes, through its retries, until it has ended', async () => {

@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { Refused } from '../../core/refusal.ts'
 import { makeBackup, restoreBackup } from '../backup.ts'
 import { packTar, unpackTar } from '../backup-tar.ts'
-import { dataDirAt } from '../data-dir.ts'
+import { type DataDir, dataDirAt } from '../data-dir.ts'
 import { readServerFile } from '../server-file.ts'
 import { makeClient } from './client.ts'
 import { dataOption, existingDataDir } from './data-dir-option.ts'
@@ -37,14 +37,10 @@ async function backup(target: string, options: { data?: string; images?: boolean
     throw new CommandFailed(`${target} exists already; nothing is overwritten`)
   const folder = isTar ? join(dirname(goal), `.${randomUUID()}.switchyard-tar`) : goal
   const images = options.images === true
-  const running = await readServerFile(dir)
   try {
     const { files } =
-      running === undefined
-        ? await explained(backupAlone(dir.path, folder, images))
-        : await (await makeClient({ data: dir.path })).json<{ files: number }>('POST', '/yard/admin/backup', {
-            body: { target: folder, images },
-          })
+      (await backupByServer(dir, { target: folder, images })) ??
+      (await explained(backupAlone(dir.path, folder, images)))
     if (isTar) {
       const part = `${folder}.tar`
       await packTar(folder, part)
@@ -56,6 +52,23 @@ async function backup(target: string, options: { data?: string; images?: boolean
       await rm(folder, { recursive: true, force: true })
       await rm(`${folder}.tar`, { force: true })
     }
+  }
+}
+
+/** Through the server that runs on the directory; undefined where none does. */
+async function backupByServer(
+  dir: DataDir,
+  body: { target: string; images: boolean },
+): Promise<{ files: number } | undefined> {
+  if ((await readServerFile(dir)) === undefined) return undefined
+  try {
+    const client = await makeClient({ data: dir.path })
+    return await client.json<{ files: number }>('POST', '/yard/admin/backup', { body })
+  } catch (error) {
+    // A server that was killed leaves its note, and another process may have its number by now. If it lives after all,
+    // it holds the lock.
+    if (error instanceof CommandFailed && error.exitCode === exitCodes.unreachable) return undefined
+    throw error
   }
 }
 

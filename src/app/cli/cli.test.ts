@@ -136,6 +136,33 @@ test('a data directory has one server at a time, and the second says who has it'
   expect(JSON.parse(await readFile(join(data, 'server.json'), 'utf8'))).toMatchObject({ pid: child.pid })
 })
 
+test('a server that is told to stop while it starts ends at once', async () => {
+  const data = join(await folder(), 'data')
+  const child = spawn(program, ['serve', '--data', data, '--port', '0'], { env, stdio: 'ignore' })
+  running.push(child)
+  // The store is locked long before the server is ready, and after the signals are heard.
+  for (let isThere = false; !isThere; )
+    isThere = await stat(join(data, 'yard.db')).then(
+      () => true,
+      () => false,
+    )
+  child.kill('SIGTERM')
+  expect((await once(child, 'exit'))[0]).toBe(0)
+  await serve(data)
+})
+
+test('a backup is made of a directory whose server was killed, also when its number is another’s by now', async () => {
+  const dir = await folder()
+  const data = join(dir, 'data')
+  const { child } = await serve(data)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const note = join(data, 'server.json')
+  const left = JSON.parse(await readFile(note, 'utf8'))
+  await writeFile(note, JSON.stringify({ ...left, pid: process.pid }))
+  expect(await run('backup', join(dir, 'copy'), '--data', data)).toMatchObject({ code: 0 })
+})
+
 test('an image is imported, listed and removed without a server', async () => {
   const dir = await folder()
   await mkdir(join(dir, 'root/bin'), { recursive: true })

@@ -7,10 +7,9 @@ import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { Readable } from 'node:stream'
 import { type Command, Option } from 'commander'
 import { isObject } from '../../core/json.ts'
-import { adminTokenFile } from '../../http/auth/keyring.ts'
-import { readIfThere } from '../../http/auth/private-file.ts'
+import { isLoopbackHost } from '../../http/addresses.ts'
 import { dataDirAt } from '../data-dir.ts'
-import { readServerFile } from '../server-file.ts'
+import { readServerFile, type ServerFile } from '../server-file.ts'
 import { CommandFailed, exitCodes } from './failure.ts'
 
 /** What clientOptions adds to a command. */
@@ -128,9 +127,10 @@ async function findServer({ url, token, data }: ClientOptions): Promise<Place> {
   if (url !== undefined) {
     if (!/^https?:\/\/[^/]/.test(url))
       throw new CommandFailed(`--url ${url}: write it as http://HOST:PORT`, exitCodes.usage)
-    const kept =
-      data === undefined ? undefined : await readIfThere(`${dataDirAt(data).path}/${adminTokenFile}`)
-    return { url: url.replace(/\/+$/, ''), token: own ?? kept?.trim() }
+    // A data directory's own key goes to its own server and to nobody else, whatever address is named.
+    const local = data === undefined ? undefined : await readServerFile(dataDirAt(data))
+    if (local !== undefined && isSamePlace(url, local.url)) return placeOf(local, own)
+    return { url: url.replace(/\/+$/, ''), token: own }
   }
   if (data === undefined) {
     throw new CommandFailed(
@@ -140,8 +140,24 @@ async function findServer({ url, token, data }: ClientOptions): Promise<Place> {
   }
   const file = await readServerFile(dataDirAt(data))
   if (file === undefined) throw new CommandFailed(`No server is running on ${data}`, exitCodes.unreachable)
+  return placeOf(file, token)
+}
+
+async function placeOf(file: ServerFile, token: string | undefined): Promise<Place> {
   const certificate = file.certificate === undefined ? undefined : await readFile(file.certificate)
   return { url: file.url, token: token ?? file.token, ...(certificate !== undefined ? { certificate } : {}) }
+}
+
+/** Whether two addresses are the same port of the same machine, by whichever loopback name. */
+function isSamePlace(a: string, b: string): boolean {
+  const [one, other] = [URL.parse(a), URL.parse(b)]
+  if (one === null || other === null) return false
+  const isHere = ({ hostname }: URL) => isLoopbackHost(hostname.replace(/^\[|\]$/g, ''))
+  return (
+    one.protocol === other.protocol &&
+    one.port === other.port &&
+    (one.hostname === other.hostname || (isHere(one) && isHere(other)))
+  )
 }
 
 function refusedBy(status: number, text: string, place: Place): CommandFailed {

@@ -1,5 +1,6 @@
 // `switchyard image import|ls|rm`: container images of the data directory, beside a running server or without one.
 
+import { access } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { dataOption, existingDataDir, printTable } from './data-dir-option.ts'
 import { CommandFailed, exitCodes } from './failure.ts'
@@ -42,6 +43,9 @@ export function add(program: Command): void {
 }
 
 async function importFile(file: string, options: ImportOptions): Promise<void> {
+  await access(file).catch((error: NodeJS.ErrnoException) => {
+    throw new CommandFailed(`${file} cannot be read: ${error.code ?? error.message}`, exitCodes.usage)
+  })
   const { importImage } = await images()
   const store = await openStore(options.data, { make: true })
   const format = options.format

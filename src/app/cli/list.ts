@@ -109,9 +109,36 @@ async function show(id: string, options: ClientOptions & { flow?: boolean; json?
   if (options.flow === true) return showFlow(client, id, options.json === true)
   const job = await client.json<Record<string, unknown>>('GET', jobPath(id))
   if (options.json === true) return printJson(job)
-  const attempts = await client.json<Page<Record<string, unknown>>>('GET', `${jobPath(id)}/attempts`)
+  const attempts = await client.json<Page<ShownAttempt>>('GET', `${jobPath(id)}/attempts`)
   const outputs = await client.json<Page<Record<string, unknown>>>('GET', `${jobPath(id)}/outputs`)
-  printFacts({ ...job, attempts: attempts.items, outputs: outputs.items })
+  printFacts({ ...job, outputs: outputs.items })
+  if (attempts.items.length > 0) printAttempts(attempts.items)
+}
+
+interface ShownAttempt {
+  readonly number: number
+  readonly result: string
+  readonly reason: string | null
+  readonly exitCode: number | null
+  readonly startedAt: number | null
+  readonly endedAt: number
+  readonly message: string | null
+}
+
+function printAttempts(attempts: readonly ShownAttempt[]): void {
+  const now = Date.now()
+  process.stdout.write('\n')
+  printTable(
+    ['ATTEMPT', 'RESULT', 'EXIT', 'STARTED', 'RAN', 'MESSAGE'],
+    attempts.map(attempt => [
+      String(attempt.number),
+      attempt.reason === null ? attempt.result : `${attempt.result} (${attempt.reason})`,
+      attempt.exitCode === null ? '-' : String(attempt.exitCode),
+      timeOf(attempt.startedAt, now),
+      ranFor(attempt, now),
+      harmless(attempt.message ?? '-'),
+    ]),
+  )
 }
 
 async function showFlow(client: Client, id: string, asJson: boolean): Promise<void> {

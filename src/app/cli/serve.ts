@@ -90,9 +90,14 @@ async function run(settings: Settings, dataPath: string, options: ServeOptions):
     tell: sentence => process.stderr.write(`${sentence}\n`),
   })
   const stopped = Promise.race([whenToldToStop(), asked.promise])
-  const server = await starting.catch(error => {
+  const server = await Promise.race([starting, stopped.then(() => undefined)]).catch(error => {
     throw new CommandFailed(error instanceof Error ? error.message : String(error))
   })
+  if (server === undefined) {
+    // Nobody has been answered yet, and what is on the disk is as good as after a kill.
+    log.info('stopped before it was ready')
+    process.exit(exitCodes.ok)
+  }
   process.on('SIGHUP', () => {
     server.host.reloadTls().then(
       () => log.info('TLS files read again'),

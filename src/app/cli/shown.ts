@@ -13,6 +13,7 @@ export interface ShownJob {
   readonly pool: string
   readonly state: string
   readonly held: boolean
+  readonly stop: string
   readonly reason: string | null
   readonly message: string | null
   readonly exitCode: number | null
@@ -87,10 +88,11 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
-/** `running`, `failed (exit 3)`, `ready, held` … */
+/** `running`, `running, asked to cancel`, `failed (exit 3)`, `ready, held` … */
 export function stateOf(job: ShownJob): string {
   if (job.state === 'failed')
     return job.reason === 'exit' ? `failed (exit ${job.exitCode ?? '?'})` : `failed (${job.reason ?? '?'})`
+  if (job.stop !== 'none') return `${job.state}, asked to ${job.stop}`
   if (job.state === 'running' && job.progress !== null) return `running ${Math.round(job.progress * 100)} %`
   return job.held ? `${job.state}, held` : job.state
 }
@@ -109,8 +111,8 @@ export function ranFor(job: { startedAt: number | null; endedAt: number | null }
   if (job.startedAt === null) return '-'
   const ms = (job.endedAt ?? now) - job.startedAt
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
-  return `${Math.floor(ms / 3_600_000)} h ${Math.round((ms % 3_600_000) / 60_000)} min`
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.floor((ms % 60_000) / 1000)} s`
+  return `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`
 }
 
 /** Waits for the end of a job or flow, in turns that no proxy cuts; tells each time how it stands. */

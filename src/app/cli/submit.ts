@@ -6,7 +6,16 @@ import type { Command } from 'commander'
 import { isObject } from '../../core/json.ts'
 import { type Client, type ClientOptions, makeClient, textOf, withClientOptions } from './client.ts'
 import { CommandFailed, exitCodes } from './failure.ts'
-import { flowPath, jobPath, printJson, type ShownFlow, type ShownJob, stateOf, waitFor } from './shown.ts'
+import {
+  flowPath,
+  harmless,
+  jobPath,
+  printJson,
+  type ShownFlow,
+  type ShownJob,
+  stateOf,
+  waitFor,
+} from './shown.ts'
 
 interface SubmitOptions extends ClientOptions {
   readonly wait?: boolean
@@ -77,8 +86,13 @@ async function finishJobs(client: Client, ids: readonly string[], options: Submi
   }
   bar.stop()
   if (options.json === true) printJson(jobs)
-  else for (const job of jobs) process.stdout.write(`${job.id}  ${stateOf(job)}\n`)
+  else for (const job of jobs) process.stdout.write(`${job.id}  ${stateOf(job)}${messageOf(job)}\n`)
   if (jobs.some(job => job.state !== 'succeeded')) throw new CommandFailed('not all of them succeeded')
+}
+
+/** What was said about the end of a job; of an exit code its state says all. */
+function messageOf({ state, reason, message }: ShownJob): string {
+  return state === 'succeeded' || reason === 'exit' || message === null ? '' : `: ${harmless(message)}`
 }
 
 async function finishFlow(client: Client, flow: ShownFlow, options: SubmitOptions): Promise<void> {

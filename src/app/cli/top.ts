@@ -27,7 +27,7 @@ export function add(program: Command): void {
 async function top(options: ClientOptions & { once?: boolean; json?: boolean }): Promise<void> {
   const client = await makeClient(options)
   if (options.json === true) return printJson(await look(client))
-  if (options.once === true || !process.stdout.isTTY) return print(await look(client))
+  if (options.once === true || !process.stdout.isTTY || !process.stdin.isTTY) return print(await look(client))
   let over = false
   const end = () => {
     over = true
