@@ -123,13 +123,13 @@ const rareListOf = {
 /** Deletes all attributes of a type; there may be none. */
 export function deleteAllAttributes(living: Living, node: Node, type: string): void {
   const own = node.attributes
-  if (type in listOf) {
+  if (Object.hasOwn(listOf, type)) {
     const name = listOf[type as keyof typeof listOf]
     const gone = own?.[name] ?? []
     if (own) own[name] = undefined
     for (const item of gone) if ('name' in item) living.wakeReaders(node, item.name)
     if (name === 'limits') for (const limit of gone) forgetLimit(living, limit as never)
-  } else if (type in rareListOf) {
+  } else if (Object.hasOwn(rareListOf, type)) {
     if (own?.rare) own.rare[rareListOf[type as keyof typeof rareListOf]] = undefined
   } else {
     refuse('bad-field', `type: a node has no several '${type.slice(0, 40)}' that could be deleted together`, {
