@@ -9,7 +9,8 @@ import { addByText, readScratch } from './attribute-text.ts'
 import { resetTimes, timeOfSuite } from './times.ts'
 
 type ListName = 'times' | 'todays' | 'dates' | 'days' | 'crons'
-const timeLists: Record<string, ListName> = {
+/** Where the attributes of each type of time stand. */
+export const timeLists: Readonly<Record<string, ListName>> = {
   time: 'times',
   today: 'todays',
   date: 'dates',
