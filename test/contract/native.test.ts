@@ -392,6 +392,29 @@ describe('the document', () => {
     assert.ok(ids.length >= 30)
   })
 
+  test('tells of streams, ranges and validators: the headers they take, and the answers without a body', () => {
+    const told = (path: string) => {
+      const { parameters, responses } = yard.document.paths[`/yard/v1${path}`]!['get']!
+      const headers = parameters.filter(it => it.in === 'header').map(it => it.name)
+      return [headers, Object.keys(responses), Object.keys(responses['200']!.content!)]
+    }
+    assert.deepEqual(told('/events'), [
+      ['Last-Event-ID'],
+      ['200', 'default'],
+      ['application/json', 'text/event-stream'],
+    ])
+    assert.deepEqual(told('/jobs/{id}/logs/{stream}'), [
+      ['Range'],
+      ['200', '206', '416', 'default'],
+      ['text/plain; charset=utf-8'],
+    ])
+    assert.deepEqual(told('/jobs/{id}/outputs/{name}'), [
+      ['Range', 'If-None-Match', 'If-Range'],
+      ['200', '206', '304', '416', 'default'],
+      ['*/*', 'application/json'],
+    ])
+  })
+
   test('says 405 with what a path has, and 404 for what leads nowhere', async () => {
     const wrong = await yard.ask('PUT', '/jobs/batch')
     assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'DELETE, GET, PATCH, POST'])

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { refusals } from '../../core/refusal.ts'
-import { base, type NativeRoute } from './route.ts'
+import { type AnswerShape, base, type NativeRoute } from './route.ts'
 import { problemOut } from './shapes.ts'
 
 type Doc = Record<string, unknown>
@@ -23,6 +23,7 @@ export function describeApi(routes: readonly NativeRoute[], version: string): Do
       parameters: [
         ...pathParameters(path),
         ...queryParameters(it),
+        ...Object.entries(it.headers ?? {}).map(([name, description]) => headerParameter(name, description)),
         ...(it.idempotent === true ? [idempotencyKey] : []),
       ],
       ...(it.body === undefined
@@ -59,11 +60,15 @@ export function describeApi(routes: readonly NativeRoute[], version: string): Do
   }
 }
 
+function headerParameter(name: string, description: string): Doc {
+  return { name, in: 'header', required: false, description, schema: { type: 'string' } }
+}
+
 const idempotencyKey = {
-  name: 'Idempotency-Key',
-  in: 'header',
-  required: false,
-  description: 'The same key with the same body gives the first answer again, for a day',
+  ...headerParameter(
+    'Idempotency-Key',
+    'The same key with the same body gives the first answer again, for a day',
+  ),
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 }
 
@@ -91,11 +96,19 @@ function queryParameters(it: NativeRoute): Doc[] {
   }))
 }
 
-function answer(what: z.ZodType | string, reference: (schema: z.ZodType, io: 'output') => Doc): Doc {
-  if (what === 'nothing') return { description: 'Done' }
-  if (typeof what === 'string')
-    return { description: 'The bytes', content: { [what]: { schema: { type: 'string', format: 'binary' } } } }
-  return { description: 'Done', content: { 'application/json': { schema: reference(what, 'output') } } }
+function answer(
+  what: AnswerShape | readonly AnswerShape[],
+  reference: (schema: z.ZodType, io: 'output') => Doc,
+): Doc {
+  if (what === 'nothing') return { description: 'Done; there is no body' }
+  const content = [what]
+    .flat()
+    .map(shape =>
+      typeof shape === 'string'
+        ? [shape, { schema: { type: 'string', ...(shape.startsWith('text/') ? {} : { format: 'binary' }) } }]
+        : ['application/json', { schema: reference(shape, 'output') }],
+    )
+  return { description: 'Done', content: Object.fromEntries(content) }
 }
 
 /** A schema as JSON Schema, its named parts moved to components. */

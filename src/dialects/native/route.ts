@@ -24,6 +24,9 @@ export interface Answer {
   readonly json: unknown
 }
 
+/** A schema for JSON, the media type of something else, or `nothing` for an answer without a body. */
+export type AnswerShape = z.ZodType | string
+
 export interface NativeRoute {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** With `:name` parameters; below /yard/v1. */
@@ -38,8 +41,10 @@ export interface NativeRoute {
   readonly query?: z.ZodType
   /** Accepts an Idempotency-Key. */
   readonly idempotent?: boolean
-  /** Answers by status: a schema for JSON, or the media type of something else. */
-  readonly answers: Readonly<Record<number, z.ZodType | string>>
+  /** Headers that it reads, by name, with what they do. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Answers by status. Of several shapes the request chooses one. */
+  readonly answers: Readonly<Record<number, AnswerShape | readonly AnswerShape[]>>
   // biome-ignore lint/suspicious/noExplicitAny: each route's own schemas give the types of its body and query
   readonly handle: (call: Call<any, any>) => Promise<Answer | undefined>
 }

@@ -25,7 +25,8 @@ export function eventRoutes(kit: Kit): NativeRoute[] {
         'With Accept: text/event-stream a live feed that resumes by Last-Event-ID; else one page of events.',
       right: 'read',
       query: eventsQuery,
-      answers: { 200: z.object({ items: z.array(eventOut), next: z.int() }) },
+      headers: { 'Last-Event-ID': 'The id of the last event that the client of a stream has got' },
+      answers: { 200: [z.object({ items: z.array(eventOut), next: z.int() }), 'text/event-stream'] },
       handle: async ({ query, request, reply, principal }) => {
         if (principal.role === 'submitter')
           refuse('not-allowed', 'The feed tells of everybody’s jobs: it needs the role viewer or more')

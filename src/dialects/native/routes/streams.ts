@@ -1,7 +1,7 @@
 // Bytes of jobs: their log streams, while they run and after, and their output files. Both with ranges.
 
 import { Readable } from 'node:stream'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { attemptIdOf } from '../../../core/ids.ts'
 import type { Job } from '../../../core/job.ts'
 import { refuse } from '../../../core/refusal.ts'
@@ -13,6 +13,7 @@ import { type NativeRoute, route } from '../route.ts'
 import { logQuery } from '../shapes.ts'
 import { findJob } from '../visible.ts'
 
+const rangeMeaning = 'One range of bytes, such as bytes=0-99 or bytes=-500'
 /** How much of a log is read at a time. */
 const chunkBytes = 256 * 1024
 
@@ -27,7 +28,8 @@ export function streamRoutes(kit: Kit): NativeRoute[] {
         'A log stream (`out`, `err`) of its newest attempt, or of `attempt`. `offset` and `limit`, or a Range header, for a part.',
       right: 'read',
       query: logQuery,
-      answers: { 200: 'text/plain; charset=utf-8', 206: 'text/plain; charset=utf-8' },
+      headers: { Range: rangeMeaning },
+      answers: { 200: 'text/plain; charset=utf-8', 206: 'text/plain; charset=utf-8', 416: 'nothing' },
       handle: async call => {
         const job = await findJob(engine, call.principal, call.params['id']!)
         const { executor, id } = attemptOf(kit, job, call.query)
@@ -52,7 +54,12 @@ export function streamRoutes(kit: Kit): NativeRoute[] {
       id: 'getOutput',
       summary: 'One result: a file with ranges and a validator, or a value as JSON.',
       right: 'read',
-      answers: { 200: 'application/octet-stream', 206: 'application/octet-stream' },
+      headers: {
+        Range: rangeMeaning,
+        'If-None-Match': 'Validators of what the client has: 304 where the file is one of them',
+        'If-Range': 'Gives the range only of a file with this validator, and else the whole of it',
+      },
+      answers: { 200: ['*/*', z.json()], 206: '*/*', 304: 'nothing', 416: 'nothing' },
       handle: async call => {
         const job = await findJob(engine, call.principal, call.params['id']!)
         const name = call.params['name']!
