@@ -108,6 +108,8 @@ describe('pools', () => {
     )
     const [ben] = await yard.submit(aJob({ owner: 'ben' }))
     assert.equal(ben!.state, 'starting')
+    const why = (await yard.engine.why(others[1]!.n))!
+    assert.deepEqual([why.waitsFor, why.text], ['slots', 'ann has as many live jobs as one owner may have'])
     await yard.end(first!)
     assert.equal(others[1]!.state, 'starting')
   })

@@ -31,7 +31,8 @@ export class Pool {
   /** The one entry that stands for each job that may start; all others in the heaps are stale. */
   readonly #standing = new Map<number, Entry>()
   #slotsUsed = 0
-  readonly #used = { cpus: 0, memoryBytes: 0, diskBytes: 0 }
+  /** Processors in millionths: parts of them are added and taken away for years, and must come to nothing again. */
+  readonly #used = { microCpus: 0, memoryBytes: 0, diskBytes: 0 }
   #blockedHead: { job: Job; sinceAt: number } | undefined
 
   constructor(name: string, settings: PoolSettings) {
@@ -120,6 +121,12 @@ export class Pool {
     return (this.#lanes.get(value)?.live ?? 0) >= perLabel.slots ? `${perLabel.label} ${value}` : undefined
   }
 
+  /** Whether its owner has as many live jobs as one owner may have. */
+  isOwnerFull(job: Job): boolean {
+    const { fair, ownerSlots } = this.settings
+    return fair === true && ownerSlots !== undefined && (this.#lanes.get(job.owner)?.live ?? 0) >= ownerSlots
+  }
+
   /** How many jobs would start before this one, counting by rank and age. Linear in the queue. */
   ahead(job: Job): number {
     let before = 0
@@ -132,12 +139,13 @@ export class Pool {
   }
 
   state(): PoolState {
+    const { memoryBytes, diskBytes } = this.#used
     return {
       name: this.name,
       slots: this.settings.slots ?? null,
       slotsUsed: this.#slotsUsed,
       resources: this.settings.resources ?? null,
-      used: { ...this.#used },
+      used: { cpus: this.#used.microCpus / 1e6, memoryBytes, diskBytes },
       ready: this.#standing.size,
     }
   }
@@ -221,7 +229,7 @@ export class Pool {
     const limits = this.settings.resources
     if (limits === undefined || needs === null) return true
     return (
-      (limits.cpus === undefined || this.#used.cpus + (needs.cpus ?? 0) <= limits.cpus) &&
+      (limits.cpus === undefined || this.#used.microCpus + microCpus(needs.cpus) <= microCpus(limits.cpus)) &&
       (limits.memoryBytes === undefined ||
         this.#used.memoryBytes + (needs.memoryBytes ?? 0) <= limits.memoryBytes) &&
       (limits.diskBytes === undefined || this.#used.diskBytes + (needs.diskBytes ?? 0) <= limits.diskBytes)
@@ -230,10 +238,14 @@ export class Pool {
 
   #count(needs: Resources | null, sign: 1 | -1): void {
     if (needs === null) return
-    this.#used.cpus += sign * (needs.cpus ?? 0)
+    this.#used.microCpus += sign * microCpus(needs.cpus)
     this.#used.memoryBytes += sign * (needs.memoryBytes ?? 0)
     this.#used.diskBytes += sign * (needs.diskBytes ?? 0)
   }
+}
+
+function microCpus(cpus: number | undefined): number {
+  return Math.round((cpus ?? 0) * 1e6)
 }
 
 function comesBefore(a: Entry, b: Entry): boolean {

@@ -36,6 +36,13 @@ export function explainJob(model: Model, plans: ReadonlyMap<number, Plan>, job: 
   if (short === undefined && label !== undefined) {
     return { ...base, waitsFor: 'slots', place, text: `as many jobs ${label} as may be live are live` }
   }
+  if (short === undefined && pool.isOwnerFull(job))
+    return {
+      ...base,
+      waitsFor: 'slots',
+      place,
+      text: `${job.owner} has as many live jobs as one owner may have`,
+    }
   if (short === undefined) return { ...base, waitsFor: 'starting', place, text: 'it is about to be started' }
   const { slots, slotsUsed } = pool.state()
   const text =

@@ -2,6 +2,7 @@
 // A stream is read from the store by its cursor each time something new is durable: nothing is buffered for slow
 // clients, and nothing is skipped.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Event } from '../../../core/event.ts'
 import { refuse } from '../../../core/refusal.ts'
@@ -71,8 +72,9 @@ async function follow(
         if (wanted(event, query))
           await stream.send({ id: event.seq, event: event.type, data: JSON.stringify(showEvent(event)) })
       }
-      // A full page may have more behind it; only then is there no need to wait.
-      if (page.length < pageMax && !stream.closed.aborted) await news
+      if (stream.closed.aborted) break
+      // A full page may have more behind it: then there is nothing to wait for but everybody else's turn.
+      await (page.length < pageMax ? news : turn())
     }
   } catch (error) {
     // The store failed: the client comes back with its Last-Event-ID.
