@@ -1,19 +1,10 @@
 // Reading the attributes that few nodes have: zombies, queues, verifies, avisos and mirrors.
 
 import type { Aviso, Mirror, Queue, Zombie } from '../tree/attribute.ts'
-import { childCommands, zombieActions, zombieKinds } from '../tree/attribute.ts'
+import { childCommands, zombieActions, zombieKinds, zombieSeconds } from '../tree/attribute.ts'
 import { isNodeState } from '../tree/state.ts'
 import { isName, nameRule, readInteger, unquote } from './name.ts'
 import type { Statement } from './statement.ts'
-
-const lifetimes: Record<Zombie['kind'], number> = {
-  user: 300,
-  ecf: 3600,
-  ecf_pid: 3600,
-  ecf_passwd: 3600,
-  ecf_pid_passwd: 3600,
-  path: 900,
-}
 
 /** `TYPE:ACTION[:CHILDCMDS[:SECONDS]]`. */
 export function readZombie(statement: Statement): Zombie {
@@ -33,7 +24,7 @@ export function readZombie(statement: Statement): Zombie {
   if (seconds !== '' && (given === undefined || given < 0)) throw statement.fault(1, 'a lifetime in seconds')
   statement.expectEnd(2)
   // Shorter lives than a minute could not be told from none: contract ecflow §3.15.
-  const lifetimeSeconds = given === undefined ? lifetimes[kind as Zombie['kind']] : Math.max(60, given)
+  const lifetimeSeconds = given === undefined ? zombieSeconds[kind as Zombie['kind']] : Math.max(60, given)
   return {
     kind: kind as Zombie['kind'],
     action: action as Zombie['action'],

@@ -108,25 +108,17 @@ export function wakeHungry(living: Living): void {
 
 /** Takes the tokens of a task that is submitted: each limit once, a task's own inlimit before an ancestor's. */
 export function takeTokens(living: Living, task: Node): void {
-  const seen = new Set<Limit>()
-  const path = task.path
-  for (let at: Node | undefined = task; at; at = at.parent) {
-    const list = at.attributes?.inlimits
-    if (!list) continue
-    for (const inlimit of list) {
-      const found = findLimit(at, inlimit)
-      if (!found || seen.has(found.limit)) continue
-      seen.add(found.limit)
-      if (inlimit.per === 'node') {
-        if (inlimit.taken) continue
-        inlimit.taken = true
-        living.touch(at)
-        // What is below it needs no room of its own any more.
-        living.mark(at)
-        take(living, found, at.path, inlimit.tokens)
-      } else take(living, found, path, inlimit.tokens)
+  visitLimits(task, (found, inlimit, at) => {
+    if (inlimit.per !== 'node') {
+      take(living, found, task.path, inlimit.tokens)
+    } else if (!inlimit.taken) {
+      inlimit.taken = true
+      living.touch(at)
+      // What is below it needs no room of its own any more.
+      living.mark(at)
+      take(living, found, at.path, inlimit.tokens)
     }
-  }
+  })
 }
 
 function take(living: Living, { node, limit }: FoundLimit, path: string, tokens: number): void {
@@ -139,8 +131,20 @@ function take(living: Living, { node, limit }: FoundLimit, path: string, tokens:
 
 /** Gives back what a task holds. `active`: only what is taken for the submission (-s). */
 export function giveTokens(living: Living, task: Node, when: 'active' | 'ended'): void {
-  let path: string | undefined
-  // The nearest inlimit on a limit is the one that its tokens were taken by.
+  visitLimits(task, (found, inlimit, at) => {
+    if (when === 'active' && inlimit.per !== 'submission') return
+    if (inlimit.per !== 'node') {
+      give(living, found, task.path)
+    } else if (inlimit.taken && !hasRunning(at)) {
+      inlimit.taken = false
+      living.touch(at)
+      give(living, found, at.path)
+    }
+  })
+}
+
+/** The limits that a task is in, each by the nearest inlimit on it, which is the one that its tokens are taken by. */
+function visitLimits(task: Node, visit: (found: FoundLimit, inlimit: InLimit, at: Node) => void): void {
   let seen: Set<Limit> | undefined
   for (let at: Node | undefined = task; at; at = at.parent) {
     const list = at.attributes?.inlimits
@@ -150,13 +154,7 @@ export function giveTokens(living: Living, task: Node, when: 'active' | 'ended')
       if (!found || seen?.has(found.limit)) continue
       seen ??= new Set()
       seen.add(found.limit)
-      if (when === 'active' && inlimit.per !== 'submission') continue
-      if (inlimit.per === 'node') {
-        if (!inlimit.taken || hasRunning(at)) continue
-        inlimit.taken = false
-        living.touch(at)
-        give(living, found, at.path)
-      } else give(living, found, (path ??= task.path))
+      visit(found, inlimit, at)
     }
   }
 }

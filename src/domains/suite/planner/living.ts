@@ -6,6 +6,7 @@ import type { Condition, Limit, ZombieAction, ZombieKind } from '../tree/attribu
 import { findReference } from '../tree/find.ts'
 import type { FlagName } from '../tree/flag.ts'
 import { flagBit } from '../tree/flag.ts'
+import { clockNames } from '../tree/generated.ts'
 import { Node, visitAll } from '../tree/node.ts'
 import { Deadlines } from './deadlines.ts'
 import { DueHeap } from './due-heap.ts'
@@ -49,20 +50,8 @@ export interface LivingParts {
 }
 
 /** Suite variables that change with the clock: who mentions them is looked at each minute, or each day. */
-const minuteNames = new Set(['ECF_TIME', 'TIME'])
-const dayNames = new Set([
-  'ECF_DATE',
-  'YYYY',
-  'DOW',
-  'DOY',
-  'DATE',
-  'DAY',
-  'DD',
-  'MM',
-  'MONTH',
-  'ECF_CLOCK',
-  'ECF_JULIAN',
-])
+const minuteNames = clockNames('each minute')
+const dayNames = clockNames('daily')
 
 export class Living {
   readonly root = new Node('root', '')

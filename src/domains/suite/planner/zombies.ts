@@ -2,7 +2,13 @@
 // decided by the nearest zombie attribute of that kind, else by a rule that never lets them change anything.
 
 import { refuse } from '../../../core/refusal.ts'
-import type { ChildCommand, Zombie, ZombieAction, ZombieKind } from '../tree/attribute.ts'
+import {
+  type ChildCommand,
+  type Zombie,
+  type ZombieAction,
+  type ZombieKind,
+  zombieSeconds,
+} from '../tree/attribute.ts'
 import { findNode } from '../tree/find.ts'
 import { type Node, visitAll } from '../tree/node.ts'
 import { isBusy } from '../tree/state.ts'
@@ -14,15 +20,6 @@ export interface ChildIdentity {
   readonly password: string
   readonly remoteId: string
   readonly tryNumber: number
-}
-
-const lifetimeSeconds: Record<ZombieKind, number> = {
-  user: 300,
-  ecf: 3600,
-  ecf_pid: 3600,
-  ecf_passwd: 3600,
-  ecf_pid_passwd: 3600,
-  path: 900,
 }
 
 /** How many jobs of one path are remembered at most, and how many paths: anybody may say that he is a job. */
@@ -52,7 +49,7 @@ function remember(
   zombie: { kind: ZombieKind; password: string; remoteId: string },
 ): void {
   const attribute = nearestAttribute(deepestNode(living, path), zombie.kind)
-  const seconds = Math.max(60, attribute?.lifetimeSeconds ?? lifetimeSeconds[zombie.kind])
+  const seconds = Math.max(60, attribute?.lifetimeSeconds ?? zombieSeconds[zombie.kind])
   const records = living.zombies.get(path) ?? []
   const same = records.find(it => it.password === zombie.password && it.remoteId === zombie.remoteId)
   const expiresAt = living.nowMs + seconds * 1000

@@ -123,6 +123,15 @@ export interface Expiry {
 
 export const zombieKinds = ['user', 'ecf', 'ecf_pid', 'ecf_passwd', 'ecf_pid_passwd', 'path'] as const
 export type ZombieKind = (typeof zombieKinds)[number]
+/** How long a zombie of a kind is kept when nothing else is said. */
+export const zombieSeconds: Readonly<Record<ZombieKind, number>> = {
+  user: 300,
+  ecf: 3600,
+  ecf_pid: 3600,
+  ecf_passwd: 3600,
+  ecf_pid_passwd: 3600,
+  path: 900,
+}
 export const zombieActions = ['fob', 'fail', 'adopt', 'remove', 'block', 'kill'] as const
 export type ZombieAction = (typeof zombieActions)[number]
 export const childCommands = [

@@ -20,22 +20,32 @@ function pairOf(node: Node): (name: string) => [string, string] {
   return name => [name, generatedValue(node, name) ?? '']
 }
 
-const suiteNames = [
-  'SUITE',
-  'ECF_DATE',
-  'YYYY',
-  'DOW',
-  'DOY',
-  'DATE',
-  'DAY',
-  'DD',
-  'MM',
-  'MONTH',
-  'ECF_CLOCK',
-  'ECF_TIME',
-  'ECF_JULIAN',
-  'TIME',
-]
+/** What every suite has, in the order in which clients see it, and how often the clock changes it. */
+const suiteVariables = {
+  SUITE: 'never',
+  ECF_DATE: 'daily',
+  YYYY: 'daily',
+  DOW: 'daily',
+  DOY: 'daily',
+  DATE: 'daily',
+  DAY: 'daily',
+  DD: 'daily',
+  MM: 'daily',
+  MONTH: 'daily',
+  ECF_CLOCK: 'daily',
+  ECF_TIME: 'each minute',
+  ECF_JULIAN: 'daily',
+  TIME: 'each minute',
+} as const
+const suiteNames = Object.keys(suiteVariables)
+
+/** The variables of a suite that the clock changes so often. */
+export function clockNames(often: 'daily' | 'each minute'): ReadonlySet<string> {
+  return new Set(
+    Object.entries(suiteVariables).flatMap(([name, changes]) => (changes === often ? [name] : [])),
+  )
+}
+
 const familyNames = ['FAMILY', 'FAMILY1']
 const taskNames = [
   'TASK',
