@@ -37,6 +37,11 @@ export interface PlannerActs {
 export interface Drafter {
   /** The job of a node; `run` counts from 1 and rises with each retry of the node. */
   job(flow: Flow, spec: unknown, node: NodePlace, run: number): JobDraft
+  /**
+   * What of a flow's document this drafter looks at: only that is held in memory while the flow lives. All of it unless
+   * given. Whoever calls may hand in the whole document as well.
+   */
+  hold?(spec: unknown): unknown
   /** The child flow of a node that does a flow; throws Refused where there can be none, and the node fails. */
   flow?(flow: Flow, spec: unknown, node: NodePlace): FlowDraft
   /**

@@ -37,7 +37,7 @@ export function committedHistory(parts: ReadParts, history: History): History {
   return {
     job: key => after(() => history.job(key)),
     jobs: query => after(() => history.jobs(query)),
-    specs: places => after(() => history.specs(places)),
+    specs: (places, bounds) => after(() => history.specs(places, bounds)),
     attempts: job => after(() => history.attempts(job)),
     outputs: job => after(() => history.outputs(job)),
     flow: async key => {

@@ -110,6 +110,8 @@ export interface Engine {
   job(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Job | undefined>
   flow(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Flow | undefined>
   nodes(flow: number): Promise<readonly FlowNode[]>
+  /** One node of a flow by its key, in a time that does not grow with the number of instances. */
+  node(flow: number, key: string): Promise<FlowNode | undefined>
   /**
    * What memory has at hand, at once and without waiting for the commit, for whoever only sorts what it hears of: a job
    * or a flow that lives, or whose end is being told; the nodes of a live flow, which move on as the planner moves them.

@@ -10,6 +10,8 @@ import type { Batch } from './batch.ts'
 import { committedHistory, committedRecords } from './committed-reads.ts'
 import type { AtHand, Why } from './engine.ts'
 import { type Model, refKey } from './model.ts'
+import { isGraph, readGraph } from './planners/dag/graph.ts'
+import { indexOf, stepOf } from './planners/dag/nodes.ts'
 import { findNode, type Plan } from './planners/dag/plan.ts'
 import { explainJob, explainNode } from './why.ts'
 
@@ -69,6 +71,26 @@ export class LookUp {
     const plan = this.#parts.plans.get(flow)
     if (plan !== undefined) return plan.steps.flatMap(step => step.nodes)
     return this.#parts.store.history.nodes(flow, { step: 0, index: 0, limit: Number.MAX_SAFE_INTEGER })
+  }
+
+  async node(flow: number, key: string): Promise<FlowNode | undefined> {
+    await this.#parts.committed()
+    const plan = this.#parts.plans.get(flow)
+    const node = plan === undefined ? await this.#storedNode(flow, key) : findNode(plan, key)
+    return node?.key === key ? node : undefined
+  }
+
+  /** A node of a flow that has ended: where it stands follows from its key. */
+  async #storedNode(n: number, key: string): Promise<FlowNode | undefined> {
+    const { history } = this.#parts.store
+    const flow = await history.flow({ n })
+    const graph = flow && readGraph(flow.plan)
+    if (graph === undefined || !isGraph(graph)) return undefined
+    const step = stepOf(graph, key)
+    if (step === undefined) return undefined
+    const index = indexOf(graph.steps[step]!, key)
+    if (!Number.isSafeInteger(index) || index < 0) return undefined
+    return (await history.nodes(n, { step, index, limit: 1 }))[0]
   }
 
   async spec(n: number): Promise<Json> {

@@ -261,6 +261,7 @@ export class YardEngine implements Engine {
   job: Engine['job'] = key => this.#lookUp.job(key)
   flow: Engine['flow'] = key => this.#lookUp.flow(key)
   nodes: Engine['nodes'] = flow => this.#lookUp.nodes(flow)
+  node: Engine['node'] = (flow, key) => this.#lookUp.node(flow, key)
   spec: Engine['spec'] = n => this.#lookUp.spec(n)
   liveJobs: Engine['liveJobs'] = filter => this.#lookUp.liveJobs(filter)
   liveFlows: Engine['liveFlows'] = filter => this.#lookUp.liveFlows(filter)

@@ -98,8 +98,11 @@ export interface History {
   job(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Job | undefined>
   /** A page of jobs. May hold fewer than `limit` while `next` is set: the search is bounded. */
   jobs(query: JobQuery): Promise<Page<Job>>
-  /** The specs, as JSON text, of the jobs or flows at these places; unknown ones are absent. */
-  specs(places: readonly number[]): Promise<Map<number, string>>
+  /**
+   * The specs, as JSON text, of the jobs or flows at these places, in their order; unknown ones are absent. With
+   * `charsMax` it ends with the text that makes it so many characters together: ask again for what comes after.
+   */
+  specs(places: readonly number[], bounds?: { readonly charsMax: number }): Promise<Map<number, string>>
   attempts(job: number): Promise<Attempt[]>
   outputs(job: number): Promise<Output[]>
   flow(key: { n: number } | { id: string } | { dialect: string; ref: string }): Promise<Flow | undefined>

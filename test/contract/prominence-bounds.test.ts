@@ -1,5 +1,7 @@
 // PROMINENCE with very many jobs and long answers, and what is refused of documents.
 
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client, clientOf, type Shown } from './prominence-client.ts'
 import { missingForContainers, type ProminenceServer, startProminence } from './prominence-server.ts'
@@ -97,6 +99,34 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE bounds', () =>
       status: 413,
     }))
     expect(answer.status).toBe(413)
+  })
+
+  test('long documents may come at the same time, and in pieces: each is taken, and nothing is left of them', async () => {
+    const content = 'AAAA'.repeat(600_000)
+    const text = JSON.stringify({
+      resources: { cpus: 99, memory: 1 },
+      tasks: [task('true')],
+      inputs: [{ filename: 'in', content }],
+    })
+    const headers = { Authorization: `Bearer ${await server.token({ user: 'gina' })}` }
+    const post = async (body: string | ReadableStream) => {
+      const init = { method: 'POST', headers, body, duplex: 'half' } as RequestInit
+      const response = await fetch(`${server.url}/api/v1/jobs`, init)
+      return { status: response.status, body: (await response.json()) as { id?: number; error?: string } }
+    }
+    const inPieces = () => new Blob([text]).stream()
+    const taken = await Promise.all([post(text), post(inPieces()), post(text), post(inPieces())])
+    expect(taken.map(({ status }) => status)).toEqual([201, 201, 201, 201])
+    const [shown] = (await gina.ask('GET', `/api/v1/jobs/${taken[1]!.body.id}`)).body as unknown as Shown[]
+    expect(shown).toMatchObject({
+      statusReason: 'No matching resources',
+      inputs: [{ filename: 'in', content }],
+    })
+    expect(await post(text.slice(0, -1))).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('not valid JSON') },
+    })
+    expect(await readdir(join(server.dir, 'data/blobs/tmp'))).toEqual([])
   })
 
   test('what a job document may not say is refused by name', async () => {

@@ -3,10 +3,9 @@
 
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Json } from '../../core/json.ts'
 import type { Principal } from '../../core/principal.ts'
 import { refuse } from '../../core/refusal.ts'
-import { readJson, sendJson } from '../../http/json.ts'
+import { sendJson } from '../../http/json.ts'
 import type { Parts } from './parts.ts'
 
 /** The original's path in its documentation, and the one that its client has built in. */
@@ -69,15 +68,19 @@ export function sendText({ reply }: Call, text: Uint8Array | Readable): FastifyR
   return reply.send(text instanceof Uint8Array ? Buffer.from(text) : text)
 }
 
-/** The body as bytes; refuses as `too-large` while it is still coming in. */
-export async function readBody(request: FastifyRequest, bytesMax: number): Promise<Buffer> {
+/** The body as bytes; refuses, as `too-large` unless said otherwise, while it is still coming in. */
+export async function readBody(
+  request: FastifyRequest,
+  bytesMax: number,
+  refuseLength: () => never = () => refuse('too-large', `the request body is larger than ${bytesMax} bytes`),
+): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > bytesMax) refuse('too-large', `the request body is larger than ${bytesMax} bytes`)
+  if (announced > bytesMax) refuseLength()
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of bytesOf(request)) {
     size += chunk.length
-    if (size > bytesMax) refuse('too-large', `the request body is larger than ${bytesMax} bytes`)
+    if (size > bytesMax) refuseLength()
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)
@@ -86,13 +89,6 @@ export async function readBody(request: FastifyRequest, bytesMax: number): Promi
 /** The body as it comes in. Who stops reading early leaves the request alive: it still has to be answered. */
 export function bytesOf({ raw }: FastifyRequest): AsyncIterable<Buffer> {
   return raw.iterator({ destroyOnReturn: false })
-}
-
-/** The body as JSON, whatever its content type says. */
-export async function readJsonBody({ request }: Call, bytesMax: number): Promise<Json> {
-  const body = await readBody(request, bytesMax)
-  if (body.length === 0) refuse('bad-request', 'the request body is empty, and JSON was expected')
-  return readJson(body)
 }
 
 /** A number in a path; undefined for one that is too long to be any id. */

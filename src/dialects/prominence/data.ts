@@ -16,6 +16,8 @@ import { findSnapshot } from './snapshots.ts'
 
 /** How long an upload may be begun after it was asked for. */
 const uploadMs = 600_000
+/** A name and a checksum need no more. */
+const membersBytesMax = 64 * 1024
 
 /** Serves /data and the links. */
 export function dataRoutes(app: FastifyInstance, parts: Parts): void {
@@ -45,15 +47,15 @@ function demandEnabled({ settings }: Parts): void {
 }
 
 /** The members of a JSON body; an absent or empty body has none. */
-async function readMembers(call: Call, parts: Parts): Promise<{ [name: string]: unknown }> {
-  const body = await readBody(call.request, parts.settings.bodyBytesMax)
+async function readMembers(call: Call): Promise<{ [name: string]: unknown }> {
+  const body = await readBody(call.request, membersBytesMax)
   const value = body.length === 0 ? {} : readJson(body)
   return isObject(value) ? value : refuse('bad-request', 'the request body must be a JSON object')
 }
 
 async function askUpload(call: Call, parts: Parts): Promise<unknown> {
   demandEnabled(parts)
-  const members = await readMembers(call, parts)
+  const members = await readMembers(call)
   const name = members['filename'] ?? call.query.get('name')
   const checksum = members['checksum'] ?? call.query.get('checksum') ?? undefined
   if (typeof name !== 'string' || name === '') refuse('bad-field', 'An object name must be specified')
@@ -73,7 +75,7 @@ async function askUpload(call: Call, parts: Parts): Promise<unknown> {
 /** A running job asks where to put one of its results. */
 async function askOutput(call: Call, parts: Parts): Promise<unknown> {
   demandEnabled(parts)
-  const { name } = await readMembers(call, parts)
+  const { name } = await readMembers(call)
   if (name === undefined || name === '') refuse('bad-field', 'Name not specified')
   if (typeof name !== 'string') refuse('bad-field', 'Name must be a string', { field: 'name' })
   if (!call.who.job)

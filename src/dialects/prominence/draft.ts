@@ -24,6 +24,14 @@ import {
 
 const minuteMs = 60_000
 
+/** What of a job's document decides how it is drafted. */
+type Drafted = Pick<JobDocument, 'name' | 'labels' | 'resources' | 'policies'>
+
+interface HeldWorkflow {
+  readonly document: { readonly jobs: readonly (Drafted & { readonly name: string })[] }
+  readonly by: ActsFor
+}
+
 /** Before another try of a job; the engine doubles it each time. */
 const backoffMs = 500
 
@@ -80,7 +88,7 @@ export function workflowDrafter(settings: Settings, free: () => Free): Drafter {
   const opened = new WeakMap<object, ReadonlyMap<string, number>>()
   return {
     job(flow, spec, { step, index }) {
-      const workflow = spec as WorkflowSpec
+      const workflow = spec as HeldWorkflow
       const places = opened.get(workflow) ?? new Map(flow.plan.steps.map(({ key }, at) => [key, at]))
       opened.set(workflow, places)
       const position = places.get(step)!
@@ -97,6 +105,21 @@ export function workflowDrafter(settings: Settings, free: () => Free): Drafter {
         name: document.name,
       }
     },
+    hold: spec => heldOf(spec as WorkflowSpec),
+  }
+}
+
+/** What is drafted with. Files and commands are looked up when a job starts: a live workflow does not hold them. */
+function heldOf({ document, by }: WorkflowSpec): HeldWorkflow {
+  return {
+    document: {
+      jobs: document.jobs.map(({ name, labels, resources, policies }) => ({
+        ...{ name, resources },
+        ...(labels === undefined ? {} : { labels }),
+        ...(policies === undefined ? {} : { policies }),
+      })),
+    },
+    by,
   }
 }
 
@@ -125,12 +148,12 @@ function planOf({ document, factories }: OpenWorkflow, settings: Settings): DagP
 }
 
 /** Whether what a job gets depends on what is free. */
-function varies({ resources }: JobDocument): boolean {
+function varies({ resources }: Drafted): boolean {
   return resources.cpus === undefined || resources.totalCpusRange !== undefined
 }
 
 function shared(
-  document: JobDocument,
+  document: Drafted,
   groups: readonly string[],
   { settings, free }: { settings: Settings; free: Free },
 ) {
@@ -161,7 +184,9 @@ function shared(
 }
 
 /** Labels to be found by; their keys compare without case. */
-function labelsOf({ labels }: JobDocument | WorkflowDocument): { labels?: Record<string, string> } {
+function labelsOf({ labels }: Pick<JobDocument | WorkflowDocument, 'labels'>): {
+  labels?: Record<string, string>
+} {
   if (labels === undefined || Object.keys(labels).length === 0) return {}
   return {
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key.toLowerCase(), value])),

@@ -5,16 +5,17 @@ import type { Job } from '../../core/job.ts'
 import type { Json } from '../../core/json.ts'
 import type { Principal } from '../../core/principal.ts'
 import { refuse } from '../../core/refusal.ts'
-import { type Call, idIn, readJsonBody, send, serve } from './call.ts'
+import { type Call, idIn, send, serve } from './call.ts'
 import type { JobDocument } from './document.ts'
 import { draftJob } from './draft.ts'
 import { printEnvironment } from './environment.ts'
 import { freeIn } from './free.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
 import { anyJob, listJobs, ownJob, someJobs } from './listing.ts'
+import { withDocument } from './long-body.ts'
 import { checkObjects } from './objects-check.ts'
 import { objectsOfJob } from './objects-needed.ts'
-import { substitute } from './parameters.ts'
+import { substituteForLater } from './parameters.ts'
 import type { Parts } from './parts.ts'
 import { readIds, readListQuery, readStretch } from './query.ts'
 import { checkQuota } from './quota.ts'
@@ -45,11 +46,13 @@ export function jobRoutes(app: FastifyInstance, parts: Parts): void {
   serve(app, parts, '/jobs/:id(\\d+)/clone', { PUT: call => clone(call, parts) })
 }
 
-async function submit(call: Call, parts: Parts): Promise<unknown> {
-  const document = readJob(await readJsonBody(call, parts.settings.bodyBytesMax))
-  await checkObjects(parts, call.who, objectsOfJob(document))
-  const sealed = parts.seals.seal(document, call.who.name)
-  return send(call, { id: await startJob(parts, call.who, sealed) }, 201)
+function submit(call: Call, parts: Parts): Promise<unknown> {
+  return withDocument(call, parts, async body => {
+    const document = readJob(body)
+    await checkObjects(parts, call.who, objectsOfJob(document))
+    const sealed = parts.seals.seal(document, call.who.name)
+    return send(call, { id: await startJob(parts, call.who, sealed) }, 201)
+  })
 }
 
 /** Submits an accepted document, its secrets sealed, and gives its id. */
@@ -114,7 +117,7 @@ async function clone(call: Call, parts: Parts): Promise<unknown> {
 /** The document of a factory's instance as a job that stands alone: with its parameters put in. */
 function freed({ document, parameters }: ToldJob): JobDocument {
   if (parameters === undefined || parameters.size === 0) return document
-  const put = (text: string) => substitute(text, parameters)
+  const put = (text: string) => substituteForLater(text, parameters)
   return {
     ...document,
     tasks: document.tasks.map(task => ({

@@ -61,9 +61,10 @@ async function get(call: Call, { kit, droppings }: Parts): Promise<unknown> {
 async function put(call: Call, parts: Parts): Promise<unknown> {
   const { kit, settings } = parts
   const valueBytesMax = settings.kvBytesMax - reservedBytes
-  const body = await readBody(call.request, settings.bodyBytesMax)
+  const body = await readBody(call.request, valueBytesMax, () =>
+    refuse('bad-field', 'Content of value too large'),
+  )
   if (body.length === 0) refuse('bad-field', 'No value provided')
-  if (body.length > valueBytesMax) refuse('bad-field', 'Content of value too large')
   const [owner, key, value] = [call.who.name, keyOf(call), readText(body)]
   const id = keyPlace(owner, key)
   const prev = call.query.get('prev')

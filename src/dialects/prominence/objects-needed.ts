@@ -1,6 +1,6 @@
 // Which stored objects a submission counts on: image archives and artifacts by name instead of by URL.
 
-import type { JobDocument, WorkflowDocument } from './document.ts'
+import type { FactoryDocument, JobDocument, WorkflowDocument } from './document.ts'
 import { openFactory } from './factories.ts'
 import { substitute } from './parameters.ts'
 
@@ -43,9 +43,11 @@ export function* objectsOfWorkflow(workflow: WorkflowDocument): Generator<Object
 }
 
 function* everyObject(workflow: WorkflowDocument): Generator<ObjectNeeded> {
+  const factories = new Map<string, FactoryDocument>()
+  for (const factory of workflow.factories ?? []) for (const job of factory.jobs) factories.set(job, factory)
   for (const job of workflow.jobs) {
-    const factory = workflow.factories?.find(({ jobs }) => jobs.includes(job.name))
-    const varies = job.artifacts?.some(({ url }) => url.includes('$')) ?? false
+    const factory = factories.get(job.name)
+    const varies = job.artifacts?.some(({ url }) => url.includes('$') && !isWebUrl(url)) ?? false
     if (!factory || !varies) {
       yield* objectsOfJob(job)
       continue

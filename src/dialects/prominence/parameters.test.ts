@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: dollars and braces are the subject here
 
 import { expect, test } from 'vitest'
-import { printValue, showValue, substitute } from './parameters.ts'
+import { printValue, showValue, substitute, substituteForLater } from './parameters.ts'
 
 test('known names are put in, with and without braces', () => {
   const values = new Map([
@@ -46,4 +46,13 @@ test('numeric text is shown as a number, other text as it is', () => {
     '1.2.3',
     '',
   ])
+})
+
+test('what is put in before a further substitution comes out of that one as if there had been only the last', () => {
+  const values = new Map([
+    ['x', 'a$b$$c'],
+    ['y', '$x'],
+  ])
+  for (const text of ['$x $y', '$$x $$$x $$$$ $', '${x}$', '$z ${z} $$z', '$$$', 'plain'])
+    expect(substitute(substituteForLater(text, values), new Map()), text).toBe(substitute(text, values))
 })

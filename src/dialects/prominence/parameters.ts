@@ -9,6 +9,12 @@ export function substitute(text: string, values: ReadonlyMap<string, string>): s
   )
 }
 
+/** Replaces known names such that a further substitution leaves what it gives as it is: `$$` stays `$$`. */
+export function substituteForLater(text: string, values: ReadonlyMap<string, string>): string {
+  const doubled = [...values].map(([name, value]) => [name, value.replaceAll('$', '$$$$')] as const)
+  return substitute(text.replaceAll('$$', '$$$$$$$$'), new Map(doubled))
+}
+
 /** A factory's value as text: whole numbers without a point, others as the shortest decimal, as Python prints them. */
 export function printValue(value: string | number | boolean): string {
   if (typeof value === 'string') return value

@@ -17,18 +17,14 @@ export async function* showJobs(
   jobs: AsyncIterable<Job> | Iterable<Job>,
   { detail, request }: { detail: boolean; request: FastifyRequest },
 ): AsyncGenerator<JsonObject> {
-  for await (const some of crowdsOf(jobs)) {
-    const told = await parts.specs.jobs(some)
-    for (const job of some) {
-      const said = told.get(job.n)
-      if (said === undefined) continue
-      if (!detail) yield showJob({ job, told: said })
+  for await (const some of crowdsOf(jobs))
+    for await (const [job, told] of parts.specs.jobs(some)) {
+      if (!detail) yield showJob({ job, told })
       else {
-        const outputs = await shownOutputs(parts, { job, told: said, request })
-        yield showJobDetail({ job, told: said, outputs, site: parts.settings.site })
+        const outputs = await shownOutputs(parts, { job, told, request })
+        yield showJobDetail({ job, told, outputs, site: parts.settings.site })
       }
     }
-  }
 }
 
 /** Workflows as shown. */
@@ -38,11 +34,10 @@ export async function* showWorkflows(
   { detail }: { detail: boolean },
 ): AsyncGenerator<JsonObject> {
   for await (const some of crowdsOf(flows)) {
-    const told = detail ? await parts.specs.workflows(some) : undefined
-    for (const flow of some) {
-      if (told === undefined) yield showWorkflow(flow)
-      else if (told.has(flow.n)) yield showWorkflowDetail(flow, told.get(flow.n)!.document)
-    }
+    if (!detail) for (const flow of some) yield showWorkflow(flow)
+    else
+      for await (const [flow, { document }] of parts.specs.workflows(some))
+        yield showWorkflowDetail(flow, document)
   }
 }
 

@@ -3,7 +3,6 @@
 
 import type { Flow } from '../../core/flow.ts'
 import type { Job } from '../../core/job.ts'
-import type { Json } from '../../core/json.ts'
 import type { Kit } from '../dialect.ts'
 import type { JobDocument, WorkflowDocument } from './document.ts'
 import { type Factory, openFactory } from './factories.ts'
@@ -83,54 +82,87 @@ export function placed(document: JobDocument, workflow: WorkflowDocument): JobDo
   return { ...document, policies: { ...document.policies, placement } }
 }
 
+/** So many characters of documents are read together, and one more however long it is. */
+const charsTogether = 4_000_000
+/** So many characters of workflows are kept at hand, and the one used last however long it is. */
+const charsAtHand = 64_000_000
+
 /** Looks up what was said about jobs and workflows. */
 export class Specs {
   readonly #kit: Kit
   /** The workflows used last: their jobs come in crowds. */
-  readonly #open = new Map<number, OpenWorkflow>()
+  readonly #open = new Map<number, { readonly workflow: OpenWorkflow; readonly chars: number }>()
 
   constructor(kit: Kit) {
     this.#kit = kit
   }
 
   async job(job: Pick<Job, 'n' | 'name'>): Promise<ToldJob | undefined> {
-    return (await this.jobs([job])).get(job.n)
+    for await (const [, told] of this.jobs([job])) return told
+    return undefined
   }
 
-  /** What was said about many jobs, in one look-up; what is gone from history is absent. */
-  async jobs(jobs: readonly Pick<Job, 'n' | 'name'>[]): Promise<Map<number, ToldJob>> {
-    const told = new Map<number, ToldJob>()
-    for (const [n, spec] of await this.#read(jobs.map(job => job.n))) {
-      const stored = spec as unknown as OwnJobSpec | NodeJobSpec
+  /** Jobs with what was said about them, a few at a time; those that are gone from history are left out. */
+  async *jobs<T extends Pick<Job, 'n'>>(jobs: readonly T[]): AsyncGenerator<readonly [T, ToldJob]> {
+    for await (const [job, text] of this.#texts(jobs)) {
+      const stored = JSON.parse(text) as OwnJobSpec | NodeJobSpec
       if ('document' in stored) {
-        told.set(n, { ...stored, name: stored.document.name ?? '' })
+        yield [job, { ...stored, name: stored.document.name ?? '' }]
         continue
       }
       const workflow = await this.workflow(stored.workflow)
-      if (workflow !== undefined) told.set(n, toldOfNode(stored, workflow))
+      if (workflow !== undefined) yield [job, toldOfNode(stored, workflow)]
     }
-    return told
   }
 
   async workflow(n: number): Promise<OpenWorkflow | undefined> {
     const known = this.#open.get(n)
-    if (known !== undefined) return known
-    const spec = (await this.#read([n])).get(n)
-    if (spec === undefined) return undefined
-    const workflow = openWorkflow(spec as unknown as WorkflowSpec)
-    if (this.#open.size >= openMax) this.#open.delete(this.#open.keys().next().value!)
-    this.#open.set(n, workflow)
+    if (known !== undefined) {
+      this.#open.delete(n)
+      this.#open.set(n, known)
+      return known.workflow
+    }
+    const text = (await this.#kit.engine.history.specs([n])).get(n)
+    if (text === undefined) return undefined
+    const workflow = openWorkflow(JSON.parse(text) as WorkflowSpec)
+    this.#keep(n, workflow, text.length)
     return workflow
   }
 
-  async workflows(flows: readonly Pick<Flow, 'n'>[]): Promise<Map<number, WorkflowSpec>> {
-    return (await this.#read(flows.map(flow => flow.n))) as unknown as Map<number, WorkflowSpec>
+  /** Workflows with their documents, a few at a time. */
+  async *workflows<T extends Pick<Flow, 'n'>>(
+    flows: readonly T[],
+  ): AsyncGenerator<readonly [T, WorkflowSpec]> {
+    for await (const [flow, text] of this.#texts(flows)) yield [flow, JSON.parse(text) as WorkflowSpec]
   }
 
-  async #read(places: readonly number[]): Promise<Map<number, Json>> {
-    await this.#kit.engine.committed()
-    const texts = await this.#kit.engine.history.specs(places)
-    return new Map([...texts].map(([n, text]) => [n, JSON.parse(text) as Json]))
+  #keep(n: number, workflow: OpenWorkflow, chars: number): void {
+    this.#open.set(n, { workflow, chars })
+    let sum = 0
+    for (const kept of this.#open.values()) sum += kept.chars
+    for (const [oldest, kept] of this.#open) {
+      if (this.#open.size === 1 || (this.#open.size <= openMax && sum <= charsAtHand)) break
+      this.#open.delete(oldest)
+      sum -= kept.chars
+    }
+  }
+
+  async *#texts<T extends { readonly n: number }>(
+    things: readonly T[],
+  ): AsyncGenerator<readonly [T, string]> {
+    for (let at = 0; at < things.length; ) {
+      const places = things.slice(at).map(({ n }) => n)
+      const texts = await this.#kit.engine.history.specs(places, { charsMax: charsTogether })
+      const chars = texts.values().reduce((sum, text) => sum + text.length, 0)
+      const end = chars < charsTogether ? things.length : at + places.indexOf([...texts.keys()].at(-1)!) + 1
+      for (; at < end; at++) {
+        const thing = things[at]!
+        const text = texts.get(thing.n)
+        if (text === undefined) continue
+        texts.delete(thing.n)
+        yield [thing, text]
+      }
+    }
   }
 }
 

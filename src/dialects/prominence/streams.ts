@@ -53,12 +53,9 @@ async function ofWorkflow(call: Call, parts: Parts): Promise<unknown> {
 async function jobOfPlace({ kit }: Parts, flow: number, place: readonly string[]): Promise<number> {
   const whole = stepKey(place.join('/'))
   const instance = `${stepKey(place.slice(0, -1).join('/'))}/${place.at(-1)}`
-  const nodes = await kit.engine.nodes(flow)
-  const found =
-    nodes.find(({ key }) => key === whole) ??
-    nodes.find(({ key }) => key === instance) ??
-    // A job of a factory without an index: the client offers it, and means the first instance.
-    nodes.find(({ key }) => key === `${whole}/0`)
+  const find = (key: string) => kit.engine.node(flow, key)
+  // A job of a factory without an index: the client offers it, and means the first instance.
+  const found = (await find(whole)) ?? (await find(instance)) ?? (await find(`${whole}/0`))
   return found?.job ?? 0
 }
 

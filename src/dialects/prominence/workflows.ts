@@ -3,10 +3,11 @@
 import type { FastifyInstance } from 'fastify'
 import type { Flow, FlowDraft } from '../../core/flow.ts'
 import { refuse } from '../../core/refusal.ts'
-import { type Call, idIn, readJsonBody, send, serve } from './call.ts'
+import { type Call, idIn, send, serve } from './call.ts'
 import { actsFor, draftWorkflow, kept } from './draft.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
 import { anyFlow, listFlows, ownFlow, someFlows } from './listing.ts'
+import { withDocument } from './long-body.ts'
 import { checkObjects } from './objects-check.ts'
 import { objectsOfWorkflow } from './objects-needed.ts'
 import type { Parts } from './parts.ts'
@@ -38,13 +39,14 @@ export function workflowRoutes(app: FastifyInstance, parts: Parts): void {
   serve(app, parts, '/workflows/:id(\\d+)/clone', { PUT: call => clone(call, parts) })
 }
 
-async function submit(call: Call, parts: Parts): Promise<unknown> {
-  const { bodyBytesMax, workflowJobsMax } = parts.settings
-  const document = readWorkflow(await readJsonBody(call, bodyBytesMax), { instancesMax: workflowJobsMax })
-  await checkObjects(parts, call.who, objectsOfWorkflow(document))
-  const jobs = document.jobs.map(job => parts.seals.seal(keptNamed(job), call.who.name))
-  const spec = { document: { ...document, jobs }, by: actsFor(call.who) }
-  return send(call, { id: await startWorkflow(parts, call.who.name, spec) }, 201)
+function submit(call: Call, parts: Parts): Promise<unknown> {
+  return withDocument(call, parts, async body => {
+    const document = readWorkflow(body, { instancesMax: parts.settings.workflowJobsMax })
+    await checkObjects(parts, call.who, objectsOfWorkflow(document))
+    const jobs = document.jobs.map(job => parts.seals.seal(keptNamed(job), call.who.name))
+    const spec = { document: { ...document, jobs }, by: actsFor(call.who) }
+    return send(call, { id: await startWorkflow(parts, call.who.name, spec) }, 201)
+  })
 }
 
 function keptNamed<T extends { readonly name: string }>(job: T & Parameters<typeof kept>[0]) {

@@ -35,12 +35,19 @@ export class MemoryHistory implements History {
     return pageOf(this.#disk.jobs.values(), query, inFlow, copyJob)
   }
 
-  async specs(places: readonly number[]): Promise<Map<number, string>> {
+  async specs(
+    places: readonly number[],
+    { charsMax = Number.POSITIVE_INFINITY } = {},
+  ): Promise<Map<number, string>> {
     this.#live()
     const found = new Map<number, string>()
+    let chars = 0
     for (const n of places) {
       const spec = this.#disk.specs.get(n)
-      if (spec !== undefined) found.set(n, spec)
+      if (spec === undefined) continue
+      found.set(n, spec)
+      chars += spec.length
+      if (chars >= charsMax) break
     }
     return found
   }

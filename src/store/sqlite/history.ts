@@ -38,11 +38,19 @@ export class SqliteHistory implements History {
     return query.order === 'ended' ? this.#jobEnds.page(query) : this.#jobPlaces.page(query)
   }
 
-  async specs(places: readonly number[]): Promise<Map<number, string>> {
+  async specs(
+    places: readonly number[],
+    { charsMax = Number.POSITIVE_INFINITY } = {},
+  ): Promise<Map<number, string>> {
     const found = new Map<number, string>()
+    let chars = 0
     for (const n of places) {
       const row = this.#read.specOf.get(n) as Row | undefined
-      if (row !== undefined) found.set(n, row[0])
+      if (row === undefined) continue
+      const [text] = row as [string]
+      found.set(n, text)
+      chars += text.length
+      if (chars >= charsMax) break
     }
     return found
   }

@@ -8,7 +8,7 @@ export function lateHistory(get: () => History): History {
   return {
     job: async key => get().job(key),
     jobs: async query => get().jobs(query),
-    specs: async places => get().specs(places),
+    specs: async (places, bounds) => get().specs(places, bounds),
     attempts: async job => get().attempts(job),
     outputs: async job => get().outputs(job),
     flow: async key => get().flow(key),

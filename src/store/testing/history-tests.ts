@@ -56,6 +56,19 @@ export function historyTests(makeWorld: MakeWorld): void {
       expect(await bench.store.history.specs([])).toEqual(new Map())
     }))
 
+  test('specs end with the one that makes them as long as is wanted, however long it is', () =>
+    inWorld(makeWorld, async bench => {
+      await bench.store.commit(aBatch({ newJobs: [1, 2, 3, 4].map(n => aJob({ n })) }))
+      const long = specOf(1).length
+      const read = async (places: number[], charsMax: number) => [
+        ...(await bench.store.history.specs(places, { charsMax })).keys(),
+      ]
+      expect(await read([4, 99, 2, 3, 1], long + 1)).toEqual([4, 2])
+      expect(await read([4, 99, 2, 3, 1], long)).toEqual([4])
+      expect(await read([4, 3], 1)).toEqual([4])
+      expect(await read([99, 3], 10 * long)).toEqual([3])
+    }))
+
   test('attempts come in order of their number, with all they say', () =>
     inWorld(makeWorld, async bench => {
       const full = anAttempt({

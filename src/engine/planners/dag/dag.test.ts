@@ -570,3 +570,43 @@ test('planning without anything new asks for nothing', async () => {
   // The jobs that were starting are adopted; the planner itself has nothing to add.
   assert.deepEqual([...new Set(changes)], ['started', 'began'])
 })
+
+test('a node is found by its key alone, while its flow lives and after that', async () => {
+  let yard = await setup()
+  const steps = [aStep('a'), aStep('b/c', { count: 3, fansOut: true, needs: ['a'] }), aStep('b')]
+  const flow = await begin(yard, aFlow(steps))
+  const wrong = ['', 'c', 'a/0', 'b/c', 'b/c/3', 'b/c/-1', 'b/c/1.0', 'b/c/01', 'b/c/', 'b/c/x', 'b/0', '/']
+  const check = async () => {
+    const nodes = await yard.engine.nodes(flow.n)
+    assert.equal(nodes.length, 5)
+    for (const node of nodes) assert.deepEqual(await yard.engine.node(flow.n, node.key), node)
+    for (const key of wrong) assert.equal(await yard.engine.node(flow.n, key), undefined, key)
+    assert.equal(await yard.engine.node(flow.n + 1000, 'a'), undefined)
+  }
+  await check()
+  for (let jobs = Object.values(live(yard, flow)); jobs.length > 0; jobs = Object.values(live(yard, flow)))
+    for (const job of jobs) await yard.end(job)
+  assert.equal((await yard.engine.flow({ n: flow.n }))!.state, 'succeeded')
+  await check()
+  yard = await setup(yard.crash())
+  await check()
+})
+
+test('a drafter is handed what it holds of a document, which is stored as a whole', async () => {
+  const seen: unknown[] = []
+  const drafter = (yard: TestYard) =>
+    yard.engine.drafter('test.held', {
+      job: (_flow, spec) => {
+        seen.push(spec)
+        return aJob()
+      },
+      hold: spec => ({ small: (spec as { small: string }).small }),
+    })
+  const yard = await setup()
+  drafter(yard)
+  const steps = [aStep('a'), aStep('b', { needs: ['a'] })]
+  const flow = await begin(yard, { ...aFlow(steps, { spec: { small: 's', large: 'l' } }), kind: 'test.held' })
+  await yard.end(live(yard, flow)['a']!)
+  assert.deepEqual(seen, [{ small: 's' }, { small: 's' }])
+  assert.deepEqual(await yard.engine.spec(flow.n), { small: 's', large: 'l' })
+})

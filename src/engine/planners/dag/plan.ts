@@ -67,7 +67,7 @@ export function loadPlan(parts: {
   )
   const plan: Plan = {
     flow: parts.flow,
-    spec: parts.spec,
+    spec: parts.drafter.hold === undefined ? parts.spec : parts.drafter.hold(parts.spec),
     drafter: parts.drafter,
     graph,
     steps,
