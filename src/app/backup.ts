@@ -25,6 +25,8 @@ import type { DataDir } from './data-dir.ts'
 import { version } from './version.ts'
 
 export const manifestFile = 'backup.json'
+/** The store's own: a data directory without it is an empty one. */
+const databaseFile = 'yard.db'
 
 const manifest = z.object({
   product: z.literal('switchyard'),
@@ -33,7 +35,7 @@ const manifest = z.object({
 })
 export type BackupManifest = z.infer<typeof manifest>
 
-/** Folders that are copied as they are: their files are written once, whole, and never changed. */
+/** Folders that are copied as they are. Not by second names: people edit scripts in place, and jobs write there. */
 const plainFolders = ['tokens', 'users', 'secrets', 'dialects']
 const plainFiles = ['admin-token']
 
@@ -56,7 +58,7 @@ export async function makeBackup({
   now,
 }: BackupParts): Promise<{ files: number }> {
   const copied = new Copied()
-  await fillFolder(target, async draft => {
+  await fillFolder(target, manifestFile, async draft => {
     const blobs = { from: dir.blobs, to: join(draft, 'blobs'), skip: 'tmp' }
     // Blobs before the database and again after it: what the database's moment names was there before it or is so
     // young that it cannot have been removed since. Twice before, because the first time may take long.
@@ -65,7 +67,7 @@ export async function makeBackup({
     await store.backup(draft)
     await copied.tree(blobs)
     for (const folder of plainFolders) {
-      await copied.tree({ from: join(dir.path, folder), to: join(draft, folder) })
+      await copied.tree({ from: join(dir.path, folder), to: join(draft, folder), byCopy: true })
     }
     // What jobs printed; an executor's notes about attempts that live now mean nothing later.
     for (const streams of await streamFolders(dir.executors)) {
@@ -87,7 +89,7 @@ export async function makeBackup({
 /** Fills a data directory, which must not exist or be empty, from a backup folder. */
 export async function restoreBackup(source: string, dir: DataDir): Promise<BackupManifest> {
   const about = await readManifest(source)
-  await fillFolder(dir.path, async draft => {
+  await fillFolder(dir.path, databaseFile, async draft => {
     await new Copied().tree({ from: source, to: draft, byCopy: true })
     await rm(join(draft, manifestFile))
   })
@@ -95,23 +97,33 @@ export async function restoreBackup(source: string, dir: DataDir): Promise<Backu
 }
 
 /**
- * Fills a folder that does not exist or is empty: in a folder inside it first, so that a mount point will do, and then
- * by renames. When it fails, nothing is left.
+ * Fills a folder that does not exist or is empty. One that does not exist appears by a single rename, so that a kill at
+ * any moment leaves nothing under its name. One that does (it may be a mount point) is filled by a rename for each name
+ * in it, `last` the last, without which it is nothing. When it fails, nothing is left.
  */
-async function fillFolder(target: string, fill: (draft: string) => Promise<void>): Promise<void> {
+async function fillFolder(
+  target: string,
+  last: string,
+  fill: (draft: string) => Promise<void>,
+): Promise<void> {
   const wasThere = (await stat(target).catch(() => undefined)) !== undefined
   if (wasThere) await refuseTaken(target)
-  const draft = join(target, `.${randomUUID()}.part`)
+  const draft = join(wasThere ? target : dirname(target), `.${randomUUID()}.part`)
   await mkdir(draft, { recursive: true, mode: 0o700 })
   try {
     await fill(draft)
     await syncTree(draft)
-    for (const name of await readdir(draft)) await rename(join(draft, name), join(target, name))
-    await rm(draft, { recursive: true })
-    await syncFolder(target)
+    if (wasThere) {
+      const names = (await readdir(draft)).sort((a, b) => Number(a === last) - Number(b === last))
+      for (const name of names) await rename(join(draft, name), join(target, name))
+      await rm(draft, { recursive: true })
+      await syncFolder(target)
+    } else {
+      await rename(draft, target)
+    }
     await syncFolder(dirname(target))
   } catch (error) {
-    await rm(wasThere ? draft : target, { recursive: true, force: true })
+    await rm(draft, { recursive: true, force: true })
     throw error
   }
 }
