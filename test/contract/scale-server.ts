@@ -106,7 +106,8 @@ export async function startScale(
     },
     async close() {
       await server.close()
-      await rm(dir, { recursive: true, force: true })
+      // Programs that just ended may still leave something.
+      await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
     },
   }
 }

@@ -97,7 +97,12 @@ export function unfold(
   return refusal === undefined ? { unfolded: { recipes: work.recipes, steps: work.steps } } : { refusal }
 }
 
-/** For each step below conditions, the sides of conditions that must be open for it to exist. */
+/** The step that collects the outputs of a job step; no other step is called so. */
+export function collectKey(step: string): string {
+  return `${step}!`
+}
+
+/** For each step below conditions, the sides of conditions nearest above it that must be open for it to exist. */
 export function guardsOf(unfolded: Unfolded): Map<string, readonly string[]> {
   const above = new Map<string, readonly string[]>()
   const guards = new Map<string, readonly string[]>()
@@ -107,7 +112,8 @@ export function guardsOf(unfolded: Unfolded): Map<string, readonly string[]> {
     const isSoft = step.does === 'join' && step.soft
     if (!isSoft) for (const need of step.needs) for (const gate of above.get(need) ?? []) own.add(gate)
     if (own.size > 0) guards.set(step.key, [...own])
-    above.set(step.key, step.does === 'condition' ? [...own, step.key] : [...own])
+    // A condition below another cannot be open while that one is closed: the nearest say it all.
+    above.set(step.key, step.does === 'condition' ? [step.key] : [...own])
   }
   return guards
 }
@@ -267,8 +273,10 @@ class Unfolder {
   // Node names may hold anything, so two paths can read alike; then the later one gets a number.
   #key(wanted: string): string {
     let key = wanted
-    for (let number = 2; this.#keys.has(key); number++) key = `${wanted}#${number}`
+    for (let number = 2; this.#keys.has(key) || this.#keys.has(collectKey(key)); number++)
+      key = `${wanted}#${number}`
     this.#keys.add(key)
+    this.#keys.add(collectKey(key))
     return key
   }
 }

@@ -19,6 +19,7 @@ import { idsThatFit } from '../instances/list.ts'
 import { queueRecipe, reprocess } from '../instances/queue.ts'
 import type { RecipeRow } from '../instances/rows.ts'
 import type { Cause } from '../instances/start-recipe.ts'
+import { AnswerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
 import { type Batch, putBatch } from './batches.ts'
 import { type Dataset, getDataset } from './datasets.ts'
@@ -225,7 +226,11 @@ async function makeAgain(world: World, batch: Batch, type: RecipeType, cause: Ca
   const forced = reading?.ok ? reading.value : noForcedNodes
   for (const row of before ? await recipesOfBatch(world, before.id) : []) {
     if (row.supersededAt !== null) continue
-    await reprocess(world, row, revision, forced, cause, tx => advance(world, tx, batch))
+    // One that was replaced meanwhile, or whose input is gone, must not hold up the others.
+    await reprocess(world, row, revision, forced, cause, tx => advance(world, tx, batch)).catch(error => {
+      if (!(error instanceof AnswerError)) throw error
+      world.kit.log.warn({ err: error, batch: batch.id }, 'a recipe of a batch could not be run again')
+    })
   }
 }
 

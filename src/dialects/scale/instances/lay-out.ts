@@ -5,7 +5,7 @@ import type { DagPlan, Step } from '../../../core/flow.ts'
 import type { Resources } from '../../../core/job.ts'
 import { showDataFilter } from '../../../domains/recipe/data-filter.ts'
 import { mebibytes, resourcesFor } from '../../../domains/recipe/seed/resources.ts'
-import type { JobStep, Source, Unfolded } from '../../../domains/recipe/unfold.ts'
+import { collectKey, type JobStep, type Source, type Unfolded } from '../../../domains/recipe/unfold.ts'
 import type { JobType, JobTypeRevision } from '../catalog/things.ts'
 import type { ImagePlan } from '../run/image.ts'
 import { doesNothing } from '../run/image.ts'
@@ -39,11 +39,6 @@ export interface Layout {
   readonly plan: DagPlan
   readonly programs: readonly ProgramSpec[]
   readonly steps: RecipeSpec['steps']
-}
-
-/** The step that collects the outputs of a job step. */
-export function collectKey(step: string): string {
-  return `${step}!`
 }
 
 /** Whether a program may leave something to collect: outputs, or a description of an input of a single file. */
@@ -120,6 +115,18 @@ export function layOut(
     programs: [...programs.keys()].map(program => programSpec(program, order.inputBytes)),
     steps: Object.fromEntries(specs),
   }
+}
+
+/** The engine's plan of a recipe, where the programs of its steps are known, and which steps are taken over. */
+export function planRecipe(
+  unfolded: Unfolded,
+  copied: ReadonlySet<string>,
+  programs: ReadonlyMap<string, Program>,
+): DagPlan {
+  const collected = new Set<string>()
+  for (const [key, { revision }] of programs)
+    if (!copied.has(key) && isCollected(revision)) collected.add(key)
+  return planOf(unfolded, copied, collected)
 }
 
 function planOf(unfolded: Unfolded, copied: ReadonlySet<string>, collected: ReadonlySet<string>): DagPlan {

@@ -23,7 +23,7 @@ import { recipeKind } from '../run/drafter.ts'
 import { planImage } from '../run/image.ts'
 import { answerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
-import { type JobPlace, layOut, type Program } from './lay-out.ts'
+import { type JobPlace, layOut, type Program, planRecipe } from './lay-out.ts'
 import { countCopies, freshJob, liveFlow, recipeRows } from './load.ts'
 import { type NodeRef, putRecipe, type RecipeRecord, type StoredRecipe } from './recipe-record.ts'
 import { jobStepsOf, type RecipeSpec } from './recipe-spec.ts'
@@ -65,6 +65,7 @@ export interface RecipeOrder {
 export interface PreparedRecipe extends RecipeOrder {
   readonly programs: ReadonlyMap<string, Program>
   readonly typeIds: readonly number[]
+  readonly plan: DagPlan
   readonly inputBytes: number
   readonly source: SourceFacts
 }
@@ -77,7 +78,25 @@ export function prepareRecipe(world: World, order: RecipeOrder): PreparedRecipe 
   )
   const files = fileIdsOf(order.input).map(id => order.files.get(id)!)
   const inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
-  return { ...order, programs, typeIds, inputBytes, source: mergeSources(files.map(sourceFactsOf)) }
+  const plan = demandPlan(world, order, programs)
+  return { ...order, programs, typeIds, plan, inputBytes, source: mergeSources(files.map(sourceFactsOf)) }
+}
+
+// Checked here: within a commit, with numbers given out already, it would be too late to turn it down.
+function demandPlan(
+  world: World,
+  { unfolded, reuse }: RecipeOrder,
+  programs: ReadonlyMap<string, Program>,
+): DagPlan {
+  const copied = new Set(reuse?.jobs.keys() ?? [])
+  const known = copied.size === 0 ? world.plans.get(unfolded) : undefined
+  if (known) return known
+  const plan = planRecipe(unfolded, copied, programs)
+  const trouble = world.kit.engine.planTrouble(plan)
+  if (trouble) throw answerError(400, `The recipe cannot be run: ${trouble.text}`)
+  // One plan for all recipes of a revision: the engine reads it, and writes it as text, once.
+  if (copied.size === 0) world.plans.set(unfolded, plan)
+  return plan
 }
 
 function programsOf(world: World, order: RecipeOrder): ReadonlyMap<string, Program> {
@@ -120,7 +139,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
   const jobIds = new Map<string, number>()
   for (const step of unfolded.steps)
     if (step.does === 'job') jobIds.set(step.key, reuse?.jobs.get(step.key)?.job ?? tx.next('scale.job'))
-  const { plan, spec, done } = documentsOf(world, now, eventId, order, recipeIds, jobIds)
+  const { plan, spec, done } = documentsOf(now, eventId, order, recipeIds, jobIds)
   const flow = tx.startFlow({
     dialect: 'scale',
     kind: recipeKind,
@@ -250,7 +269,6 @@ export function programOf(
 }
 
 function documentsOf(
-  world: World,
   now: number,
   eventId: number,
   order: PreparedRecipe,
@@ -273,10 +291,8 @@ function documentsOf(
     placeOf,
     copied: new Set(done),
     inputBytes: order.inputBytes,
-    plan: done.length === 0 ? world.plans.get(unfolded) : undefined,
+    plan: order.plan,
   })
-  // One plan for all recipes of a revision: the engine reads it, and writes it as text, once.
-  if (done.length === 0) world.plans.set(unfolded, layout.plan)
   const hasConditions = unfolded.steps.some(step => step.does === 'condition')
   const spec: RecipeSpec = {
     recipe: recipeIds[0]!,

@@ -161,12 +161,13 @@ async function readBatch(
 async function edit(world: World, call: Call): Promise<Answer> {
   const { params } = call
   const given = batchOf(world, call)
+  const [title, description] = [params.text('title'), params.text('description')]
   const configuration = params.object('configuration')
   await world.commit(tx => {
     const batch: Batch = {
       ...world.batches.get(given.id)!,
-      title: params.text('title') ?? given.title,
-      description: params.text('description') ?? given.description,
+      title: title ?? given.title,
+      description: description ?? given.description,
       configuration: configuration ?? given.configuration,
       modifiedAt: tx.now,
     }

@@ -122,6 +122,10 @@ async function createWorkspace(world: World, call: Call): Promise<Answer> {
   const { params } = call
   params.required('title')
   const title = params.text('title')!
+  // Read before anything is changed: whoever is turned down must leave nothing behind.
+  const description = params.text('description') ?? null
+  const baseUrl = params.text('base_url') ?? null
+  const isActive = params.flag('is_active') ?? true
   const configuration = params.requiredObject('configuration')
   const trouble = refuseConfiguration(configuration)
   if (trouble !== undefined) throw answerError(400, `Workspace configuration invalid: ${trouble}`)
@@ -134,11 +138,11 @@ async function createWorkspace(world: World, call: Call): Promise<Answer> {
       id: tx.next('scale.workspace'),
       name,
       title,
-      description: params.text('description') ?? null,
-      baseUrl: params.text('base_url') ?? null,
-      isActive: params.flag('is_active') ?? true,
+      description,
+      baseUrl,
+      isActive,
       createdAt: tx.now,
-      deprecatedAt: params.flag('is_active') === false ? tx.now : null,
+      deprecatedAt: isActive ? null : tx.now,
       modifiedAt: tx.now,
       configuration: withoutVersion(configuration),
     }
@@ -156,13 +160,18 @@ async function editWorkspace(world: World, call: Call): Promise<Answer> {
   const trouble = configuration && refuseConfiguration(configuration)
   if (trouble !== undefined) throw answerError(400, `Workspace configuration invalid: ${trouble}`)
   const isActive = params.flag('is_active')
+  const [title, description, baseUrl] = [
+    params.text('title'),
+    params.text('description'),
+    params.text('base_url'),
+  ]
   await world.commit(tx => {
     const workspace = world.catalog.workspaces.get(given.id)!
     const value: Workspace = {
       ...workspace,
-      title: params.text('title') ?? workspace.title,
-      description: params.text('description') ?? workspace.description,
-      baseUrl: params.text('base_url') ?? workspace.baseUrl,
+      title: title ?? workspace.title,
+      description: description ?? workspace.description,
+      baseUrl: baseUrl ?? workspace.baseUrl,
       isActive: isActive ?? workspace.isActive,
       deprecatedAt:
         isActive === undefined

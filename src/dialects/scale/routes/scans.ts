@@ -111,6 +111,7 @@ async function createScan(world: World, call: Call): Promise<Answer> {
   const { params } = call
   params.required('title')
   const title = params.text('title')!
+  const description = params.text('description') ?? null
   const configuration = params.requiredObject('configuration')
   const trouble = refuseConfiguration(world, configuration)
   if (trouble !== undefined) throw answerError(400, `Scan configuration invalid: ${trouble}`)
@@ -119,7 +120,7 @@ async function createScan(world: World, call: Call): Promise<Answer> {
       id: tx.next('scale.scan'),
       name: slugOf(title),
       title,
-      description: params.text('description') ?? null,
+      description,
       configuration: withoutVersion(configuration),
       jobId: null,
       dryRunJobId: null,
@@ -143,6 +144,7 @@ async function editScan(world: World, call: Call): Promise<Answer> {
   const scan = await scanOf(world, call)
   if (scan.jobId !== null)
     throw answerError(400, 'The scan has been launched already and cannot be edited any more')
+  const [title, description] = [params.text('title'), params.text('description')]
   const configuration = params.object('configuration')
   const trouble = configuration && refuseConfiguration(world, configuration)
   if (trouble !== undefined) throw answerError(400, `Scan configuration invalid: ${trouble}`)
@@ -150,8 +152,8 @@ async function editScan(world: World, call: Call): Promise<Answer> {
     tx.record(
       putScan({
         ...scan,
-        title: params.text('title') ?? scan.title,
-        description: params.text('description') ?? scan.description,
+        title: title ?? scan.title,
+        description: description ?? scan.description,
         configuration: configuration ? withoutVersion(configuration) : scan.configuration,
         modifiedAt: tx.now,
       }),

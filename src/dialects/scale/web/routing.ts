@@ -66,25 +66,30 @@ export function addRoutes(
   const byPath = Map.groupBy(routes, route => route.path)
   for (const prefix of prefixes)
     for (const [path, sharing] of byPath) {
-      const allow = allowText(sharing)
+      const methods = inOrder([
+        ...sharing.map(route => route.method as string),
+        ...(sharing.some(route => route.method === 'GET') ? ['HEAD'] : []),
+        'OPTIONS',
+      ])
+      const allow = methods.join(', ')
       // One route of the server for all methods of a path: each costs memory for as long as the server lives.
       const byMethod = new Map(sharing.map(route => [route.method as string, route]))
       const handler = (request: FastifyRequest, reply: FastifyReply) => {
-        const route = byMethod.get(request.method)
+        const route = byMethod.get(request.method === 'HEAD' ? 'GET' : request.method)
         return route === undefined
           ? sendJson(reply.header('allow', allow), { name: path, parses: parsedTypes })
           : run({ kit, route, prefix, ready, allow }, request, reply)
       }
       for (const url of [`${prefix}${path}/`, `${prefix}${path}`])
-        app.route({ method: [...byMethod.keys(), 'OPTIONS'], url, handler })
+        app.route({ method: methods, url, handler })
     }
 }
 
 const parsedTypes = ['application/json', 'application/x-www-form-urlencoded']
 
-function allowText(routes: readonly Route[]): string {
-  const methods = routes.map(route => route.method as string)
-  return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+/** Methods as the original lists them. */
+function inOrder(methods: readonly string[]): string[] {
+  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].filter(name => methods.includes(name))
 }
 
 async function run(
@@ -172,6 +177,6 @@ function frameworkError(error: unknown): AnswerError | undefined {
 function sendMissing(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const allowed = allowedMethods(request)
   if (allowed.length === 0) return sendJson(reply.code(404), { detail: 'Not found.' })
-  reply.code(405).header('allow', allowed.join(', '))
+  reply.code(405).header('allow', inOrder(allowed).join(', '))
   return sendJson(reply, { detail: `Method "${request.method}" not allowed.` })
 }
