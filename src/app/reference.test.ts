@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { defaultLimits } from '../http/limits.ts'
 import { metricsReference } from './metrics-reference.ts'
+import { limitsOf } from './settings/handed-on.ts'
 import { settingLeaves } from './settings/read-settings.ts'
 import { settingsReference } from './settings/reference.ts'
 import { settingsSchema } from './settings/schema.ts'
@@ -23,15 +24,5 @@ test('every setting has a sentence', () => {
 })
 
 test('the server’s limits unless configured are those of the HTTP room', () => {
-  const { server } = settingsSchema.parse({})
-  expect({
-    bodyBytes: server.bodyLimit,
-    headerBytes: server.headerLimit,
-    connections: server.connections,
-    headersMs: server.headersTimeout,
-    requestMs: server.requestTimeout,
-    silenceMs: server.silenceTimeout,
-    keepAliveMs: server.keepAlive,
-    drainMs: server.drain,
-  }).toEqual(defaultLimits)
+  expect(limitsOf(settingsSchema.parse({}))).toEqual(defaultLimits)
 })

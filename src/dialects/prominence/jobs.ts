@@ -26,7 +26,7 @@ import { readJob } from './validate/job.ts'
 import { isEnded } from './words.ts'
 
 /** How long a deletion waits for the executors to confirm; it is told as deleted in any case. */
-const confirmMsMax = 5_000
+export const confirmMsMax = 5_000
 
 /** Serves /jobs, but for streams, exec and snapshots. */
 export function jobRoutes(app: FastifyInstance, parts: Parts): void {

@@ -5,6 +5,7 @@ import type { Flow, FlowDraft } from '../../core/flow.ts'
 import { refuse } from '../../core/refusal.ts'
 import { type Call, idIn, send, serve } from './call.ts'
 import { actsFor, draftWorkflow, kept } from './draft.ts'
+import { confirmMsMax } from './jobs.ts'
 import { isLeftInQueue, leaveChange, removeChange } from './left-in-queue.ts'
 import { anyFlow, listFlows, ownFlow, someFlows } from './listing.ts'
 import { withDocument } from './long-body.ts'
@@ -17,8 +18,6 @@ import { linkNext, sendList } from './send-list.ts'
 import { showWorkflows } from './show-many.ts'
 import type { WorkflowSpec } from './spec.ts'
 import { readWorkflow } from './validate/workflow.ts'
-
-const confirmMsMax = 5_000
 
 /** Serves /workflows, but for streams. */
 export function workflowRoutes(app: FastifyInstance, parts: Parts): void {

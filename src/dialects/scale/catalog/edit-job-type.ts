@@ -15,7 +15,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import { answerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
 import { deprecateContaining, deprecatedWarning, followJobType } from './edit-recipe-type.ts'
-import type { ErrorEntry, JobType, JobTypeRevision } from './things.ts'
+import { deprecatedSince, type ErrorEntry, type JobType, type JobTypeRevision, onSince } from './things.ts'
 
 /** What a user says about a job type; what was not said is absent. */
 export interface JobTypeWish {
@@ -118,15 +118,9 @@ export async function editJobType(
       maxScheduled: wish.maxScheduled === undefined ? type.maxScheduled : wish.maxScheduled,
       isPublished: wish.isPublished ?? type.isPublished,
       isActive: wish.isActive ?? type.isActive,
-      deprecatedAt:
-        wish.isActive === undefined
-          ? type.deprecatedAt
-          : wish.isActive
-            ? null
-            : (type.deprecatedAt ?? tx.now),
+      deprecatedAt: deprecatedSince(type, wish.isActive, tx.now),
       isPaused: wish.isPaused ?? type.isPaused,
-      pausedAt:
-        wish.isPaused === undefined ? type.pausedAt : wish.isPaused ? (type.pausedAt ?? tx.now) : null,
+      pausedAt: onSince(type.pausedAt, wish.isPaused, tx.now),
       modifiedAt: tx.now,
     }
     if (isNew) saveRevision(world, tx, next)

@@ -9,7 +9,7 @@ import type { Tx } from '../../../engine/engine.ts'
 import { answerError } from '../web/answer-error.ts'
 import type { World } from '../world.ts'
 import { slugOf } from './slug.ts'
-import type { JobType, RecipeType, RecipeTypeRevision } from './things.ts'
+import { deprecatedSince, type JobType, type RecipeType, type RecipeTypeRevision } from './things.ts'
 
 /** What a user says about a recipe type. */
 export interface RecipeTypeWish {
@@ -73,12 +73,7 @@ export async function editRecipeType(
       title: wish.title ?? type.title,
       description: wish.description ?? type.description,
       isActive: wish.isActive ?? type.isActive,
-      deprecatedAt:
-        wish.isActive === undefined
-          ? type.deprecatedAt
-          : wish.isActive
-            ? null
-            : (type.deprecatedAt ?? tx.now),
+      deprecatedAt: deprecatedSince(type, wish.isActive, tx.now),
       revision: type.revision + (verdict ? 1 : 0),
       modifiedAt: tx.now,
     }

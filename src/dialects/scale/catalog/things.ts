@@ -97,3 +97,18 @@ export function workspaceFolder(workspace: Workspace): string | undefined {
   const broker = workspace.configuration['broker'] as JsonObject | undefined
   return typeof broker?.['host_path'] === 'string' ? broker['host_path'] : undefined
 }
+
+/** Since when something is on, after it was switched, or not (undefined): from the first time that it was said. */
+export function onSince(before: number | null, isOn: boolean | undefined, now: number): number | null {
+  if (isOn === undefined) return before
+  return isOn ? (before ?? now) : null
+}
+
+/** Since when a thing of the catalogue is deprecated, after it was made active or not, or neither. */
+export function deprecatedSince(
+  thing: { readonly deprecatedAt: number | null },
+  isActive: boolean | undefined,
+  now: number,
+): number | null {
+  return onSince(thing.deprecatedAt, isActive === undefined ? undefined : !isActive, now)
+}

@@ -167,9 +167,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
     input: showData(order.input),
     inputBytes: order.inputBytes,
     source: order.source,
-    ...(!isEmptyConfiguration(order.configuration) && {
-      configuration: storeConfiguration(order.configuration),
-    }),
+    ...storedConfiguration(order.configuration),
     ...(guards.size > 0 && { guards: Object.fromEntries(guards) }),
     ...(reuse && { why: reuse.why }),
   }
@@ -229,9 +227,7 @@ export function startJob(
     eventAt: tx.now,
     batch: order.cause.batch,
     input: showData(order.input),
-    ...(!isEmptyConfiguration(order.configuration) && {
-      configuration: storeConfiguration(order.configuration),
-    }),
+    ...storedConfiguration(order.configuration),
     programs: layout.programs,
     steps: layout.steps,
   }
@@ -300,9 +296,7 @@ function documentsOf(
     eventAt: now,
     batch: order.cause.batch,
     input: showData(order.input),
-    ...(!isEmptyConfiguration(order.configuration) && {
-      configuration: storeConfiguration(order.configuration),
-    }),
+    ...storedConfiguration(order.configuration),
     programs: layout.programs,
     steps: layout.steps,
     ...(hasConditions && { inputFiles: filteredInput(order) }),
@@ -441,4 +435,9 @@ function buildRows(world: World, { n, plan, spec, record, now }: NewFlow): void 
   const hasGates = plan.steps.some(step => step.does === 'gate')
   const nodes = hasGates ? (world.kit.engine.atHand.nodes(n) ?? []) : []
   instances.addFlow(liveFlow({ n, plan }, nodes, rows, instances, record), now)
+}
+
+/** A configuration is stored where it says anything. */
+function storedConfiguration(configuration: Configuration): Pick<RecipeSpec, 'configuration'> {
+  return isEmptyConfiguration(configuration) ? {} : { configuration: storeConfiguration(configuration) }
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../core/json.ts'
 import { faultText, findFaults, type Shape } from '../../../domains/recipe/json-shape.ts'
 import type { IndexCondition, RecordQuery } from '../../../store/store.ts'
 import { slugOf } from '../catalog/slug.ts'
-import type { Workspace } from '../catalog/things.ts'
+import { deprecatedSince, type Workspace } from '../catalog/things.ts'
 import { type FileEntry, fileCollection } from '../files/file-entry.ts'
 import { showWorkspace } from '../shapes/catalog.ts'
 import { showFile } from '../shapes/files.ts'
@@ -173,12 +173,7 @@ async function editWorkspace(world: World, call: Call): Promise<Answer> {
       description: description ?? workspace.description,
       baseUrl: baseUrl ?? workspace.baseUrl,
       isActive: isActive ?? workspace.isActive,
-      deprecatedAt:
-        isActive === undefined
-          ? workspace.deprecatedAt
-          : isActive
-            ? null
-            : (workspace.deprecatedAt ?? tx.now),
+      deprecatedAt: deprecatedSince(workspace, isActive, tx.now),
       modifiedAt: tx.now,
       configuration: configuration ? withoutVersion(configuration) : workspace.configuration,
     }

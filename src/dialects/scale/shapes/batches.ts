@@ -4,11 +4,11 @@ import type { JsonObject } from '../../../core/json.ts'
 import type { Batch } from '../batches/batches.ts'
 import type { Dataset } from '../batches/datasets.ts'
 import { recipesOfBatch } from '../batches/run-batch.ts'
-import { countAll, type JobRow, noCounts } from '../instances/rows.ts'
+import { type JobRow, noCounts } from '../instances/rows.ts'
 import { showDuration, showTime } from '../web/time-text.ts'
-import type { Status } from '../words.ts'
 import type { World } from '../world.ts'
 import { showRecipeTypeBase } from './catalog.ts'
+import { showJobCounts } from './job-counts.ts'
 import { showBatchBase } from './jobs.ts'
 import { nodesOf } from './recipes.ts'
 
@@ -55,7 +55,7 @@ export async function showBatchDetails(batch: Batch, world: World): Promise<Json
 export function showBatchCounts(batch: Batch, world: World): JsonObject {
   const tally = world.instances.ledgers.tallyOf(batch.id)
   return {
-    ...showStatusCounts(tally.jobs),
+    ...showJobCounts(tally.jobs),
     recipes_estimated: batch.recipesEstimated,
     recipes_total: tally.recipes,
     recipes_completed: tally.completed,
@@ -113,19 +113,6 @@ function showDatasetBase(dataset: Dataset): JsonObject {
   }
 }
 
-function showStatusCounts(counts: Readonly<Record<Status, number>>): JsonObject {
-  return {
-    jobs_total: countAll(counts),
-    jobs_pending: counts.PENDING,
-    jobs_blocked: counts.BLOCKED,
-    jobs_queued: counts.QUEUED,
-    jobs_running: counts.RUNNING,
-    jobs_failed: counts.FAILED,
-    jobs_completed: counts.COMPLETED,
-    jobs_canceled: counts.CANCELED,
-  }
-}
-
 function showNodeMetrics(rows: readonly JobRow[]): JsonObject {
   const counts = noCounts()
   for (const row of rows) counts[row.status]++
@@ -138,7 +125,7 @@ function showNodeMetrics(rows: readonly JobRow[]): JsonObject {
     times.reduce((a, b) => Math.max(a, b), 0),
   ]
   return {
-    ...showStatusCounts(counts),
+    ...showJobCounts(counts),
     min_seed_duration: null,
     avg_seed_duration: null,
     max_seed_duration: null,

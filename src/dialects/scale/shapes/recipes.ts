@@ -5,11 +5,12 @@ import { emptyData, readData, showData } from '../../../domains/recipe/data.ts'
 import { showRunType } from '../../../domains/recipe/definition.ts'
 import { mebibytes } from '../../../domains/recipe/seed/resources.ts'
 import { type NodeRef, type RecipeRecord, readRecipe, readRecipeEnd } from '../instances/recipe-record.ts'
-import { countAll, noCounts, type RecipeRow } from '../instances/rows.ts'
+import { noCounts, type RecipeRow } from '../instances/rows.ts'
 import { showTime } from '../web/time-text.ts'
 import type { World } from '../world.ts'
 import { partsOf, showJobTypeBase, showRecipeTypeBase, showRecipeTypeRevision } from './catalog.ts'
 import { showSource } from './files.ts'
+import { showJobCounts } from './job-counts.ts'
 import { showBatchBase, showRecipeBase } from './jobs.ts'
 
 /** A recipe in lists, and in the answer to whoever queued it. */
@@ -175,16 +176,8 @@ async function showInstance(
 }
 
 function showCounts(row: RecipeRow): JsonObject {
-  const { counts } = row
   return {
-    jobs_total: countAll(counts),
-    jobs_pending: counts.PENDING,
-    jobs_blocked: counts.BLOCKED,
-    jobs_queued: counts.QUEUED,
-    jobs_running: counts.RUNNING,
-    jobs_failed: counts.FAILED,
-    jobs_completed: counts.COMPLETED,
-    jobs_canceled: counts.CANCELED,
+    ...showJobCounts(row.counts),
     sub_recipes_total: row.subRecipes,
     sub_recipes_completed: row.subRecipesDone,
   }
