@@ -2,7 +2,7 @@
 // answered as the original does (each was asked of a real 1.10.1).
 
 import assert from 'node:assert/strict'
-import { afterAll, beforeAll, beforeEach, describe, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { orthanc } from '../../src/dialects/orthanc/index.ts'
 import { aDicomFile } from '../../src/domains/dicom/testing/sample.ts'
 import { type OrthancServer, startOrthanc } from './orthanc-server.ts'
@@ -154,6 +154,17 @@ describe('requests', () => {
     assert.equal((await ask('PUT', path, 'four')).status, 200)
   })
 
+  test('a client that has seen metadata and files is told that they are the same', async () => {
+    const { ID } = await upload(aDicomFile({ tags: { SOPInstanceUID: '1.2.3.708' } }))
+    await ask('PUT', `/instances/${ID}/metadata/note`, 'text')
+    for (const path of [`/instances/${ID}/metadata/note`, `/instances/${ID}/attachments/dicom/data`]) {
+      const etag = (await ask('GET', path)).headers.get('etag')!
+      const again = await ask('GET', path, undefined, { 'if-none-match': etag })
+      assert.deepEqual([again.status, again.json, again.headers.get('etag')], [304, '', etag])
+      assert.equal((await ask('GET', path, undefined, { 'if-none-match': '"9-x"' })).status, 200)
+    }
+  })
+
   test('only texts are shared tags', async () => {
     const file = aDicomFile({
       tags: { SOPInstanceUID: '1.2.3.703', SeriesInstanceUID: '1.2.3.70', PatientComments: 'x'.repeat(300) },
@@ -257,6 +268,81 @@ describe('requests', () => {
 
   test('every claim has its path with two slashes, too', async () => {
     for (const path of orthanc.claims) assert.notEqual((await ask('GET', `/${path}`)).status, 500, path)
+  })
+})
+
+describe('limits', () => {
+  afterEach(() => server.close())
+
+  const instance = (patient: string, number: number, pixelBytes = 128): Uint8Array => {
+    const study = `1.2.8.${patient.charCodeAt(0)}`
+    const uids = { StudyInstanceUID: study, SeriesInstanceUID: `${study}.1` }
+    return aDicomFile({
+      tags: { PatientID: patient, ...uids, SOPInstanceUID: `${study}.1.${number}` },
+      pixelBytes,
+    })
+  }
+  const present = async (): Promise<string> => {
+    const { json } = await ask('GET', '/patients?expand')
+    const patients = json as { MainDicomTags: { PatientID: string } }[]
+    return patients
+      .map(patient => patient.MainDicomTags.PatientID)
+      .sort()
+      .join('')
+  }
+  const idOf = async (patient: string): Promise<string> =>
+    ((await ask('POST', '/tools/lookup', patient)).json as { ID: string }[])[0]!.ID
+  const protect = async (patient: string, how: 0 | 1): Promise<void> => {
+    assert.equal((await ask('PUT', `/patients/${await idOf(patient)}/protected`, String(how))).status, 200)
+  }
+
+  test('the patient goes that received nothing for longest, and the last one to go is whose protection ended', async () => {
+    server = await startOrthanc({ MaximumPatientCount: 3 })
+    for (const [patient, number] of ['A1', 'B1', 'C1', 'A2'].map(([p, n]) => [p!, Number(n)] as const))
+      await upload(instance(patient, number))
+    await upload(instance('D', 1))
+    assert.equal(await present(), 'ACD')
+    await protect('C', 1)
+    await protect('C', 0)
+    await upload(instance('E', 1))
+    assert.equal(await present(), 'CDE')
+    // What is there already needs no room.
+    await upload(instance('C', 1))
+    assert.equal(await present(), 'CDE')
+  })
+
+  test('where every patient is protected, an instance of another one is refused and nothing goes', async () => {
+    server = await startOrthanc({ MaximumPatientCount: 2 })
+    for (const patient of ['A', 'B']) {
+      await upload(instance(patient, 1))
+      await protect(patient, 1)
+    }
+    assert.deepEqual(codeOf(await ask('POST', '/instances', instance('C', 1))), [500, 19])
+    await upload(instance('B', 2))
+    assert.equal(await present(), 'AB')
+  })
+
+  test('an instance that cannot fit is refused, and nothing goes for it', async () => {
+    server = await startOrthanc({ MaximumStorageSize: 1 })
+    for (const patient of ['A', 'B']) await upload(instance(patient, 1, 300_000))
+    assert.deepEqual(codeOf(await ask('POST', '/instances', instance('C', 1, 1_200_000))), [500, 19])
+    await protect('A', 1)
+    assert.deepEqual(codeOf(await ask('POST', '/instances', instance('C', 2, 900_000))), [500, 19])
+    assert.equal(await present(), 'AB')
+    await upload(instance('C', 3, 600_000))
+    assert.equal(await present(), 'AC')
+  })
+
+  test('names are found in any case, whatever the network may ask', async () => {
+    server = await startOrthanc({ CaseSensitivePN: true })
+    await upload(aDicomFile({ tags: { PatientName: 'Doe^Jane' } }))
+    for (const [more, count] of [
+      [{}, 1],
+      [{ CaseSensitive: true }, 0],
+    ] as const) {
+      const query = { Level: 'Patient', Query: { PatientName: 'doe^*' }, ...more }
+      assert.equal(((await ask('POST', '/tools/find', query)).json as unknown[]).length, count)
+    }
   })
 })
 

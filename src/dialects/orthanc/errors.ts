@@ -15,10 +15,10 @@ export const codes = {
   inexistentFile: 12,
   badFormat: 15,
   unknownResource: 17,
+  full: 19,
   inexistentTag: 21,
   unknownTag: 27,
   cancelled: 37,
-  fullStorage: 14,
   unavailable: 36,
   badRange: 41,
   revision: 43,
@@ -126,6 +126,7 @@ const faults: Readonly<Record<string, readonly [code: number, shows: 'text' | 'f
   'not-pdf': [codes.badFormat, 'text'],
   'content-type': [codes.notImplemented, 'text'],
   'pixels-in-tags': [codes.pixelsInTags, 'nothing'],
+  full: [codes.full, 'text'],
   inherited: [codes.inherited, 'field'],
 }
 

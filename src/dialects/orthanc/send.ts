@@ -64,7 +64,9 @@ export async function sendFailure(
 }
 
 export function sendEmpty(reply: FastifyReply, status: number): void {
-  reply.code(status).header('content-length', 0).send(Buffer.alloc(0))
+  // An answer without a body by its status has no length either.
+  if (status === 304) reply.code(status).send()
+  else reply.code(status).header('content-length', 0).send(Buffer.alloc(0))
 }
 
 async function sendBody(

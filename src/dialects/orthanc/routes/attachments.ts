@@ -9,7 +9,7 @@ import type { House } from '../house.ts'
 import { openPlain, packFile, unpackFile } from '../packed-files.ts'
 import { levelPaths } from '../shapes.ts'
 import { receiveBlob } from '../upload.ts'
-import { checkRevision, etagOf, userNumberMin } from './metadata.ts'
+import { checkRevision, etagOf, unchanged, userNumberMin } from './metadata.ts'
 import type { Routes } from './route.ts'
 
 interface Found {
@@ -42,6 +42,8 @@ export const attachmentRoutes: Routes = (add, house) => {
     const get = (name: string, show: (found: Found, call: Call) => Answer | Promise<Answer>): void => {
       add('GET', `${base}/{name}${name}`, async call => {
         const found = await findFile(house, level, call)
+        const seen = unchanged(call, etagOf(found.file.revision, found.file))
+        if (seen) return seen
         const answer = await show(found, call)
         if (typeof answer !== 'object' || !('headers' in answer || 'text' in answer || 'json' in answer))
           return answer

@@ -24,7 +24,8 @@ export const metadataRoutes: Routes = (add, house) => {
       const resource = await need(house, level, call)
       const found = metadataOf(house, resource)[number]
       if (!found) return undefined
-      return { text: found[0], headers: { etag: etagOf(found[1], found[0]) } }
+      const etag = etagOf(found[1], found[0])
+      return unchanged(call, etag) ?? { text: found[0], headers: { etag } }
     })
     add('PUT', `${base}/{name}`, call => putMetadata(house, call, level))
     add('DELETE', `${base}/{name}`, async call => {
@@ -84,6 +85,13 @@ export function checkRevision(house: House, call: Call, etag: string): void {
   const seen = call.request.headers['if-match']?.trim()
   if (seen === undefined && !house.settings.checksRevisions) return
   if (seen !== etag) fail(codes.revision)
+}
+
+/** The answer to a client that has seen what is there already. */
+export function unchanged(call: Call, etag: string): Answer {
+  return call.request.headers['if-none-match']?.trim() === etag
+    ? { status: 304, headers: { etag } }
+    : undefined
 }
 
 export function etagOf(revision: number, text: string | { md5: string }): string {

@@ -22,12 +22,7 @@ export const resourceRoutes: Routes = (add, house) => {
   })
   add('PUT', '/patients/{id}/protected', async call => {
     const isProtected = readSwitch(await call.text())
-    const done = await house.archive.change.update('patient', call.param('id'), body => {
-      if (isProtected) body.isProtected = true
-      else delete body.isProtected
-      return true
-    })
-    return done ? emptyText : undefined
+    return (await house.archive.change.protect(call.param('id'), isProtected)) ? emptyText : undefined
   })
   add('GET', '/studies/{id}/module-patient', call => showModule(house, call, 'study', 'patient'))
   add('POST', '/tools/reconstruct', async () => {

@@ -67,10 +67,11 @@ async function find(house: House, call: Call): Promise<Answer> {
     return [tag, value]
   })
   const given = { limit: count(body, 'Limit'), since: count(body, 'Since') ?? 0 }
-  const { findLimit, findInstancesLimit, isCaseSensitive } = house.settings
+  const { findLimit, findInstancesLimit } = house.settings
   const limit =
     given.limit || (level === 'instance' ? findInstancesLimit : findLimit) || Number.POSITIVE_INFINITY
-  const search = { level, query, isCaseSensitive: switchOf(body, 'CaseSensitive') ?? isCaseSensitive }
+  // CaseSensitivePN is about the DICOM network: here the body says.
+  const search = { level, query, isCaseSensitive: switchOf(body, 'CaseSensitive') ?? false }
   const form = formOf(body)
   const expands = switchOf(body, 'Expand') ?? false
 

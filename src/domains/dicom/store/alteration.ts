@@ -46,6 +46,17 @@ export class Alteration {
     })
   }
 
+  /** Protects a patient from being recycled, or no longer: then it is the last one to go. False without the patient. */
+  async protect(id: string, isProtected: boolean): Promise<boolean> {
+    const done = await this.update('patient', id, body => {
+      if (body.isProtected && !isProtected) this.#stock.recency.touch(id)
+      if (isProtected) body.isProtected = true
+      else delete body.isProtected
+      return true
+    })
+    return done ?? false
+  }
+
   /** Attaches a user's file to a resource, in place of one with the same number. */
   attach(
     level: Level,

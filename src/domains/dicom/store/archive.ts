@@ -59,6 +59,9 @@ export class Archive {
   async open(): Promise<void> {
     await this.totals.load(this.parts.records)
     await this.stability.load(this.parts.records)
+    const { sizeBytesMax, patientsMax } = this.parts.options
+    // From the start, for what is written down of arrivals is not finer than a second.
+    if (sizeBytesMax > 0 || patientsMax > 0) await this.#stock.recency.order(this.browse, this.stability)
   }
 
   close(): Promise<void> {

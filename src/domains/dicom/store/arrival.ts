@@ -37,7 +37,7 @@ export type NewAncestors = Readonly<Record<'patient' | 'study' | 'series', boole
 
 /** Adds an instance, and those of its ancestors that are new. */
 export function addArrival(
-  { parts, totals, stability }: Pick<Stock, 'parts' | 'totals' | 'stability'>,
+  { parts, totals, stability, recency }: Pick<Stock, 'parts' | 'totals' | 'stability' | 'recency'>,
   batch: WriteBatch,
   arrival: Arrival,
   added: NewAncestors,
@@ -80,6 +80,7 @@ export function addArrival(
   if (added.study) logChange(batch, 'NewStudy', 'study', ids.study)
   if (added.patient) logChange(batch, 'NewPatient', 'patient', ids.patient)
   for (const level of ['series', 'study', 'patient'] as const) stability.touch(batch, level, ids[level])
+  recency.touch(ids.patient)
 }
 
 function bodyOf(arrival: Arrival, level: Level, meta: Metadata): ResourceBody {

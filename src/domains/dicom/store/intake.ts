@@ -33,6 +33,7 @@ export class Intake {
   /** Takes an instance in. Resolves when it is durable; an instance that is there already changes nothing. */
   async store(arrival: Arrival): Promise<Stored> {
     const { ids } = arrival.summary
+    await this.#removal.makeRoom(arrival)
     const known = this.#stock.isHeld(ids.patient) ? undefined : this.#stock.known.get(ids.series)
     const result = known ? await this.#storeKnown(arrival, known) : await this.#storeUnknown(arrival)
     if (result === 'exists') {

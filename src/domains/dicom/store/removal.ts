@@ -1,6 +1,8 @@
 // Taking resources away, with everything below them and what they leave empty above them.
 
+import { refuse } from '../../../core/refusal.ts'
 import { type Level, levelAbove } from '../levels.ts'
+import type { Arrival } from './arrival.ts'
 import { countBlobs, dropResource, keptBytes, type Resource } from './bodies.ts'
 import { changesAbout, dropChange } from './change-log.ts'
 import type { WriteBatch } from './parts.ts'
@@ -76,20 +78,64 @@ export class Removal {
     }
   }
 
-  /** Deletes the oldest unprotected patients while there is more than the limits allow. */
-  async recycle(except: string): Promise<void> {
-    const { sizeBytesMax, patientsMax } = this.#stock.parts.options
-    const isOver = (): boolean => {
-      const { bytes, patient } = this.#stock.totals.now
-      return (sizeBytesMax > 0 && bytes > sizeBytesMax) || (patientsMax > 0 && patient > patientsMax)
-    }
-    if (!isOver()) return
+  /**
+   * Makes room for an instance that comes: unprotected patients go, those first that received nothing for longest.
+   * Refuses it, and takes nothing away, when there would still be more than the limits allow (the fault `full`).
+   */
+  async makeRoom({ summary: { ids }, blob: { sizeBytes } }: Arrival): Promise<void> {
+    const { sizeBytesMax } = this.#stock.parts.options
+    if (sizeBytesMax > 0 && sizeBytes > sizeBytesMax)
+      refuseFull(`An instance of ${sizeBytes} bytes cannot be stored where at most ${sizeBytesMax} may be`)
+    // Most uploads pass here. Whether the patient is new is only asked when it matters.
+    if (!this.#isOver({ patients: 1, bytes: sizeBytes })) return
     await this.#stock.alone(async () => {
-      for await (const patient of this.#stock.browse.all('patient')) {
-        if (!isOver()) return
-        if (patient.id !== except && !patient.body.isProtected) await this.#removeAlone('patient', patient.id)
+      if (await this.#stock.browse.get('instance', ids.instance)) return
+      const patients = (await this.#stock.browse.get('patient', ids.patient)) ? 0 : 1
+      const more = { patients, bytes: sizeBytes }
+      if (!this.#isOver(more)) return
+      const going: string[] = []
+      for (const id of await this.#stock.recency.order(this.#stock.browse, this.#stock.stability)) {
+        if (!this.#isOver(more)) break
+        const patient = id === ids.patient ? undefined : await this.#stock.browse.get('patient', id)
+        if (!patient || patient.body.isProtected) continue
+        going.push(id)
+        more.patients--
+        more.bytes -= await this.#bytesOf(patient)
+      }
+      if (this.#isOver(more)) refuseFull('There is no more room, and no patient that may go')
+      for (const id of going) await this.#removeAlone('patient', id)
+    })
+  }
+
+  /** Deletes unprotected patients while there is more than the limits allow: many may have found room at once. */
+  async recycle(except: string): Promise<void> {
+    const none = { patients: 0, bytes: 0 }
+    if (!this.#isOver(none)) return
+    await this.#stock.alone(async () => {
+      for (const id of await this.#stock.recency.order(this.#stock.browse, this.#stock.stability)) {
+        if (!this.#isOver(none)) return
+        const patient = id === except ? undefined : await this.#stock.browse.get('patient', id)
+        if (patient && !patient.body.isProtected) await this.#removeAlone('patient', id)
       }
     })
+  }
+
+  /** Whether there would be more than the limits allow with so much more. */
+  #isOver(more: { patients: number; bytes: number }): boolean {
+    const { sizeBytesMax, patientsMax } = this.#stock.parts.options
+    const { bytes, patient } = this.#stock.totals.now
+    return (
+      (sizeBytesMax > 0 && bytes + more.bytes > sizeBytesMax) ||
+      (patientsMax > 0 && patient + more.patients > patientsMax)
+    )
+  }
+
+  /** The bytes that are kept for a resource and everything below it. */
+  async #bytesOf(resource: Resource): Promise<number> {
+    let bytes = 0
+    for (const { body } of await this.everything(resource))
+      for (const file of Object.values(body.files ?? {})) bytes += keptBytes(file)
+    return bytes
   }
 
   /** The parents that have no other children than these. */
@@ -144,6 +190,7 @@ export class Removal {
     const { level, id, body } = resource
     batch.record(dropResource(level, id))
     this.#stock.stability.drop(batch, id)
+    if (level === 'patient') this.#stock.recency.drop(id)
     let bytes = 0
     for (const file of Object.values(body.files ?? {})) {
       countBlobs(batch, file, -1)
@@ -151,4 +198,8 @@ export class Removal {
     }
     this.#stock.totals.add(batch, { [level]: -1, bytes: -bytes })
   }
+}
+
+function refuseFull(text: string): never {
+  refuse('quota-exceeded', text, { facts: { fault: 'full' } })
 }

@@ -5,6 +5,7 @@ import { Browse } from './browse.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { KnownSeriesCache } from './known-series.ts'
 import type { ArchiveParts, WriteBatch } from './parts.ts'
+import { Recency } from './recency.ts'
 import { Stability } from './stability.ts'
 import { Totals } from './totals.ts'
 
@@ -17,6 +18,7 @@ export class Stock {
   readonly totals = new Totals()
   readonly stability: Stability
   readonly known = new KnownSeriesCache()
+  readonly recency = new Recency()
   readonly #locks = new KeyedLock()
 
   constructor(parts: ArchiveParts) {
@@ -49,6 +51,7 @@ export class Stock {
     } catch (error) {
       // The store has less than memory thinks: forget, and learn again.
       this.known.clear()
+      this.recency.clear()
       await this.totals.load(this.parts.records).catch(() => {}) // The store may be away; the next failure tries again.
       throw error
     }
