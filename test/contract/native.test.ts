@@ -203,6 +203,22 @@ describe('steering', () => {
     assert.equal((await yard.ask('DELETE', `/jobs/${id}`)).status, 404)
   })
 
+  test('waiting ends with an answer when the server stops, and holds its stop up for nothing', async () => {
+    const { id } = await yard.submit({ ...noop, held: true })
+    const flow = await yard.post('/flows', { steps: [{ key: 'a', job: { ...noop, held: true } }] })
+    const waits = [`/jobs/${id}?wait=60000`, `/flows/${flow.json.id}?wait=60000`].map(path => yard.get(path))
+    await yard.get('/jobs?limit=1')
+    await yard.restart()
+    const answers = await Promise.all(waits)
+    assert.deepEqual(
+      answers.map(({ status, json }) => [status, json.state]),
+      [
+        [200, 'ready'],
+        [200, 'running'],
+      ],
+    )
+  })
+
   test('waiting for a job ends with the job, or with the time', async () => {
     const { id } = await yard.submit(sleeper)
     await running(id)

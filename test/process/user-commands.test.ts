@@ -129,6 +129,21 @@ test('a running job that is cancelled is said to have been asked', async () => {
   expect((await run(['cancel', '--kill', id])).code).toBe(0)
 })
 
+test('whoever waits for a server that goes away is told what was submitted', async () => {
+  const leaving = createServer((request, response) => {
+    if (request.method === 'POST') response.writeHead(201).end('{"id":"kept","progress":{"total":1}}')
+    else request.socket.destroy()
+  })
+  await once(leaving.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(leaving.address() as AddressInfo).port}`
+  for (const input of [sh('true'), `{"steps":[{"key":"a","job":${sh('true')}}]}`])
+    expect(await run(['submit', '-', '--wait', '--url', url], { input })).toMatchObject({
+      code: 5,
+      out: 'kept\n',
+    })
+  leaving.close()
+})
+
 test('the key of a data directory goes to its own server alone, whatever address is named', async () => {
   const seen: (string | undefined)[] = []
   const stranger = createServer((request, response) => {

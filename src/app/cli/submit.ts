@@ -73,21 +73,29 @@ async function readDocument(file: string): Promise<unknown> {
 }
 
 async function finishJobs(client: Client, ids: readonly string[], options: SubmitOptions): Promise<void> {
-  if (options.wait !== true) {
-    if (options.json === true) printJson(ids.map(id => ({ id })))
-    else process.stdout.write(`${ids.join('\n')}\n`)
-    return
-  }
+  if (options.wait !== true) return printIds(ids, options)
   const bar = barOf(ids.length)
   const jobs: ShownJob[] = []
-  for (const id of ids) {
-    jobs.push(await waitFor<ShownJob>(client, jobPath(id)))
-    bar.update(jobs.length)
+  try {
+    for (const id of ids) {
+      jobs.push(await waitFor<ShownJob>(client, jobPath(id)))
+      bar.update(jobs.length)
+    }
+  } catch (error) {
+    // The server went away: the jobs are there all the same, and are to be found again.
+    printIds(ids, options)
+    throw error
+  } finally {
+    bar.stop()
   }
-  bar.stop()
   if (options.json === true) printJson(jobs)
   else for (const job of jobs) process.stdout.write(`${job.id}  ${stateOf(job)}${messageOf(job)}\n`)
   if (jobs.some(job => job.state !== 'succeeded')) throw new CommandFailed('not all of them succeeded')
+}
+
+function printIds(ids: readonly string[], options: SubmitOptions): void {
+  if (options.json === true) printJson(ids.map(id => ({ id })))
+  else process.stdout.write(`${ids.join('\n')}\n`)
 }
 
 /** What was said about the end of a job; of an exit code its state says all. */
@@ -102,7 +110,11 @@ async function finishFlow(client: Client, flow: ShownFlow, options: SubmitOption
     ended = await waitFor<ShownFlow>(client, flowPath(flow.id), ({ progress }) =>
       bar.update(progress.done + progress.failed),
     )
-    bar.stop()
+      .catch(error => {
+        printIds([flow.id], options)
+        throw error
+      })
+      .finally(() => bar.stop())
   }
   if (options.json === true) printJson(ended)
   else process.stdout.write(options.wait === true ? `${ended.id}  ${ended.state}\n` : `${ended.id}\n`)

@@ -261,11 +261,18 @@ export function stillThere<T>(verdict: Verdict<T>, what: string): T {
   return must(verdict)
 }
 
-/** Aborted when the client goes away: nobody is left to wait for. */
-export function leaves({ reply }: Pick<Call, 'reply'>): AbortSignal {
+/** Aborted when the client goes away, or the server begins to stop: there is nobody, or no time, left to wait for. */
+export function leaves({ reply, request }: Pick<Call, 'reply' | 'request'>): AbortSignal {
   const gone = new AbortController()
+  const leave = () => gone.abort()
+  const { draining } = request.server
+  if (draining.aborted) leave()
+  else draining.addEventListener('abort', leave, { once: true })
   // The answer's own end, not the connection's: that one goes on to carry other requests.
-  reply.raw.once('close', () => gone.abort())
+  reply.raw.once('close', () => {
+    draining.removeEventListener('abort', leave)
+    leave()
+  })
   return gone.signal
 }
 
