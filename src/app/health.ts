@@ -18,6 +18,7 @@ export interface HealthParts {
   readonly isMetricsOpen: boolean
 }
 
+/** `/healthz`, whether the server is up; `/readyz`, whether it takes commands; and its metrics. */
 export function addHealthRoutes(root: FastifyInstance, parts: HealthParts): void {
   root.route({
     method: ['GET', 'HEAD'],

@@ -5,6 +5,7 @@ import { commands } from './cli/commands.ts'
 import { CommandFailed, exitCodes } from './cli/failure.ts'
 import { version } from './version.ts'
 
+/** Runs one command; resolves to the exit code of the process. */
 export async function main(args: readonly string[]): Promise<number> {
   const program = new Command('switchyard')
     .description('One durable job and workflow server that speaks five existing REST APIs')

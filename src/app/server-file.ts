@@ -17,6 +17,7 @@ const content = z.object({
 })
 export type ServerFile = z.infer<typeof content>
 
+/** Leaves word of a server that is up. */
 export async function writeServerFile(dir: DataDir, file: ServerFile): Promise<void> {
   await writePrivate(dir.serverFile, JSON.stringify(file))
 }
@@ -29,6 +30,7 @@ export async function readServerFile(dir: DataDir): Promise<ServerFile | undefin
   return read.success && isAlive(read.data.pid) ? read.data : undefined
 }
 
+/** The server is down; there may be no such file. */
 export async function removeServerFile(dir: DataDir): Promise<void> {
   await rm(dir.serverFile, { force: true })
 }

@@ -57,12 +57,14 @@ export type Verdict<T = void> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: Refusal }
 
+/** What was asked for may be, and was done. */
 export function granted(): Verdict
 export function granted<T>(value: T): Verdict<T>
 export function granted<T>(value?: T): Verdict<T | undefined> {
   return { ok: true, value }
 }
 
+/** What was asked for may not be. `text` says why in a sentence; `field` names what is wrong of a document. */
 export function refused(
   kind: RefusalKind,
   text: string,

@@ -122,6 +122,7 @@ export function queue(yard: Yard, job: Job): void {
     yard.alarms.set({ at: (job.readyAt ?? yard.now()) + job.queueMsMax, kind: 'queue', n: job.n })
 }
 
+/** Sets the alarm for a job that has begun and may run only so long. */
 export function watchWalltime(yard: Yard, job: Job): void {
   if (job.runMsMax !== null && job.startedAt !== null) {
     yard.alarms.set({ at: job.startedAt + job.runMsMax, kind: 'run', n: job.n })

@@ -67,11 +67,13 @@ export function nextNumber(yard: Yard, counter: string): number {
   return value
 }
 
+/** The node was changed: it is part of the open batch. */
 export function saveNode(yard: Yard, node: FlowNode): void {
   yard.batch.changeCount++
   yard.batch.nodes.add(node)
 }
 
+/** The output was made: it is part of the open batch, and its blob has one more who needs it. */
 export function saveOutput(yard: Yard, output: Output): void {
   yard.batch.changeCount++
   yard.batch.outputs.push(output)

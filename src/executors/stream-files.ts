@@ -19,6 +19,7 @@ export function isFileKey(key: string): boolean {
   return keyPattern.test(key)
 }
 
+/** Where a stream of an attempt lies. */
 export function streamPath(folder: string, key: string, stream: 'out' | 'err' | 'in'): string {
   return join(folder, 'streams', shardOf(key), `${key}.${stream}`)
 }

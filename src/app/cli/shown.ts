@@ -79,6 +79,7 @@ export function jobPath(key: string): string {
   return `/yard/v1/jobs/${encodeURIComponent(key)}`
 }
 
+/** Where the native API has a flow. */
 export function flowPath(key: string): string {
   return `/yard/v1/flows/${encodeURIComponent(key)}`
 }

@@ -15,6 +15,7 @@ import { changeBy } from './history.ts'
 import { nodeAt } from './node-calls.ts'
 import type { Parts } from './parts.ts'
 
+/** The attributes of a node; its password only where `secrets` are shown. */
 export function showNodeAttributes(parts: Parts, at: { path: string; secrets: boolean }): Answer {
   return { status: 200, value: showAttributes(nodeAt(parts, at.path), { secrets: at.secrets }) }
 }
@@ -58,6 +59,7 @@ async function alter(
   await changeBy(parts, call, { path, text }, living => fn(living, demandNode(living, path), edit))
 }
 
+/** Adds an attribute to a node. */
 export async function addNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const edit = readEdit(bodyObject(call))
   await alter(parts, call, { verb: 'add', path, edit }, addAttribute)
@@ -69,6 +71,7 @@ export async function addNodeAttribute(parts: Parts, call: Call, path: string): 
   }
 }
 
+/** Changes an attribute of a node, or a suite's clock. */
 export async function updateNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const edit = readEdit(bodyObject(call))
   const type = clockEdits.find(it => it === edit.type)
@@ -81,6 +84,7 @@ export async function updateNodeAttribute(parts: Parts, call: Call, path: string
   return { status: 200, value: { path, message: 'Attribute changed successfully' } }
 }
 
+/** Deletes an attribute of a node, or all of a type. */
 export async function removeNodeAttribute(parts: Parts, call: Call, path: string): Promise<Answer> {
   const body = bodyObject(call)
   const edit = readEdit(body)

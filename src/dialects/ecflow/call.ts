@@ -74,6 +74,7 @@ export function mayScalar(body: Record<string, unknown>, field: string): string 
   })
 }
 
+/** A member that has to be there, whatever plain value it is, as text. */
 export function needScalar(body: Record<string, unknown>, field: string): string {
   const value = mayScalar(body, field)
   if (value === undefined) refuse('bad-field', `The member '${field}' is missing`, { field })
@@ -97,6 +98,7 @@ export function mayLooseFlag(body: Record<string, unknown>, field: string): bool
   return mayFlag(body, field)
 }
 
+/** The kind of a JSON value, as error texts name it. */
 export function kindOf(value: unknown): string {
   return value === null
     ? 'null'

@@ -26,6 +26,7 @@ function taskAt(parts: Parts, path: string, what: string): Node {
   return node
 }
 
+/** A task's script and the job that was made of it: the last lines of each. */
 export async function showScript(parts: Parts, path: string): Promise<Answer> {
   const node = taskAt(parts, path, 'script')
   const { text } = await findTaskScript(parts, node)
@@ -44,6 +45,7 @@ async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string;
   }
 }
 
+/** Writes a task's script. */
 export async function updateScript(parts: Parts, call: Call, path: string): Promise<Answer> {
   const script = needText(bodyObject(call), 'script')
   const node = taskAt(parts, path, 'script')

@@ -8,6 +8,7 @@ export type Picked = { readonly value: unknown } | 'nothing'
 /** Longer filters are refused: no answer is that deep. */
 const stepsMax = 500
 
+/** What a filter picks of an answer. */
 export function pick(value: unknown, filter: string): Picked {
   let at = value
   for (const step of stepsOf(filter)) {

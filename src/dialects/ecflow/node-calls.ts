@@ -51,10 +51,12 @@ export function nodeAt(parts: Parts, path: string): Node {
 
 // ---- suites ----
 
+/** The names of all suites. */
 export function listSuites(parts: Parts): Answer {
   return { status: 200, value: (parts.keeper.living.root.children ?? []).map(suite => suite.name) }
 }
 
+/** Loads the suites of a definition. */
 export async function createSuites(parts: Parts, call: Call): Promise<Answer> {
   const body = bodyObject(call)
   dropLargeBody(call)
@@ -84,6 +86,7 @@ export async function createSuites(parts: Parts, call: Call): Promise<Answer> {
 
 // ---- trees ----
 
+/** A node with everything below it. */
 export function showTree(parts: Parts, call: Call, at: { path: string; secrets: boolean }): Answer {
   const node = findNode(parts.keeper.living.root, at.path)
   // Only here an unknown node is a 400: contract ecflow §2.2.
@@ -114,6 +117,7 @@ export function showDefinition(parts: Parts, call: Call, path: string): Answer {
   return { status: 200, value: { definition, path } }
 }
 
+/** Puts the node of a definition below a node, or with `replace` in its place. */
 export async function updateDefinition(parts: Parts, call: Call, path: string): Promise<Answer> {
   const body = bodyObject(call)
   dropLargeBody(call)
@@ -157,6 +161,7 @@ async function replaceDefinition(
   return { status: 200, value: { path, message: 'Definition updated successfully' } }
 }
 
+/** Deletes a node; with force also while it runs. */
 export async function removeDefinition(parts: Parts, call: Call, path: string): Promise<Answer> {
   // Nobody needs a body here; one that asks for force is heard.
   const force = call.body !== '' && mayLooseFlag(bodyObject(call), 'force')
@@ -199,6 +204,7 @@ function neighbourOf(node: Node, side: string | null): { repeat?: string } {
   return { repeat: neighbourText(repeat, side) }
 }
 
+/** Does to a node what its action says: begin, suspend, requeue, force and the like. */
 export async function updateStatus(parts: Parts, call: Call, path: string): Promise<Answer> {
   const body = bodyObject(call)
   const action =

@@ -100,6 +100,7 @@ const counterNames = [
   'file_manual',
 ]
 
+/** How the server is, and what was asked of it. */
 export function showServerStatus(parts: Parts): Answer {
   const { settings, keeper, counters } = parts
   parts.count('stats')
@@ -143,6 +144,7 @@ function showDate(ms: number): string {
 
 const states: Record<string, ServerState> = { halt: 'HALTED', shutdown: 'SHUTDOWN', restart: 'RUNNING' }
 
+/** Halts, shuts down or restarts the server, or reads one of its files of names and passwords again. */
 export async function updateServerStatus(parts: Parts, call: Call): Promise<Answer> {
   const action = needText(bodyObject(call), 'action')
   const { gate } = parts
@@ -191,6 +193,7 @@ async function reload(
 
 // ---- variables ----
 
+/** The server's variables. */
 export function showServerAttributes(parts: Parts): Answer {
   const { root } = parts.keeper.living
   const show = (isConst: boolean) => (it: { name: string; value: string }) => ({
@@ -209,6 +212,7 @@ function demandVariable(body: Record<string, unknown>, verb: string): void {
     refuse('bad-field', `Only variables can be ${verb} server attributes`, { field: 'type' })
 }
 
+/** Adds a variable to the server. */
 export async function addServerAttribute(parts: Parts, call: Call): Promise<Answer> {
   const body = bodyObject(call)
   demandVariable(body, 'added to')
@@ -225,6 +229,7 @@ export async function addServerAttribute(parts: Parts, call: Call): Promise<Answ
   }
 }
 
+/** Changes a variable of the server. */
 export async function updateServerAttribute(parts: Parts, call: Call): Promise<Answer> {
   const body = bodyObject(call)
   demandVariable(body, 'updated in')
@@ -241,6 +246,7 @@ export async function updateServerAttribute(parts: Parts, call: Call): Promise<A
   return { status: 200, value: { path: '/', message: 'Attribute changed successfully' } }
 }
 
+/** Drops a variable of the server. */
 export async function removeServerAttribute(parts: Parts, call: Call): Promise<Answer> {
   const body = bodyObject(call)
   demandVariable(body, 'removed from')
@@ -258,6 +264,7 @@ export async function removeServerAttribute(parts: Parts, call: Call): Promise<A
   return { status: 204 }
 }
 
+/** How many requests there were, and since when. */
 export function showStatistics(parts: Parts): Answer {
   const { requests, errors, reads, startedAt } = parts.counters
   const since = new Date(startedAt).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -45,6 +45,7 @@ export function refusalOfZod(error: ZodError, where: 'body' | 'query' | 'path'):
   return { kind: field === '' ? 'bad-request' : 'bad-field', text, ...(field === '' ? {} : { field }) }
 }
 
+/** Refuses what a schema did not let through, by the first field that is wrong. */
 export function refuseZod(error: ZodError, where: 'body' | 'query' | 'path'): never {
   throw new Refused(refusalOfZod(error, where))
 }

@@ -17,6 +17,7 @@ export type Judge = Pick<Engine, 'planTrouble'> &
     specTrouble(executor: string, spec: Json): string | undefined
   }
 
+/** What this server's engine thinks of plans and specs. */
 export function judgeOf(engine: Engine): Judge {
   return {
     planTrouble: plan => engine.planTrouble(plan),

@@ -22,6 +22,7 @@ export interface Idempotency {
   once(request: FastifyRequest, principal: Principal, submit: (tx: Tx) => Answer): Promise<Answer>
 }
 
+/** Remembers the answers to requests that carry an Idempotency-Key. */
 export function idempotency(kit: Kit): Idempotency {
   const serial = new Serial()
 

@@ -5,6 +5,7 @@ import type { Flow, FlowNode } from '../../core/flow.ts'
 import type { Attempt, Job, Output } from '../../core/job.ts'
 import type { Explanation, Why } from '../../engine/engine.ts'
 
+/** A job. `fraction`: how far it says it is, 0 to 1. */
 export function showJob(job: Job, fraction: number | null | undefined) {
   return {
     id: job.id,
@@ -40,6 +41,7 @@ export function showJob(job: Job, fraction: number | null | undefined) {
   }
 }
 
+/** A flow. */
 export function showFlow(flow: Flow) {
   return {
     id: flow.id,
@@ -61,6 +63,7 @@ export function showFlow(flow: Flow) {
   }
 }
 
+/** A node of a flow. */
 export function showNode(node: FlowNode) {
   return {
     key: node.key,
@@ -73,6 +76,7 @@ export function showNode(node: FlowNode) {
   }
 }
 
+/** An attempt of a job. */
 export function showAttempt({
   id,
   number,
@@ -87,6 +91,7 @@ export function showAttempt({
   return { id, number, startedAt, endedAt, result, reason, message, exitCode, usage }
 }
 
+/** An output of a job. */
 export function showOutput(job: Job, output: Output) {
   return {
     name: output.name,
@@ -102,10 +107,12 @@ export function showOutput(job: Job, output: Output) {
   }
 }
 
+/** An event. */
 export function showEvent({ seq, at, subject, n, type, body }: Event) {
   return { seq, at, subject, n, type, body }
 }
 
+/** Why something waits that only a dialect knows, such as a node of a suite. */
 export function showExplanation({ state, waits, holders }: Explanation) {
   const [first] = holders
   if (first === undefined) {
@@ -126,6 +133,7 @@ export function showExplanation({ state, waits, holders }: Explanation) {
   }
 }
 
+/** Why a job or node does not run; says so where it waits for nothing. */
 export function showWhy(state: string, why: Why | undefined) {
   if (why === undefined) return { waiting: false, state, text: `it waits for nothing: it is ${state}` }
   const { waitsFor, text, sinceAt, untilAt, place, upstream } = why

@@ -20,6 +20,7 @@ export async function findJob(engine: Engine, principal: Principal, key: string)
   return job
 }
 
+/** The flow of a key, as far as the caller may see it; not found otherwise. */
 export async function findFlow(engine: Engine, principal: Principal, key: string): Promise<Flow> {
   const flow = await engine.flow(readKey(key))
   const owner = ownerSeen(principal)

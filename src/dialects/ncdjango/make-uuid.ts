@@ -2,6 +2,7 @@
 
 import type { Random } from '../../core/ids.ts'
 
+/** A new UUID (version 4). */
 export function makeUuid(random: Random): string {
   const bytes = new Uint8Array(16)
   random(bytes)

@@ -12,6 +12,7 @@ export interface JobRecord {
   readonly outputs: string
 }
 
+/** A job as clients read it. Its inputs and outputs are JSON texts, as in the original. */
 export function showJob(job: Job, { inputs, outputs }: { inputs: string; outputs: string }): JobRecord {
   return {
     uuid: job.ref!,

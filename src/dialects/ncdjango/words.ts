@@ -5,6 +5,7 @@ import type { Job } from '../../core/job.ts'
 
 export type Status = 'pending' | 'started' | 'success' | 'failure'
 
+/** The status that a client is told. */
 export function statusWord({ state }: Pick<Job, 'state'>): Status {
   switch (state) {
     case 'blocked':

@@ -94,10 +94,12 @@ export class Call {
 export const nothingToSay: Answer = { json: {}, type: 'application/json' }
 export const emptyText: Answer = { text: '' }
 
+/** An answer of JSON. */
 export function json(value: unknown): Answer {
   return { json: value }
 }
 
+/** An answer of plain text. */
 export function text(value: string): Answer {
   return { text: value }
 }

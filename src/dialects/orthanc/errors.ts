@@ -51,10 +51,12 @@ export function fail(code: number, details?: string): never {
   throw new OrthancError(code, details)
 }
 
+/** The original's sentence for one of its error codes. */
 export function messageOf(code: number): string {
   return lookUp(code)[0]
 }
 
+/** The HTTP status of one of the original's error codes. */
 export function statusOf(code: number): number {
   return lookUp(code)[1]
 }

@@ -45,6 +45,7 @@ export interface LiveOptions {
 
 export const logCategories = ['generic', 'plugins', 'http', 'sqlite', 'dicom', 'jobs', 'lua'] as const
 
+/** The options that clients may change while the server runs, as the configuration has them. */
 export function liveOptions(settings: OrthancSettings): LiveOptions {
   return {
     logLevels: new Map(logCategories.map(category => [category, 'default'])),

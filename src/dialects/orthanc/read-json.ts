@@ -65,6 +65,7 @@ function withoutLastCommas(text: string): string {
 
 // ---- members of bodies, with the original's words when they are not what they should be ----
 
+/** A boolean member; undefined when it is absent, bad format when it is anything else. */
 export function flag(body: Readonly<Record<string, unknown>>, name: string): boolean | undefined {
   const value = body[name]
   if (value === undefined) return undefined
@@ -72,6 +73,7 @@ export function flag(body: Readonly<Record<string, unknown>>, name: string): boo
   return value
 }
 
+/** An integer member; undefined when it is absent, bad format when it is anything else. */
 export function integer(body: Readonly<Record<string, unknown>>, name: string): number | undefined {
   const value = body[name]
   if (value === undefined) return undefined
@@ -81,6 +83,7 @@ export function integer(body: Readonly<Record<string, unknown>>, name: string): 
   return value
 }
 
+/** A member that has to be a list of texts; bad format when it is not. */
 export function texts(body: Readonly<Record<string, unknown>>, name: string): string[] {
   const value = body[name]
   if (!Array.isArray(value) || !value.every(item => typeof item === 'string')) {

@@ -63,6 +63,7 @@ export async function sendFailure(
   await sendBody(request, reply, { body: JSON.stringify(body), type: jsonType, compresses: false })
 }
 
+/** Sends an answer without a body. */
 export function sendEmpty(reply: FastifyReply, status: number): void {
   // An answer without a body by its status has no length either.
   if (status === 304) reply.code(status).send()

@@ -146,6 +146,7 @@ export function expandSyntaxes(patterns: unknown): string[] {
   return options.transferSyntaxes.filter(uid => tests.some(test => test.test(uid)))
 }
 
+/** Whether this is a transfer syntax that the original knows. */
 export function isTransferSyntax(uid: string): boolean {
   return options.transferSyntaxes.includes(uid)
 }

@@ -22,6 +22,7 @@ export const levelPaths: Readonly<Record<Level, string>> = {
   instance: 'instances',
 }
 
+/** Where a resource is, below the root of the API. */
 export function pathOfResource(level: Level, id: string): string {
   return `/${levelPaths[level]}/${id}`
 }
@@ -36,6 +37,7 @@ export function showSize(name: string, bytes: number): JsonObject {
   return { [name]: String(bytes), [`${name}MB`]: Math.floor(bytes / 1_048_576) }
 }
 
+/** The main tags of a resource, by name or however they are asked for. */
 export function showMainTags(main: MainTags, form: TagForm, dictionary: Dictionary): JsonObject {
   const shown: JsonObject = {}
   for (const [text, value] of Object.entries(main)) {
@@ -90,6 +92,7 @@ export async function showResource(
   return shown
 }
 
+/** An entry of the log of changes. */
 export function showChange({ seq, type, level, id, at }: Change): JsonObject {
   return {
     ChangeType: type,

@@ -188,6 +188,7 @@ function remoteAetOf(origin: AnyOrigin): string {
   return 'remoteAet' in origin ? origin.remoteAet : ''
 }
 
+/** The metadata that say where an instance came from, by their numbers. */
 export function originMeta(origin: AnyOrigin): Record<number, string> {
   const { remoteIp } = origin
   if ('remoteAet' in origin) {

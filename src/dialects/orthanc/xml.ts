@@ -2,6 +2,7 @@
 
 const depthMax = 1000
 
+/** A JSON value as XML, one element a member. */
 export function toXml(value: unknown): string {
   return `<?xml version="1.0" encoding="utf-8"?>\n<root>${inner(value, 1)}</root>\n`
 }

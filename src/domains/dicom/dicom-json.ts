@@ -11,6 +11,7 @@ const singleVrs = new Set(['LT', 'ST', 'UR', 'UT'])
 /** Longer values are left out: a text has to hold all of it. */
 const inlineBytesMax = 16 * 1024 * 1024
 
+/** A data set in the DICOM JSON model (PS3.18 annex F). `defaultTerm`: the character set where it names none. */
 export function showDicomJson(set: DataSet, defaultTerm: string): JsonObject {
   return showElements(set.elements, valuesOf(set, defaultTerm).values)
 }

@@ -18,6 +18,7 @@ export interface ResourceIds {
   readonly instance: string
 }
 
+/** The ids of an instance's patient, study and series, and its own: hashes of its DICOM identifiers. */
 export function resourceIdsOf(ids: DicomIds): ResourceIds {
   const study = `${ids.patientId}|${ids.studyUid}`
   const series = `${study}|${ids.seriesUid}`

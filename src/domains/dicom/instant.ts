@@ -7,6 +7,7 @@ export interface DicomInstant {
   readonly time: string
 }
 
+/** An instant as the values of a date and a time, in UTC. */
 export function dicomInstant(now: number): DicomInstant {
   const iso = new Date(now).toISOString()
   return {

@@ -16,14 +16,17 @@ export function tagFromHex(text: string): Tag | undefined {
   return Number.parseInt(text.slice(0, 4) + text.slice(5), 16)
 }
 
+/** The first half of a tag. */
 export function groupOf(tag: Tag): number {
   return Math.floor(tag / 0x10000)
 }
 
+/** The second half of a tag. */
 export function elementOf(tag: Tag): number {
   return tag % 0x10000
 }
 
+/** Whether a tag belongs to a manufacturer: those have odd groups. */
 export function isPrivate(tag: Tag): boolean {
   return groupOf(tag) % 2 === 1
 }

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 
+/** The folder that a function may fill while its attempt runs. */
 export function scratchPath(folder: string, id: string): string {
   return join(folder, 'scratch', id)
 }

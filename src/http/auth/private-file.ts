@@ -41,6 +41,7 @@ export async function makePrivateFolder(folder: string): Promise<void> {
   for (let at = folder; at.length >= first.length; at = dirname(at)) await chown(at, uid, gid)
 }
 
+/** Whether something that was thrown is the system's error of this code, such as `ENOENT`. */
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === code
 }

@@ -39,6 +39,7 @@ export function hashOf(text: string): string {
   return hash('sha256', text, 'hex')
 }
 
+/** Where the tokens of a data directory are kept. */
 export function tokensFolder(dataDir: string): string {
   return join(dataDir, 'tokens')
 }

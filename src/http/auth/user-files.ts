@@ -16,6 +16,7 @@ const userRecord = z.strictObject({
 })
 export type UserRecord = z.infer<typeof userRecord>
 
+/** Where the users of a data directory are kept. */
 export function usersFolder(dataDir: string): string {
   return join(dataDir, 'users')
 }
@@ -25,6 +26,7 @@ export async function saveUser(dataDir: string, user: UserRecord): Promise<void>
   await writePrivate(fileOf(dataDir, user.name), JSON.stringify(user))
 }
 
+/** A user's record; undefined when there is no such user. */
 export async function readUser(dataDir: string, name: string): Promise<UserRecord | undefined> {
   const text = await readIfThere(fileOf(dataDir, name))
   if (text === undefined) return undefined

@@ -18,6 +18,7 @@ export const jobColumns = [
   'ready_at, due_at, started_at, last_event, labels, needs, message, detail',
 ].join(', ')
 
+/** A job as the columns of its row, in their order. */
 export function jobValues(job: Job): Value[] {
   return [
     job.n,
@@ -101,6 +102,7 @@ export const flowColumns = [
   'stop, started_at, last_event, labels, progress, detail',
 ].join(', ')
 
+/** A flow as the columns of its row, in their order. */
 export function flowValues(flow: Flow): Value[] {
   return [
     flow.n,
@@ -124,6 +126,7 @@ export function flowValues(flow: Flow): Value[] {
   ]
 }
 
+/** A flow from its row. */
 export function readFlow(row: Row): Flow {
   return {
     n: row[0],
@@ -183,6 +186,7 @@ const usualStep = {
 
 export const nodeColumns = 'flow, step, instance, key, state, job, child, runs'
 
+/** A flow's node from its row. */
 export function readNode(row: Row): FlowNode {
   return {
     flow: row[0],
@@ -216,6 +220,7 @@ export function readAttempt(row: Row, jobId: string): Attempt {
 
 export const outputColumns = 'job, name, created_at, blob_hash, size_bytes, media_type, value'
 
+/** A job's output from its row. */
 export function readOutput(row: Row): Output {
   const [job, name, createdAt, hash, sizeBytes, mediaType, value] = row
   return {
@@ -229,6 +234,7 @@ export function readOutput(row: Row): Output {
 
 export const eventColumns = 'seq, at, subject, n, prev, type, body'
 
+/** An event from its row. */
 export function readEvent(row: Row): Event {
   return {
     seq: row[0],

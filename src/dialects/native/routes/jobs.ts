@@ -292,6 +292,7 @@ function kindOf({ executor, spec }: z.output<typeof jobIn>): string {
   return typeof name === 'string' ? name : executor
 }
 
+/** `state=ready,running`: refuses words that are none. */
 export function readStates(text: string): JobState[] {
   return text.split(',').map(word => {
     const state = jobStates.find(known => known === word)
@@ -301,6 +302,7 @@ export function readStates(text: string): JobState[] {
   })
 }
 
+/** `label=KEY=VALUE`, any number of them. */
 export function readLabels(given: string | string[]): [string, string][] {
   return [given].flat().map(text => {
     const equals = text.indexOf('=')

@@ -36,25 +36,30 @@ export function optionalText(value: unknown, name: string): string | null {
   return wrongField(name, 'must be a text')
 }
 
+/** A boolean. */
 export function flag(value: unknown, name: string): boolean {
   return typeof value === 'boolean' ? value : wrongField(name, 'must be true or false')
 }
 
+/** A whole number of at least 0. */
 export function position(value: unknown, name: string): number {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? value : -1
   return number >= 0 ? number : wrongField(name, 'must be a whole number of at least 0')
 }
 
+/** A number above 0. */
 export function interval(value: unknown, name: string): number {
   const isFine = typeof value === 'number' && Number.isFinite(value) && value > 0
   return isFine ? value : wrongField(name, 'must be a number greater than 0')
 }
 
+/** A reader of one of these words. */
 export function oneOf<const T extends string>(choices: readonly T[]) {
   return (value: unknown, name: string): T =>
     choices.find(choice => choice === value) ?? wrongField(name, `must be one of ${choices.join(', ')}`)
 }
 
+/** A projection that is known here. */
 export function projection(value: unknown, name: string): string {
   const isFine = typeof value === 'string' && value.length <= 2000 && isProjection(value)
   return isFine ? value : wrongField(name, 'is not a projection that is known here')
@@ -73,6 +78,7 @@ export function box(value: unknown, name: string): Box {
   return { xmin: xmin!, ymin: ymin!, xmax: xmax!, ymax: ymax! }
 }
 
+/** A box as four numbers. */
 export function showBox({ xmin, ymin, xmax, ymax }: Box): number[] {
   return [xmin, ymin, xmax, ymax]
 }

@@ -22,6 +22,7 @@ export type ServiceFacts = Pick<
   'name' | 'description' | 'projection' | 'fullExtent' | 'initialExtent' | 'time' | 'rendersTopLayerOnly'
 >
 
+/** What a request says of a service; what it leaves out is as it was. */
 export function readServiceFacts(fields: Fields, was?: ServiceFacts): ServiceFacts {
   const projection = readField(fields, 'projection', { read: field.projection, was: was?.projection })
   const full = readField(fields, 'full_extent', { read: field.box, was: was?.fullExtent })
@@ -108,6 +109,7 @@ export function checkUnique(variables: readonly ServiceVariable[]): void {
   }
 }
 
+/** What a request says of a variable of a service; what it leaves out is as it was. */
 export function readVariable(
   value: unknown,
   service: ServiceFacts,

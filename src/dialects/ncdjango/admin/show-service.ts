@@ -44,6 +44,7 @@ export function showService(
   }
 }
 
+/** A variable as the admin API shows it. */
 export function showVariable(variable: KeptVariable, service: number, prefix: string): object {
   const { time } = variable
   return {
@@ -72,6 +73,7 @@ function countSteps(time: TimeFacts): number | null {
   return time.calendar === 'standard' ? timeSteps(time).length : null
 }
 
+/** A file that was sent and is no service yet, as the admin API shows it. */
 export function showTemporaryFile(file: TemporaryFile, prefix: string): object {
   return {
     date: new Date(file.createdAt).toISOString().replace('Z', '000'),

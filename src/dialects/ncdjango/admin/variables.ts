@@ -38,6 +38,7 @@ export async function listVariables({ house, query }: AdminCall): Promise<OwnedV
   return found
 }
 
+/** A variable with its service; undefined when there is none of this id. */
 export async function variableById({ house }: AdminCall, id: number): Promise<OwnedVariable | undefined> {
   const service = await house.shelf.ofVariable(id)
   const variable = service?.variables.find(own => own.id === id)

@@ -60,6 +60,7 @@ export async function answerArcgis(
   return sendMap(request, reply, parameters, { currentVersion: '10.1', ...(await showLayer(layer)) })
 }
 
+/** A path without its escapes; not found where they make no sense. */
 export function decodePath(path: string): string {
   try {
     return decodeURIComponent(path)
@@ -68,6 +69,7 @@ export function decodePath(path: string): string {
   }
 }
 
+/** Refuses other methods, as 405. */
 export function demandMethod(request: FastifyRequest, allowed: readonly string[], reply: FastifyReply): void {
   if (allowed.includes(request.method)) return
   reply.header('allow', allowed.join(', '))

@@ -11,6 +11,7 @@ import { sendMap } from './send.ts'
 
 const breaksMax = 255
 
+/** Answers below `/data/services/`: the file of a service, and facts about the values of its layers. */
 export async function answerData(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const path = decodePath(pathIn(house, request))
   const parameters = new Parameters(request)

@@ -23,6 +23,7 @@ export async function showExtent(extent: Extent): Promise<ShownExtent> {
   return { xmin, ymin, xmax, ymax, spatialReference: { wkid: wkid ?? 102_100 } }
 }
 
+/** A map service as ArcGIS clients read it. */
 export async function showService(service: Service): Promise<object> {
   const initialExtent = await showExtent(service.initialExtent)
   return {
@@ -52,6 +53,7 @@ export async function showService(service: Service): Promise<object> {
   }
 }
 
+/** A layer of a service as ArcGIS clients read it. */
 export async function showLayer(layer: ServiceVariable): Promise<object> {
   return {
     id: layer.index,

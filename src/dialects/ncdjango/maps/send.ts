@@ -12,6 +12,7 @@ import { etagOf } from './tile-cache.ts'
 /** How long clients may keep an image: published files never change, but services go. */
 const maxAgeSeconds = 3600
 
+/** Answers a map request with JSON, or with a call of the function named `callback`. */
 export function sendMap(
   request: FastifyRequest,
   reply: FastifyReply,

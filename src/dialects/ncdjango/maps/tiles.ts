@@ -12,6 +12,7 @@ import { stepsOf } from './time.ts'
 const side = 256
 const edge = 20_037_508.342_789_244
 
+/** Answers below `/tiles/`. */
 export async function answerTiles(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   demandMethod(request, ['GET', 'HEAD'], reply)
   const path = decodePath(pathIn(house, request))

@@ -29,6 +29,7 @@ class WmsFault extends Error {
 
 type Version = '1.1.1' | '1.3.0'
 
+/** Answers below `/wms/`. */
 export async function answerWms(house: House, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   demandMethod(request, ['GET', 'HEAD'], reply)
   const name = /^\/wms\/([\w\-/]+?)\/?$/.exec(decodePath(pathIn(house, request)))?.[1]

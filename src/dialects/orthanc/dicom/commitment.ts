@@ -52,6 +52,7 @@ const commitmentTags = {
   FailureReason: 0x00081197,
 } as const satisfies Record<string, Tag>
 
+/** A new id for asking a modality to commit itself. */
 export function newTransaction(house: House): string {
   return makeUid(house.kit.random)
 }
@@ -71,6 +72,7 @@ export async function askCommitment(
   await askCommitmentOf(house, caller, transaction, references)
 }
 
+/** Asks a modality whether it keeps these instances for good; it answers over an association of its own. */
 export async function askCommitmentOf(
   house: House,
   caller: Caller,

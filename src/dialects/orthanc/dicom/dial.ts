@@ -25,6 +25,7 @@ export function showCaller({ modality, localAet, timeout }: Caller): JsonObject 
   return { modality: showModality(modality), localAet, timeout: timeout ?? null }
 }
 
+/** Who calls whom, from what `showCaller` kept of it. */
 export function readCaller(kept: unknown): Caller {
   const { modality, localAet, timeout } = kept as {
     modality: unknown

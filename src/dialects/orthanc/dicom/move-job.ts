@@ -18,10 +18,12 @@ export interface MoveOrder {
   readonly keys: readonly (readonly (readonly [Tag, string])[])[]
 }
 
+/** The order of a C-MOVE as its job keeps it. */
 export function showMoveOrder({ caller, ...rest }: MoveOrder): Json {
   return { ...rest, caller: showCaller(caller) } as unknown as Json
 }
 
+/** The work of a job that asks a modality to send instances on (C-MOVE). */
 export function moveTalk(house: House): Talk {
   return async (input, tools) => {
     const { caller: kept, target, isPermissive, keys } = input as unknown as MoveOrder

@@ -129,10 +129,12 @@ function wordFor(house: House, { manufacturer }: Modality, tag: Tag, text: strin
   return isDated && ['DA', 'TM', 'DT'].includes(house.dictionary.vrOf(tag)) ? '' : text
 }
 
+/** An answer of a modality, read. */
 export function readAnswer(house: House, answer: Buffer): DataSet {
   return readDataSet(memorySource(answer), { dictionary: house.dictionary, keep: 'all' })
 }
 
+/** An answer of a modality, in the form that a client wants tags in. */
 export function showAnswer(house: House, answer: Buffer, form: TagForm): JsonObject {
   return showTags(readAnswer(house, answer), {
     dictionary: house.dictionary,

@@ -47,6 +47,7 @@ async function withAssociation<T>(
   }
 }
 
+/** Asks a modality whether it is there (C-ECHO); with `checksFind` whether it answers queries, too. */
 export function echo(house: House, caller: Caller, { checksFind = false } = {}): Promise<void> {
   return withAssociation(house, caller, 'C-ECHO to', async association => {
     const context = association.contextFor(sopClasses.verification)
@@ -243,6 +244,7 @@ export async function answerFrom(association: Association, messageId: number): P
   return message
 }
 
+/** The error of a modality that does not offer a service. */
 export function refused(service: string, { modality }: Caller): OrthancError {
   return new OrthancError(
     codes.network,

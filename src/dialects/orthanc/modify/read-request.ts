@@ -20,6 +20,7 @@ export type Wishes = Omit<Modification, 'seed' | 'level' | 'defaultTerm'>
 /** How the product names itself in DeidentificationMethod. */
 const product = 'Switchyard'
 
+/** What a request wants modified. */
 export function readModification(body: Body, dictionary: Dictionary): Wishes {
   const removesPrivate = optionalFlag(body, 'RemovePrivateTags') ?? false
   const { removed, replaced, kept } = readTags(body, dictionary)

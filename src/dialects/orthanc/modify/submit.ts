@@ -37,6 +37,7 @@ export interface MakingOrder {
   readonly content: JsonObject
 }
 
+/** Submits the job that makes new instances out of others. */
 export function submitMaking(house: House, call: Call, order: MakingOrder): Promise<Job> {
   const { kind, plan, options } = order
   const rules: MakingRules = {

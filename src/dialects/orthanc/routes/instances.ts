@@ -78,6 +78,7 @@ export const instanceRoutes: Routes = (add, house) => {
   })
 }
 
+/** Where an instance that comes with this call comes from. */
 export function originOf(call: Call): Origin {
   const isNamed = call.principal.scheme === 'basic'
   return { remoteIp: call.request.ip, user: isNamed ? call.principal.name : '' }

@@ -53,6 +53,7 @@ function metadataOf(house: House, { id, body }: Resource) {
   return { ...body.meta, [metadataNumbers.LastUpdate]: [dicomTime(lastAt), revision] as [string, number] }
 }
 
+/** The metadata of a resource: their names, or with `expand` what they are. */
 export async function listMetadata(house: House, call: Call, level: Level): Promise<Answer> {
   const resource = await need(house, level, call)
   const shown = showMetadata(house, resource)
@@ -94,6 +95,7 @@ export function unchanged(call: Call, etag: string): Answer {
     : undefined
 }
 
+/** The tag of one revision of a metadata or attachment, by its content. */
 export function etagOf(revision: number, text: string | { md5: string }): string {
   const md5 = typeof text === 'string' ? createHash('md5').update(text, 'utf8').digest('hex') : text.md5
   return `"${revision}-${md5}"`

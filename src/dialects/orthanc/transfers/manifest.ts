@@ -20,15 +20,18 @@ export interface Manifest {
 const itemsMax = 1_000_000
 const bucketBytesMax = 64 * 1024 * 1024
 
+/** An instance of a transfer: its id, and what its bytes have to be. */
 export function itemOf(instance: Resource): TransferItem {
   const { sizeBytes, md5 } = fileOf(instance)
   return { id: instance.id, sizeBytes, md5 }
 }
 
+/** How much is transferred. */
 export function totalBytes({ items }: Pick<Manifest, 'items'>): number {
   return items.reduce((sum, item) => sum + item.sizeBytes, 0)
 }
 
+/** In how many pieces it is transferred. */
 export function bucketCount(manifest: Manifest): number {
   return Math.ceil(totalBytes(manifest) / manifest.bucketBytes)
 }
@@ -67,6 +70,7 @@ export function bucketsOf(manifest: Manifest, index: number): { first: number; l
   return { first: Math.floor(from / bucketBytes), last: Math.max(0, Math.ceil(to / bucketBytes) - 1) }
 }
 
+/** The instances of a transfer, as its two sides tell each other of them. */
 export function showItems(items: readonly TransferItem[]): JsonObject[] {
   return items.map(({ id, sizeBytes, md5 }) => ({ ID: id, Size: sizeBytes, MD5: md5 }))
 }
@@ -89,6 +93,7 @@ export function readItems(value: unknown): TransferItem[] {
   })
 }
 
+/** How long pieces are to be, from a request; bad format where that makes no sense. */
 export function readBucketBytes(value: unknown): number {
   const isSound =
     typeof value === 'number' && Number.isInteger(value) && value >= 1024 && value <= bucketBytesMax

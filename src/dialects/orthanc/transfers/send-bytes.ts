@@ -32,6 +32,7 @@ export async function readStretch(
 
 export type Compression = 'gzip' | 'none'
 
+/** A piece as it goes over the wire. */
 export async function pack(bytes: Buffer, compression: Compression): Promise<Buffer> {
   return compression === 'gzip' ? promisify(gzip)(bytes, { level: 1 }) : bytes
 }

@@ -46,6 +46,7 @@ export type TransferOrder = {
 
 const pollMs = 300
 
+/** Brings the kinds of jobs that transfer instances. */
 export function registerTransfers(house: House): void {
   addTalk(house, pullKind, talkOf(house, pull))
   addTalk(house, pushKind, talkOf(house, push))

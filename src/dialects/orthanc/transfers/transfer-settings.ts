@@ -14,6 +14,7 @@ export interface TransferSettings {
   readonly commitMs: number
 }
 
+/** The `Transfers` section of the configuration; throws on what makes no sense. */
 export function readTransferSettings(value: unknown): TransferSettings {
   const given = value ?? {}
   if (!isObject(given)) throw new Error('The Orthanc option Transfers must be an object')

@@ -23,11 +23,13 @@ export interface Dataset {
   }[]
 }
 
+/** A dataset; undefined when there is none of this id. */
 export async function getDataset(world: World, id: number): Promise<Dataset | undefined> {
   const record = await world.kit.records.get(collection, String(id))
   return record?.body as unknown as Dataset | undefined
 }
 
+/** All datasets. */
 export async function allDatasets(world: World): Promise<Dataset[]> {
   const page = await world.kit.records.list({ collection, limit: 10_000 })
   return page.items.map(record => record.body as unknown as Dataset)

@@ -311,6 +311,7 @@ export function rulesOf(scan: Pick<Scan, 'configuration'>): IngestRule[] {
   return (scan.configuration['files_to_ingest'] ?? []) as unknown as IngestRule[]
 }
 
+/** The change that writes a scan down. */
 export function putScan(scan: Scan): RecordChange {
   return { put: { collection: scanCollection, id: String(scan.id), body: { ...scan } as unknown as Json } }
 }

@@ -93,6 +93,7 @@ export const supersededCollection = 'scale.superseded'
 /** Jobs whose program ran again outside of its flow, with the engine's job. */
 export const againCollection = 'scale.again'
 
+/** The change that writes a recipe down, under the id of its topmost one. */
 export function putRecipe(record: RecipeRecord): RecordChange {
   return put(recipeCollection, record.recipes[0]!.id, shortRecord(record))
 }
@@ -103,6 +104,7 @@ export async function readRecipe(records: Records, id: number): Promise<RecipeRe
   return record && wholeRecord(record.body as unknown as ShortRecord)
 }
 
+/** The change that writes a recipe's end down. */
 export function putRecipeEnd(id: number, end: RecipeEnd): RecordChange {
   return put(recipeEndCollection, id, shortEnd(end))
 }
@@ -113,6 +115,7 @@ export async function readRecipeEnd(records: Records, id: number): Promise<Recip
   return record && wholeEnd(record.body as unknown as ShortEnd)
 }
 
+/** The change that writes down by what a recipe was superseded. */
 export function putSuperseded(superseded: Superseded): RecordChange {
   return {
     put: {

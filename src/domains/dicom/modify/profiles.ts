@@ -21,10 +21,12 @@ export type TagRange = readonly [first: Tag, last: Tag]
 /** The editions that there are, the newest first. */
 export const editions = (Object.keys(data.editions) as Edition[]).sort().reverse()
 
+/** Whether a text names an edition of the standard that is known here. */
 export function isEdition(text: string): text is Edition {
   return Object.hasOwn(data.editions, text)
 }
 
+/** What the basic profile of an edition does with which tags. */
 export function profileOf(edition: Edition): Profile {
   const { method, newUid, remove, clear, removeRanges } = data.editions[edition]
   const read = (list: readonly string[]): Tag[] => list.map(text => tagFromHex(text)!)
@@ -37,6 +39,7 @@ export function profileOf(edition: Edition): Profile {
   }
 }
 
+/** Whether a tag lies in a range of groups and elements, both ends included. */
 export function isWithin(tag: Tag, [first, last]: TagRange): boolean {
   const group = groupOf(tag)
   const element = elementOf(tag)

@@ -90,6 +90,7 @@ export function isFollowed(command: Command): boolean {
   return command.dataSetType !== undefined && command.dataSetType !== noDataSet
 }
 
+/** Whether a command answers another. */
 export function isResponse(command: Command): boolean {
   return (command.field & 0x8000) !== 0
 }

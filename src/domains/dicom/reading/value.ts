@@ -18,10 +18,12 @@ const encodedVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT'])
 /** Text VRs in plain ASCII. */
 const asciiVrs = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'TM', 'UI', 'UR'])
 
+/** Whether values of this kind are texts. */
 export function isTextVr(vr: string): boolean {
   return encodedVrs.has(vr) || asciiVrs.has(vr)
 }
 
+/** Whether values of this kind are in the data set's character set, and not in ASCII. */
 export function isEncodedVr(vr: string): boolean {
   return encodedVrs.has(vr)
 }

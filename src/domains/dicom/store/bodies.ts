@@ -86,6 +86,7 @@ const collections: Readonly<Record<Level, string>> = {
   instance: 'dicom.instance',
 }
 
+/** Where the records of a level are kept. */
 export function collectionOf(level: Level): string {
   return collections[level]
 }
@@ -98,6 +99,7 @@ const indexedTags: Readonly<Record<Level, readonly string[]>> = {
   instance: ['0008,0018'],
 }
 
+/** Whether resources of a level can be found by a tag, given as eight hexadecimal digits. */
 export function isIndexed(level: Level, tag: string): boolean {
   return indexedTags[level].includes(tag)
 }
@@ -117,6 +119,7 @@ export function putResource(resource: Omit<Resource, 'seq'>): RecordChange {
   return { put: { collection: collections[level], id, parent, body: body as Json, index } }
 }
 
+/** The change that drops a resource's record. */
 export function dropResource(level: Level, id: string): RecordChange {
   return { drop: { collection: collections[level], id } }
 }
@@ -126,6 +129,7 @@ export function readResource(level: Level, record: Rec): Resource {
   return { level, id: record.id, parent: record.parent, seq: record.seq, body: record.body as ResourceBody }
 }
 
+/** A metadata of a resource as text; undefined when it has none of that name. */
 export function metaText(body: ResourceBody, name: keyof typeof metadataNumbers): string | undefined {
   return body.meta[metadataNumbers[name]]?.[0]
 }

@@ -84,6 +84,7 @@ export async function changesAbout(records: Records, resource: string): Promise<
   return found
 }
 
+/** A change is told no more. */
 export function dropChange(batch: WriteBatch, id: string): void {
   batch.record({ drop: { collection, id } })
 }

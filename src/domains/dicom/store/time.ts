@@ -1,5 +1,6 @@
 // Instants as the archive's metadata show them: `20260131T235959`, UTC.
 
+/** An instant as the archive's metadata write it: `YYYYMMDDTHHMMSS`, in UTC. */
 export function dicomTime(at: number): string {
   return new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, '')
 }

@@ -38,6 +38,7 @@ export type LayerFactsOrder = LayerPlace &
 /** Sorting more values than this would take too much memory. */
 const sortedMax = 67_108_864
 
+/** Answers a question about a file, or about the values of a layer; may look through a whole grid. */
 export async function answerFacts(order: FactsOrder): Promise<Record<string, unknown>> {
   if (order.what === 'file') return inspectFile(order.path)
   if (order.what === 'layout') return layoutOf(order.path)

@@ -2,6 +2,7 @@
 
 import type { Picture } from './paint.ts'
 
+/** A picture of at most 256 colours as GIF. */
 export function encodeGif(picture: Extract<Picture, { palette: unknown }>): Uint8Array {
   const { width, height, palette, places } = picture
   const bits = Math.max(2, Math.ceil(Math.log2(Math.max(2, palette.length))))

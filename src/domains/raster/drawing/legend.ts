@@ -13,6 +13,7 @@ export interface LegendEntry {
 
 const side = 20
 
+/** What a legend shows of a renderer, each colour with its text. */
 export function legendOf(renderer: Renderer): LegendEntry[] {
   const values = renderer.entries.map(({ value }) => value)
   const texts = numberTexts(values)

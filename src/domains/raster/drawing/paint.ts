@@ -45,6 +45,7 @@ const windowCellsMax = 67_108_864
 /** How much of a larger window is unpacked at a time. */
 const bandCells = 16_777_216
 
+/** Draws the layers of an image over each other; with a palette where one layer has at most 256 colours. */
 export async function paint(order: ImageOrder): Promise<Picture> {
   const { width, height } = order
   if (order.layers.length === 1) {

@@ -94,6 +94,7 @@ export interface Palette {
   place(value: number): number
 }
 
+/** The colours of a renderer, and which of them a value has. */
 export function paletteOf(renderer: Renderer): Palette {
   const { fillValue } = renderer
   const inner = innerPalette(renderer)

@@ -28,6 +28,7 @@ export type Mapping =
 const blockSize = 32
 const toleranceCells = 0.1
 
+/** Which cell of a grid each pixel of an image shows. */
 export function mapPixels(grid: Grid, target: Target): Mapping {
   const { box, width, height } = target
   const placing = new Placing(grid)

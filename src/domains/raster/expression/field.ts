@@ -59,6 +59,7 @@ export class Field {
   }
 }
 
+/** An array as a field whose cells are computed already. */
 export function fieldOf(array: NdArray): Field {
   return new Field({
     dtype: array.dtype,
@@ -251,6 +252,7 @@ function bitsOf(dtype: Dtype): number {
   return Number(/\d+/.exec(dtype)?.[0] ?? 8)
 }
 
+/** The mask of what either mask hides; undefined when neither hides anything. */
 export function joinMasks(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
   if (a === undefined || b === undefined) return a ?? b
   const joined = new Uint8Array(a.length)

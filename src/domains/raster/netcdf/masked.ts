@@ -67,6 +67,7 @@ export interface Blanks {
   readonly max: number
 }
 
+/** Which stored values of a variable stand for none, by its attributes. */
 export function blanksOf(dtype: Dtype, attributes: Attributes): Blanks {
   const fill = numbersOf(attributes, '_FillValue')
   const implied = fill === undefined ? defaultFills[dtype] : undefined

@@ -116,6 +116,7 @@ export class NdArray {
   }
 }
 
+/** Whether numbers of a type may have fractions. */
 export function isFloatType(dtype: Dtype): boolean {
   return dtype === 'float32' || dtype === 'float64'
 }
@@ -145,10 +146,12 @@ export function makeCells(dtype: Dtype, length: number): Cells {
   }
 }
 
+/** How many numbers an array of a shape has. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, length) => size * length, 1)
 }
 
+/** A shape as numpy writes it: `(2, 3)`, `(2,)`. */
 export function shapeText(shape: readonly number[]): string {
   return `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`
 }

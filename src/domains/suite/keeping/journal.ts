@@ -114,6 +114,7 @@ export function imageOfSuite(living: Living, suite: string): string[] {
   return printPersistedPieces([living.root.child(suite)!])
 }
 
+/** What of the server itself is kept beside its suites. */
 export function imageOfServer(living: Living): ServerImage {
   return {
     state: living.serverState,

@@ -20,11 +20,13 @@ export function showMinutes(minutes: number): string {
   return `${pad2(Math.floor(minutes / 60))}:${pad2(minutes % 60)}`
 }
 
+/** A time, or times from start to finish, as the language writes them. */
 export function showSeries(series: TimeSeries): string {
   const start = `${series.relative ? '+' : ''}${showMinutes(series.start)}`
   return series.finish < 0 ? start : `${start} ${showMinutes(series.finish)} ${showMinutes(series.step)}`
 }
 
+/** A cron as the language writes it, without its keyword. */
 export function showCron(cron: Cron): string {
   const weekdays = [...cron.weekdays.map(String), ...cron.lastWeekdays.map(day => `${day}L`)]
   const monthDays = [...cron.monthDays.map(String), ...(cron.lastMonthDay ? ['L'] : [])]
@@ -36,14 +38,17 @@ export function showCron(cron: Cron): string {
   ].join('')
 }
 
+/** A date as the language writes it: `D.M.Y`, `*` for any. */
 export function showDate(date: DateAttribute): string {
   return [date.day, date.month, date.year].map(part => (part === 0 ? '*' : String(part))).join('.')
 }
 
+/** A day as the language writes it. */
 export function showDay(day: DayAttribute): string {
   return weekdayNames[day.weekday]!
 }
 
+/** A late attribute as the language writes it, without its keyword. */
 export function showLate(late: Late): string {
   const parts: string[] = []
   if (late.submitted >= 0) parts.push(`-s +${showMinutes(late.submitted)}`)
@@ -52,6 +57,7 @@ export function showLate(late: Late): string {
   return parts.join(' ')
 }
 
+/** An autocancel or autoarchive as the language writes it, without its keyword. */
 export function showExpiry(expiry: Expiry): string {
   const time = expiry.days
     ? String(expiry.minutes / 1440)
@@ -59,12 +65,14 @@ export function showExpiry(expiry: Expiry): string {
   return expiry.idle ? `${time} -i` : time
 }
 
+/** An inlimit as the language writes it, without its keyword. */
 export function showInLimit(inlimit: InLimit): string {
   const option = inlimit.per === 'node' ? '-n ' : inlimit.per === 'submission' ? '-s ' : ''
   const path = inlimit.path === '' ? '' : `${inlimit.path}:`
   return `${option}${path}${inlimit.name}${inlimit.tokens === 1 ? '' : ` ${inlimit.tokens}`}`
 }
 
+/** A zombie attribute as the language writes it, without its keyword. */
 export function showZombie(zombie: Zombie): string {
   return `${zombie.kind}:${zombie.action}:${zombie.commands.join(',')}:${zombie.lifetimeSeconds}`
 }
@@ -76,6 +84,7 @@ export function showCondition(condition: Condition): string {
     .join(' ')
 }
 
+/** A repeat as the language writes it, without its keyword. */
 export function showRepeat(repeat: Repeat): string {
   switch (repeat.kind) {
     case 'day':

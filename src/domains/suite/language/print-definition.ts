@@ -262,6 +262,7 @@ function printLabel(
   else put(`label ${name} "${oneLine(text)}"`)
 }
 
+/** An aviso as the language writes it, without its keyword; what is as usual is left out. */
 export function showAviso(aviso: Aviso): string {
   const parts = [`--name ${aviso.name} --listener ${aviso.listener}`]
   if (aviso.url !== '%ECF_AVISO_URL%') parts.push(`--url ${aviso.url}`)
@@ -272,6 +273,7 @@ export function showAviso(aviso: Aviso): string {
   return parts.join(' ')
 }
 
+/** A mirror as the language writes it, without its keyword; what is as usual is left out. */
 export function showMirror(mirror: Mirror): string {
   const parts = [`--name ${mirror.name} --remote_path ${mirror.remotePath}`]
   if (mirror.remoteHost !== '%ECF_MIRROR_REMOTE_HOST%') parts.push(`--remote_host ${mirror.remoteHost}`)

@@ -88,6 +88,7 @@ function readOptions(
   return options
 }
 
+/** `--name NAME --listener JSON`, and more where it is not as usual. */
 export function readAviso(statement: Statement): Aviso {
   const options = readOptions(
     statement,
@@ -111,6 +112,7 @@ export function readAviso(statement: Statement): Aviso {
   }
 }
 
+/** `--name NAME --remote_path PATH`, and more where it is not as usual. */
 export function readMirror(statement: Statement): Mirror {
   const options = readOptions(
     statement,

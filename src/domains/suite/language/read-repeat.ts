@@ -5,6 +5,7 @@ import type { ListRepeat, RangeRepeat, Repeat } from '../tree/repeat.ts'
 import { isName, nameRule, readInteger, unquote } from './name.ts'
 import type { Statement } from './statement.ts'
 
+/** A repeat of any kind: `KIND [NAME] VALUES`. */
 export function readRepeat(statement: Statement): Repeat {
   const kind = statement.word(1)
   if (kind === 'day') return readDayRepeat(statement)

@@ -42,6 +42,7 @@ export function readSeries(statement: Statement, from: number): TimeSeries {
   return { relative, start, finish, step }
 }
 
+/** `[+]HH:MM`, or `[+]HH:MM HH:MM HH:MM` for a series. */
 export function readTime(statement: Statement): TimeAttribute {
   return timeOf(readSeries(statement, 1))
 }
@@ -51,6 +52,7 @@ export function timeOf(series: TimeSeries): TimeAttribute {
   return { series, free: false, next: series.start, spent: false, since: 0 }
 }
 
+/** `[-w WEEKDAYS] [-d DAYS] [-m MONTHS] TIMES`. */
 export function readCron(statement: Statement): Cron {
   let weekdays: number[] = []
   let lastWeekdays: number[] = []
@@ -121,6 +123,7 @@ function readNumbers(
   })
 }
 
+/** `D.M.Y`, each part a number or `*`. */
 export function readDate(statement: Statement): DateAttribute {
   const parts = statement.word(1).split('.')
   const expected = 'a date as D.M.Y, each part a number or *'
@@ -140,6 +143,7 @@ export function readDate(statement: Statement): DateAttribute {
   return { day: day!, month: month!, year: year!, free: false }
 }
 
+/** A weekday by its English name. */
 export function readDay(statement: Statement): DayAttribute {
   const weekday = weekdayNames.indexOf(statement.word(1))
   if (weekday < 0) throw statement.fault(1, `one of ${weekdayNames.join(', ')}`)
@@ -147,6 +151,7 @@ export function readDay(statement: Statement): DayAttribute {
   return { weekday, free: false, expired: false, target: -1 }
 }
 
+/** `-s +HH:MM -a HH:MM -c [+]HH:MM`, any of them. */
 export function readLate(statement: Statement): Late {
   let submitted = -1
   let active = -1

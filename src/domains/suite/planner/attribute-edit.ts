@@ -25,6 +25,7 @@ export function finishEdit(living: Living, node: Node, edit: AttributeEdit): voi
   living.mark(node)
 }
 
+/** A text that the edit has to bring. */
 export function need(edit: AttributeEdit, member: keyof AttributeEdit): string {
   const value = edit[member]
   const field = member === 'oldValue' ? 'old_value' : member
@@ -32,6 +33,7 @@ export function need(edit: AttributeEdit, member: keyof AttributeEdit): string {
   return value
 }
 
+/** The edit's name, which has to be one that nodes could have. */
 export function needName(edit: AttributeEdit): string {
   const name = need(edit, 'name')
   if (!isName(name))
@@ -39,10 +41,12 @@ export function needName(edit: AttributeEdit): string {
   return name
 }
 
+/** The edit's value. */
 export function needValue(edit: AttributeEdit): string {
   return need(edit, 'value')
 }
 
+/** A text of the edit as an integer; `field` is named where it is none. */
 export function needInteger(edit: AttributeEdit, field: string, text: string): number {
   const value = readInteger(text.trim())
   if (value === undefined)
@@ -52,6 +56,7 @@ export function needInteger(edit: AttributeEdit, field: string, text: string): n
   return value
 }
 
+/** Whether the edit sets an event, or clears it. */
 export function readSwitch(edit: AttributeEdit): boolean {
   const value = needValue(edit)
   if (value === 'set' || value === 'true') return true
@@ -61,6 +66,7 @@ export function readSwitch(edit: AttributeEdit): boolean {
   })
 }
 
+/** Refuses to add what is there already under the same name. */
 export function refuseDuplicate(
   list: readonly { name: string }[] | undefined,
   name: string,
@@ -72,11 +78,13 @@ export function refuseDuplicate(
   })
 }
 
+/** The attribute that was looked for; refuses when it was not found. */
 export function demand<T>(item: T | undefined, node: Node, edit: AttributeEdit): T {
   if (item === undefined) refuseMissing(node, edit)
   return item
 }
 
+/** Says that the node has no such attribute. */
 export function refuseMissing(node: Node, edit: AttributeEdit): never {
   const what = edit.name ?? edit.value ?? ''
   return refuse(
@@ -85,6 +93,7 @@ export function refuseMissing(node: Node, edit: AttributeEdit): never {
   )
 }
 
+/** Says that the edit's type is none that this can be done with. */
 export function refuseType(edit: AttributeEdit): never {
   return refuse('bad-field', `type: '${edit.type.slice(0, 40)}' is no type of attribute for this`, {
     field: 'type',

@@ -180,6 +180,7 @@ export function setMeter(living: Living, node: Node, name: string, value: number
   return true
 }
 
+/** Gives a label a new text; false when the node has none of that name. */
 export function setLabel(living: Living, node: Node, name: string, value: string): boolean {
   const label = node.attributes?.labels?.find(it => it.name === name)
   if (!label) return false

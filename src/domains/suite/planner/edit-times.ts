@@ -48,6 +48,7 @@ function findTime(node: Node, edit: AttributeEdit, text: string): { list: unknow
   return { list, at }
 }
 
+/** Puts another in the place of the one whose text is the old value; it counts from now. */
 export function changeTime(node: Node, edit: AttributeEdit): void {
   const name = timeLists[edit.type]!
   const oldValue = need(edit, 'oldValue')
@@ -57,6 +58,7 @@ export function changeTime(node: Node, edit: AttributeEdit): void {
   startTimes(node, name, at)
 }
 
+/** Drops the one whose text is the edit's value. */
 export function dropTime(node: Node, edit: AttributeEdit): void {
   const name = timeLists[edit.type]!
   const { list, at } = findTime(node, edit, needValue(edit))

@@ -203,6 +203,7 @@ export function setLimitValue(living: Living, node: Node, limit: Limit, value: n
   noteLimit(living, node, limit)
 }
 
+/** Sets how many tokens there are; who holds some keeps them. */
 export function setLimitMax(living: Living, node: Node, limit: Limit, max: number): void {
   limit.max = max
   noteLimit(living, node, limit)

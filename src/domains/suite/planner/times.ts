@@ -30,6 +30,7 @@ export function timeOfSuite(suite: Node): SuiteTime {
   }
 }
 
+/** Whether a node waits for any time or day. */
 export function hasTimes(own: Attributes): boolean {
   return Boolean(own.times || own.todays || own.crons || own.dates || own.days)
 }
@@ -126,6 +127,7 @@ function slotAfter(time: TimeAttribute, at: number): number {
   return next <= finish ? next : -1
 }
 
+/** Whether a cron's days hold for a day, counted since 1970. */
 export function cronMatches(cron: Cron, day: number): boolean {
   const { year, month, day: monthDay } = partsOf(day)
   const weekday = weekdayOf(day)
@@ -141,6 +143,7 @@ export function cronMatches(cron: Cron, day: number): boolean {
   return true
 }
 
+/** Whether a date holds for a day, counted since 1970. */
 export function dateMatches(date: DateAttribute, day: number): boolean {
   const parts = partsOf(day)
   return (

@@ -132,12 +132,14 @@ export function changeFlag(living: Living, path: string, name: string, on: boole
   living.mark(node)
 }
 
+/** A user suspends a node: nothing of it starts until it is resumed. */
 export function suspendNode(living: Living, path: string): void {
   const node = demandNode(living, path)
   noteMessage(living, node)
   switchSuspended(living, node, true)
 }
 
+/** A user resumes a node. */
 export function resumeNode(living: Living, path: string): void {
   const node = demandNode(living, path)
   noteMessage(living, node)
@@ -152,6 +154,7 @@ function switchSuspended(living: Living, node: Node, on: boolean): void {
   living.mark(node)
 }
 
+/** Changes the state that a node begins with; refuses one that no node can begin with. */
 export function setDefaultState(living: Living, path: string, value: string): void {
   const node = demandNode(living, path)
   if (!isDefaultState(value) || value === 'submitted' || value === 'active') {
@@ -335,6 +338,7 @@ function demandBusy(living: Living, path: string): Node[] {
   return busy
 }
 
+/** Puts what is below a container away; refuses while anything of it runs, unless forced. */
 export function archiveNode(living: Living, path: string, options: { force: boolean }): void {
   const node = demandNode(living, path)
   if (!node.isContainer || node.has('archived')) return
@@ -344,6 +348,7 @@ export function archiveNode(living: Living, path: string, options: { force: bool
   archiveChildren(living, node)
 }
 
+/** Brings back what was archived below a node. */
 export function restoreNode(living: Living, path: string): void {
   const node = demandNode(living, path)
   if (!node.has('archived'))

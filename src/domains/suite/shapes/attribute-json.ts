@@ -71,6 +71,7 @@ export const showTodayShape = (today: TimeAttribute): Shape => ({
   expired: today.spent,
 })
 
+/** A late attribute as JSON. */
 export function showLateShape(late: Late): Shape {
   const time = (minutes: number) => ({ value: showMinutes(Math.max(0, minutes)) })
   return {
@@ -83,6 +84,7 @@ export function showLateShape(late: Late): Shape {
   }
 }
 
+/** An autocancel or autoarchive as JSON. */
 export function showExpiryShape(expiry: Expiry): Shape {
   return {
     relative: expiry.relative,
@@ -92,6 +94,7 @@ export function showExpiryShape(expiry: Expiry): Shape {
   }
 }
 
+/** A repeat as JSON, whatever its kind. */
 export function showRepeatShape(repeat: Repeat): Shape {
   switch (repeat.kind) {
     case 'day':
@@ -114,6 +117,7 @@ export function showRepeatShape(repeat: Repeat): Shape {
   }
 }
 
+/** A queue as JSON, with the item it stands at. */
 export function showQueue(queue: Queue): Shape {
   return {
     name: queue.name,

@@ -60,6 +60,7 @@ export function isRealDay(year: number, month: number, day: number): boolean {
   return day <= daysInMonth(year, month)
 }
 
+/** How long a month (1-12) of the Gregorian calendar is. */
 export function daysInMonth(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
@@ -107,6 +108,7 @@ export function readInstant(text: string): number | undefined {
   return days * 86400 + hour * 3600 + minute * 60 + second
 }
 
+/** A number below 100 with two digits. */
 export function pad2(value: number): string {
   return value < 10 ? `0${value}` : String(value)
 }

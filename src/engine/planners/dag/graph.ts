@@ -55,6 +55,7 @@ export function readGraph(plan: DagPlan): Graph | Refusal {
   return { steps: plan.steps, places, parents, children, order }
 }
 
+/** Whether a plan was found to be good. */
 export function isGraph(value: Graph | Refusal): value is Graph {
   return 'order' in value
 }

@@ -198,11 +198,13 @@ function endOfStream(stream: Uint8Array): number {
   return stream[last] === 0xff && stream[last + 1] === 0xd9 ? last : stream.length
 }
 
+/** How many tiles an image has. */
 export function tilesOf(sizes: Sizes): number {
   const { wide, high } = tileGrid(sizes)
   return wide * high
 }
 
+/** How many tiles stand beside and below each other. */
 export function tileGrid({ x1, y1, tileX0, tileY0, tileWidth, tileHeight }: Sizes) {
   return { wide: Math.ceil((x1 - tileX0) / tileWidth), high: Math.ceil((y1 - tileY0) / tileHeight) }
 }

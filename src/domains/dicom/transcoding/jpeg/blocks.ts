@@ -29,6 +29,7 @@ export function unitsOf({ rows, columns, components }: FrameHeader) {
   return { hMax, vMax, wide: Math.ceil(columns / (8 * hMax)), high: Math.ceil(rows / (8 * vMax)) }
 }
 
+/** Room for the coefficients of a frame, one plane a component; Undecodable when they are too many. */
 export function makePlanes(frame: FrameHeader): Plane[] {
   const { hMax, vMax, wide, high } = unitsOf(frame)
   const total = frame.components.reduce((sum, { h, v }) => sum + wide * h * high * v * 64, 0)

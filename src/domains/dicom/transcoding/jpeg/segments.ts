@@ -69,6 +69,7 @@ export function readSegment(bytes: Uint8Array, at: number): Segment | undefined 
   return { marker, body: bytes.subarray(from + 4, end), end }
 }
 
+/** Two bytes of a segment, the high one first; Undecodable beyond its end. */
 export function word(bytes: Uint8Array, at: number): number {
   if (at + 2 > bytes.length) throw new Undecodable('a segment is too short')
   return (bytes[at]! << 8) | bytes[at + 1]!
@@ -80,6 +81,7 @@ export function isFrame(marker: number): boolean {
   return (marker >= 0xc0 && marker <= 0xcf && !others) || marker === 0xf7
 }
 
+/** A frame header (SOFn): ITU T.81 B.2.2. */
 export function readFrame(marker: number, body: Uint8Array): FrameHeader {
   const count = body[5] ?? 0
   if (body.length < 6 + 3 * count || count === 0) throw new Undecodable('a frame header is too short')
@@ -93,6 +95,7 @@ export function readFrame(marker: number, body: Uint8Array): FrameHeader {
   return { kind: marker, bits: body[0]!, rows: word(body, 1), columns: word(body, 3), components }
 }
 
+/** A scan header (SOS) of a frame: ITU T.81 B.2.3. */
 export function readScan({ body, end }: Segment, frame: FrameHeader): ScanHeader {
   const count = body[0] ?? 0
   if (count < 1 || count > 4 || body.length < 4 + 2 * count)
