@@ -73,6 +73,8 @@ for (const resultFormat of ['netcdf-3', 'netcdf-4'] as const) {
 
     test('a raster whose cells are all masked is a map of nothing', async () => {
       const service = await publish({ width: 3, height: 3, offset: 10, mask_above: 0 })
+      // A function that asks such a raster for its least and greatest value gets no numbers.
+      await publish({ width: 3, height: 3, offset: 10, mask_above: 0 }, 'demo_raster_fn')
       assert.deepEqual(await facts(service, 'range'), { min: null, max: null })
       assert.deepEqual(await facts(service, 'unique'), { num_values: 0, values: [] })
       const png = await draw(service)

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Json, JsonObject } from '../../../core/json.ts'
 import type { WorkResult, WorkTools } from '../../../core/work.ts'
-import { defaultRenderer, readRenderer, writeRenderer } from '../drawing/renderer.ts'
+import { defaultRenderer, type Renderer, readRenderer, writeRenderer } from '../drawing/renderer.ts'
 import { openDataset } from '../netcdf/open-dataset.ts'
 import { openGrid } from '../netcdf/open-grid.ts'
 import { dimensionNames, type ResultFormat, writeResultFile } from '../netcdf/publish.ts'
@@ -152,6 +152,12 @@ class Publishing {
     return value
   }
 
+  #rendererOf(raster: Raster): Renderer {
+    const wish = this.#job.rendererFor?.(raster)
+    if (wish === undefined || wish === null) return defaultRenderer(raster.min(), raster.max())
+    return readRenderer(hasNaN(wish) && raster.summary().valid === 0 ? withZeros(wish) : wish)
+  }
+
   async #publish(output: string, raster: Raster): Promise<string> {
     const { uuid, now } = this.#order
     const name = `${uuid}/${output}`
@@ -162,9 +168,7 @@ class Publishing {
       )
     if (!(place.xmax > place.xmin && place.ymax > place.ymin))
       throw new Error(`the output ${output} has no extent: no map can be made`)
-    const renderer = readRenderer(
-      this.#job.rendererFor?.(raster) ?? writeRenderer(defaultRenderer(raster.min(), raster.max())),
-    )
+    const renderer = this.#rendererOf(raster)
     const path = join(this.#tools.scratchDir, `${this.services.length}.nc`)
     const hash = createHash('sha256')
     const sizeBytes = await writeResultFile(path, raster, {
@@ -208,4 +212,16 @@ class Publishing {
     })
     return name
   }
+}
+
+// The least and the greatest value of a raster whose cells are all masked are no numbers. Nothing will be drawn of it, and
+// it is a result like others.
+function hasNaN(wish: unknown): wish is { readonly colors: readonly (readonly unknown[])[] } {
+  const colors = (wish as { colors?: unknown }).colors
+  return Array.isArray(colors) && colors.some(entry => Array.isArray(entry) && Number.isNaN(entry[0]))
+}
+
+function withZeros(wish: { readonly colors: readonly (readonly unknown[])[] }): unknown {
+  const colors = wish.colors.map(([value, ...colour]) => [Number.isNaN(value) ? 0 : value, ...colour])
+  return { ...wish, colors }
 }
