@@ -108,6 +108,12 @@ describe.skipIf(!mounted)(
       const upload = await fetch(url, { method: 'PUT', body: Buffer.alloc(60_000_000, 'x') })
       expect([upload.status, await upload.json()]).toEqual([503, full])
       expect((await server.ask('/api/v1/data')).json).toEqual([])
+      // A document that goes by way of the disk.
+      const inputs = [{ filename: 'in', content: 'AAAA'.repeat(12_000_000) }]
+      const submission = await server.ask('/api/v1/jobs', {
+        body: { resources, tasks: [task('true')], inputs },
+      })
+      expect([submission.status, submission.json]).toEqual([503, full])
       await works()
       expect((await server.ask(`/api/v1/jobs/${id}`, { method: 'DELETE' })).status).toBe(200)
       await ended(id)

@@ -153,6 +153,86 @@ describe.skipIf(missingForContainers() !== undefined)('a PROMINENCE server that 
     }
   })
 
+  test('a workflow that is run again, what is removed and what is deleted: wholly or not at all, and as it was answered', async () => {
+    const task = (cmd: string) => [{ image: 'busybox', runtime: 'singularity', cmd }]
+    const job = (name: string, cmd: string) => ({ name, resources, tasks: task(cmd) })
+    const { id: first } = (
+      await server.ask('/api/v1/workflows', {
+        body: {
+          name: 'again',
+          jobs: [job('good', 'true'), job('bad', 'false'), job('many', 'sh -c "test $i != 7"')],
+          factories: [
+            {
+              name: 'f',
+              type: 'parameterSweep',
+              jobs: ['many'],
+              parameters: [{ name: 'i', start: 1, end: 9, step: 1 }],
+            },
+          ],
+          policies: { leaveInQueue: true },
+        },
+      })
+    ).json as { id: number }
+    interface Flow {
+      readonly id: number
+      readonly status: string
+      readonly progress: { readonly total: number; readonly done: number; readonly failed: number }
+    }
+    const describeFlow = async (id: number) =>
+      ((await server.ask(`/api/v1/workflows/${id}`)).json as Flow[])[0]!
+    const endedFlow = (id: number) =>
+      until(async () => {
+        const shown = await describeFlow(id)
+        return !['pending', 'running'].includes(shown.status) && shown
+      })
+    const progress = { total: 11, done: 9, failed: 2 }
+    expect(await endedFlow(first)).toMatchObject({ status: 'failed', progress })
+    const answerOf = (asked: ReturnType<RealServer['ask']>) => asked.catch(() => undefined)
+    const flows = async () =>
+      ((await server.ask('/api/v1/workflows?all=true')).json as Flow[])
+        .map(({ id }) => id)
+        .sort((a, b) => a - b)
+    let newest = first
+    for (const delayMs of [0, 4, 12]) {
+      const before = await flows()
+      const asked = answerOf(server.ask(`/api/v1/workflows/${newest}`, { method: 'PUT' }))
+      await sleep(delayMs)
+      await killAndStart()
+      const answer = await asked
+      const made = (await flows()).filter(id => !before.includes(id))
+      if (answer !== undefined) expect([answer.status, made]).toEqual([200, [answer.json.id]])
+      expect(made.length).toBeLessThan(2)
+      newest = made[0] ?? newest
+      // The done ones are done there, and the others run: once more, and no more than that.
+      expect(await endedFlow(newest)).toMatchObject({ status: 'failed', progress })
+      const ran = (await server.ask(`/api/v1/jobs?id=${newest}&workflow=true&all=true`)).json as unknown[]
+      expect(ran).toHaveLength(newest === first ? 11 : 2)
+    }
+    for (const delayMs of [1, 4]) {
+      const { url } = (await server.ask('/api/v1/data/upload', { body: { filename: 'gone' } })).json as {
+        url: string
+      }
+      expect((await fetch(url, { method: 'PUT', body: new Uint8Array(piece) })).status).toBe(200)
+      const asked = answerOf(server.ask('/api/v1/data/gone', { method: 'DELETE' }))
+      const removed = answerOf(server.ask(`/api/v1/workflows/${newest}/remove`, { method: 'PUT' }))
+      await sleep(delayMs)
+      await killAndStart()
+      const names = ((await server.ask('/api/v1/data')).json as { name: string }[]).map(({ name }) => name)
+      if ((await asked)?.status === 204) expect(names).not.toContain('gone')
+      if ((await removed)?.status === 200)
+        expect((await server.ask(`/api/v1/workflows/${newest}/remove`, { method: 'PUT' })).status).toBe(400)
+      // What is still there can be read: a job gets it as it was.
+      if (names.includes('gone')) {
+        const body = { resources, artifacts: [{ url: 'gone' }], tasks: task('sha256sum gone') }
+        const { id } = (await server.ask('/api/v1/jobs', { body })).json as { id: number }
+        expect((await ended(id)).status).toBe('completed')
+        expect(await stdout(id, 0)).toContain(sha256(piece))
+      }
+      await server.ask('/api/v1/data/gone', { method: 'DELETE' })
+    }
+    await server.ask('/api/v1/data/gone', { method: 'DELETE' })
+  })
+
   test('a job goes through kills while its files come in, while it runs on two nodes, and while they are taken out', async () => {
     const { port } = web.address() as AddressInfo
     const script = [
