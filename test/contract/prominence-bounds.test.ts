@@ -3,6 +3,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compileJob } from '../../src/dialects/prominence/compile.ts'
+import { draftJob } from '../../src/dialects/prominence/draft.ts'
+import { readSettings } from '../../src/dialects/prominence/settings.ts'
+import { readJob } from '../../src/dialects/prominence/validate/job.ts'
+import { readSpec } from '../../src/executors/container/spec.ts'
 import { type Client, clientOf, type Shown } from './prominence-client.ts'
 import { missingForContainers, type ProminenceServer, startProminence } from './prominence-server.ts'
 
@@ -144,5 +149,74 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE bounds', () =>
     expect(await refuse({ inputs: [{ filename: 'a/..', content: '' }] })).toContain('does not name a file')
     expect(await refuse({ name: 5 })).toContain('job name must be a string')
     expect(await refuse({ resources: { cpusRange: [4, 2], memory: 1 } })).toContain('must not be greater')
+  })
+})
+
+describe('bounds of job documents', () => {
+  const long = (length: number) => 'x'.repeat(length)
+  const many = <T>(count: number, make: (at: number) => T): T[] =>
+    Array.from({ length: count }, (_, at) => make(at))
+  const one = (more: object) => ({ tasks: [{ ...task('true'), ...more }] })
+  const storage = (more: object) => ({
+    storage: { type: 'onedata', mountpoint: '/m', onedata: { provider: 'p', token: 't' }, ...more },
+  })
+
+  test.each<[string, number, (size: number) => object]>([
+    ['image', 512, size => one({ image: long(size) })],
+    ['workdir', 1_024, size => one({ workdir: long(size) })],
+    ['stdout', 255, size => one({ stdout: long(size) })],
+    ['cmd', 9_990, size => one({ cmd: 'x '.repeat(size) })],
+    ['username', 1_024, size => one({ imagePullCredential: { username: long(size), token: 't' } })],
+    ['token', 65_536, size => one({ imagePullCredential: { username: 'u', token: long(size) } })],
+    ['tasks', 1_000, size => ({ tasks: many(size, () => task('true')) })],
+    ['inputs', 1_000, size => ({ inputs: many(size, at => ({ filename: `f${at}`, content: '' })) })],
+    ['filename', 255, size => ({ inputs: [{ filename: `a/${long(size)}`, content: '' }] })],
+    ['url', 8_192, size => ({ artifacts: [{ url: 'http://h/'.padEnd(size, 'x') }] })],
+    ['artifacts', 5_000, size => ({ artifacts: many(size, () => ({ url: 'http://h/x' })) })],
+    [
+      'mountpoint',
+      1_024,
+      size => ({ artifacts: [{ url: 'http://h/x', mountpoint: `d:/${long(size - 1)}` }] }),
+    ],
+    ['mountpoint', 255, size => ({ artifacts: [{ url: 'http://h/x', mountpoint: `${long(size)}:/d` }] })],
+    [
+      'mountpoint',
+      99,
+      size => ({ artifacts: many(size, at => ({ url: 'http://h/x', mountpoint: `d${at}:/d${at}` })) }),
+    ],
+    ['outputFiles', 4_096, size => ({ outputFiles: [long(size)] })],
+    ['outputDirs', 5_000, size => ({ outputFiles: many(5_000, String), outputDirs: many(size, String) })],
+    ['mountpoint', 1_024, size => storage({ mountpoint: `/${long(size - 1)}` })],
+    ['directory', 1_024, size => storage({ directory: long(size) })],
+    ['provider', 255, size => storage({ onedata: { provider: long(size), token: 't' } })],
+  ])('%s: what is taken can be run, and one more than %i is refused by name', (field, max, make) => {
+    const document = readJob({ resources, ...one({}), ...make(max) })
+    const told = { document, by: { groups: [] }, name: '' }
+    const grant = { nodes: 1, cpus: 1, memory: 1, disk: 1 }
+    const facts = {
+      jobId: 1,
+      grant,
+      url: 'u',
+      token: 't',
+      openSecret: (secret: string) => secret,
+      objects: new Map(),
+    }
+    expect(readSpec(compileJob(told, facts))).not.toHaveProperty('text')
+    expect(() => readJob({ resources, ...one({}), ...make(max + 1) })).toThrow(
+      expect.objectContaining({ refusal: expect.objectContaining({ kind: 'bad-field', field }) }),
+    )
+  })
+
+  test.each([
+    { memory: 1e308, cpus: 1 },
+    { memory: 1e10, cpus: 1 },
+    { memory: 1, cpus: 1, nodes: 1_001 },
+    { memory: 1, cpus: 1, disk: 1e12 },
+  ])('more than any machine has is refused, also where nobody counts it: %o', wanted => {
+    const who = { name: 'ann', scheme: 'jwt', role: 'submitter', groups: [] } as const
+    const document = readJob({ resources: wanted, ...one({}) })
+    expect(() => draftJob(document, who, readSettings({}), {})).toThrow(
+      expect.objectContaining({ refusal: expect.objectContaining({ kind: 'cannot-fit' }) }),
+    )
   })
 })

@@ -7,7 +7,7 @@ import type { Drafter } from '../../core/planner.ts'
 import type { Principal } from '../../core/principal.ts'
 import { refuse } from '../../core/refusal.ts'
 import type { JobDocument, PlacementDocument, ResourcesDocument, WorkflowDocument } from './document.ts'
-import { decideGrant, type Free, type Grant, needsOf, rememberedOf } from './resources.ts'
+import { decideGrant, type Free, type Grant, needsOf, nodesMax, rememberedOf } from './resources.ts'
 import type { Settings } from './settings.ts'
 import {
   type ActsFor,
@@ -197,10 +197,13 @@ function grantOf(
   resources: ResourcesDocument,
   { free, settings }: { free: Free; settings: Settings },
 ): Grant {
-  return (
+  const grant =
     decideGrant(resources, { free, diskGbDefault: settings.diskGbDefault }) ??
     refuse('cannot-fit', 'no number of nodes makes up the total of cpus', { field: 'totalCpusRange' })
-  )
+  // Also where nobody counts them, there is an end to what a machine has.
+  if (grant.nodes > nodesMax || !Object.values(needsOf(grant)).every(Number.isSafeInteger))
+    refuse('cannot-fit', 'no machine has that much', { field: 'resources' })
+  return grant
 }
 
 /** There is one site and one region here: a requirement for others can never be met. */

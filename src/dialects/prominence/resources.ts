@@ -22,8 +22,8 @@ export interface Free {
   readonly memoryBytes?: number | undefined
 }
 
-/** Without a number of nodes, no more than this many are put together. */
-const nodesMax = 1000
+/** No more nodes than this are put together. */
+export const nodesMax = 1000
 
 /**
  * Decides what a job gets: as much as is free within what it says, on as few nodes as that takes, and else the least

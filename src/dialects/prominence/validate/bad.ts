@@ -59,3 +59,18 @@ export function textOr(value: unknown, text: string, field: string): string {
 export function staysBelow(path: string): boolean {
   return path !== '' && !path.startsWith('/') && !path.split('/').includes('..')
 }
+
+/** Refuses a text that nothing of its kind can be as long as; what runs jobs would refuse it later, and say less. */
+export function notLonger(text: string, max: number, field: string): void {
+  if (text.length > max) bad(`${field} must not be longer than ${max} characters`, field)
+}
+
+/** Refuses a list with more entries than what runs jobs takes. */
+export function notMore(list: readonly unknown[], max: number, field: string): void {
+  if (list.length > max) bad(`${field} must not have more than ${max} entries`, field)
+}
+
+/** Refuses a name that no file can have: file systems take 255 bytes. */
+export function checkFileName(name: string, field: string): void {
+  if (Buffer.byteLength(name) > 255) bad(`${field} must not name a file with more than 255 bytes`, field)
+}

@@ -2,7 +2,7 @@
 
 import type { SweepParameter } from '../document.ts'
 import { countSweep } from '../factories.ts'
-import { bad, has, isCount, listOr, objectOr } from './bad.ts'
+import { bad, has, isCount, listOr, objectOr, textOr } from './bad.ts'
 
 const sweepAxesMax = 4
 
@@ -14,6 +14,7 @@ export function checkFactories(workflow: { [name: string]: unknown }, jobs: Read
     const factory = objectOr(entry, 'each factory must be defined as a dict', 'factories')
     if (!has(factory, 'type')) bad('a factory type must be specified', 'type')
     if (!has(factory, 'name')) bad('a factory name must be specified', 'name')
+    textOr(factory['name'], 'the name of a factory must be a string', 'name')
     if (!has(factory, 'jobs')) bad('a list of jobs must be specified', 'jobs')
     for (const job of listOr(factory['jobs'], 'jobs must be a list', 'jobs')) {
       if (typeof job !== 'string' || !jobs.has(job))

@@ -1,7 +1,19 @@
 // The member `tasks` of a job.
 
 import { splitWords } from '../command-words.ts'
-import { atLeastOne, bad, has, isCount, listOr, objectOr, onlyKnown, textOr } from './bad.ts'
+import {
+  atLeastOne,
+  bad,
+  checkFileName,
+  has,
+  isCount,
+  listOr,
+  notLonger,
+  notMore,
+  objectOr,
+  onlyKnown,
+  textOr,
+} from './bad.ts'
 
 const known = new Set([
   'image',
@@ -16,6 +28,11 @@ const known = new Set([
   'imageSha256',
   'stdout',
 ])
+const tasksMax = 1_000
+const imageLengthMax = 512
+const pathLengthMax = 1_024
+/** Some room for mpirun and its options. */
+const wordsMax = 9_990
 const mpiTypes = new Set(['openmpi', 'mpich', 'intelmpi'])
 
 /** Checks `tasks` of a job description. */
@@ -23,6 +40,7 @@ export function checkTasks(job: { [name: string]: unknown }): void {
   if (!has(job, 'tasks')) bad('a job must contain tasks', 'tasks')
   const tasks = listOr(job['tasks'], 'an array of tasks must be provided', 'tasks')
   const cpus = (job['resources'] as { cpus?: unknown }).cpus
+  notMore(tasks, tasksMax, 'tasks')
   let ordinary = 0
   for (const entry of tasks) {
     const task = objectOr(entry, 'each task must be defined as a dict', 'tasks')
@@ -35,8 +53,9 @@ export function checkTasks(job: { [name: string]: unknown }): void {
 function checkTask(task: { [name: string]: unknown }, cpus: number | undefined): void {
   onlyKnown(task, known, item => `invalid item "${item}" in task`)
   if (!has(task, 'image')) bad('each task must specify a container image', 'image')
-  if (textOr(task['image'], 'the container image must be a string', 'image') === '')
-    bad('the container image must not be empty', 'image')
+  const image = textOr(task['image'], 'the container image must be a string', 'image')
+  if (image === '') bad('the container image must not be empty', 'image')
+  notLonger(image, imageLengthMax, 'image')
   checkCredential(task)
   if (!has(task, 'runtime')) bad('a container runtime must be defined', 'runtime')
   if (task['runtime'] !== 'udocker' && task['runtime'] !== 'singularity')
@@ -61,8 +80,10 @@ function checkTask(task: { [name: string]: unknown }, cpus: number | undefined):
   if (typeof task['cmd'] === 'string') {
     const words = splitWords(task['cmd'])
     if (!words.ok) bad(`cmd cannot be split into words: ${words.fault}`, 'cmd')
+    if (words.words.length > wordsMax) bad(`cmd must not have more than ${wordsMax} words`, 'cmd')
   }
-  if (has(task, 'workdir')) textOr(task['workdir'], 'workdir must be a string', 'workdir')
+  if (has(task, 'workdir'))
+    notLonger(textOr(task['workdir'], 'workdir must be a string', 'workdir'), pathLengthMax, 'workdir')
   if (has(task, 'imageSha256')) {
     const digest = textOr(task['imageSha256'], 'imageSha256 must be a string', 'imageSha256')
     if (!/^((sha256:)?[0-9a-f]{64})?$/i.test(digest))
@@ -72,6 +93,7 @@ function checkTask(task: { [name: string]: unknown }, cpus: number | undefined):
     const name = textOr(task['stdout'], 'stdout must be a string', 'stdout')
     if (name === '' || name === '.' || name === '..' || name.includes('/'))
       bad('stdout must be the name of a file in the home directory of the job', 'stdout')
+    checkFileName(name, 'stdout')
   }
 }
 
@@ -80,8 +102,11 @@ function checkCredential(task: { [name: string]: unknown }): void {
   const words = 'a username and token must be specified in the image pull credential'
   const credential = objectOr(task['imagePullCredential'], words, 'imagePullCredential')
   if (!has(credential, 'username') || !has(credential, 'token')) bad(words, 'imagePullCredential')
-  textOr(credential['username'], 'the username of the image pull credential must be a string', 'username')
-  textOr(credential['token'], 'the token of the image pull credential must be a string', 'token')
+  const { username, token } = credential
+  const name = textOr(username, 'the username of the image pull credential must be a string', 'username')
+  notLonger(name, 1_024, 'username')
+  const secret = textOr(token, 'the token of the image pull credential must be a string', 'token')
+  notLonger(secret, 65_536, 'token')
 }
 
 function checkEnvironment(task: { [name: string]: unknown }): void {
