@@ -113,6 +113,24 @@ describe('recipes beyond what a flow may be', () => {
   })
 })
 
+test.each([
+  '2018-01-01',
+  '2018-01-01T00:00:00',
+  '2018-02-30T00:00:00Z',
+  '2018-13-01T00:00:00Z',
+  'P',
+  'PT',
+  '1',
+])('a time without a zone, or that there never was, is no time: %s', async text => {
+  const answer = await ask(server, 'GET', `/v6/jobs/?started=${text}`)
+  expect(answer.body).toEqual({ detail: 'Invalid ISO timestamp format for parameter: started' })
+})
+
+test.each(['2018-02-28T00:00:00Z', '2018-01-01T00:00:00.5%2B02:00', 'P1D', 'PT3H0M0S', 'P1DT2H'])(
+  'a time with a zone, or so long ago, is one: %s',
+  async text => expect((await ask(server, 'GET', `/v6/jobs/?started=${text}`)).status).toBe(200),
+)
+
 test('HEAD says what GET says without its body, and every answer names the methods in one order', async () => {
   const [got, head] = [await ask(server, 'GET', '/v6/recipes/'), await ask(server, 'HEAD', '/v6/recipes/')]
   expect([head.status, head.body]).toEqual([200, ''])

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../core/json.ts'
 import { aNode, aRevision } from './testing.ts'
-import { type RecipeRevision, type Unfolded, unfold } from './unfold.ts'
+import { guardsOf, type RecipeRevision, type Unfolded, unfold } from './unfold.ts'
 
 function aRecipe(typeName: string, nodes: JsonObject, input: JsonObject = {}): RecipeRevision {
   return { typeName, revision: 1, ...aRevision({ input, nodes }) }
@@ -103,5 +103,34 @@ describe('an unfolded recipe', () => {
     const bottom = aRecipe('r20', { x: aNode() })
     const result = unfold(levels[0]!, name => [...levels, bottom].find(recipe => recipe.typeName === name))
     expect('refusal' in result && result.refusal).toContain('more than 50000 steps')
+  })
+})
+
+describe('what has to be open for a step to exist', () => {
+  const input = { n: { type: 'recipe', input: 'n' } }
+  const condition = (parents: string[] = []) => aNode(parents, { type: gate, input })
+
+  test('is told by the nearest conditions alone', () => {
+    const nodes = { c1: condition(), c2: condition(['c1']), a: aNode(['c2']), b: aNode(['a', 'c1']) }
+    const guards = guardsOf(unfolded(aRecipe('gates', nodes, number)))!
+    expect(Object.fromEntries(guards)).toEqual({
+      'c2?yes': ['c1?yes'],
+      'c2?no': ['c1?yes'],
+      a: ['c2?yes'],
+      b: ['c2?yes', 'c1?yes'],
+    })
+  })
+
+  test('is nothing that can be kept where many steps wait for many conditions', () => {
+    const gates = Array.from({ length: 1100 }, (_, at) => `c${at}`)
+    const chain = Array.from({ length: 1000 }, (_, at) => [
+      `n${at}`,
+      aNode(at === 0 ? gates : [`n${at - 1}`]),
+    ])
+    const nodes = {
+      ...Object.fromEntries(gates.map(name => [name, condition()])),
+      ...Object.fromEntries(chain),
+    }
+    expect(guardsOf(unfolded(aRecipe('wide', nodes as JsonObject, number)))).toBeUndefined()
   })
 })

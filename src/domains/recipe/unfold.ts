@@ -80,7 +80,7 @@ export interface RecipeRevision {
 }
 
 /** Bounds on what unfolds: sub-recipes of sub-recipes may multiply beyond what any definition shows. */
-export const unfoldLimits = { stepsMax: 50_000, depthMax: 50 } as const
+export const unfoldLimits = { stepsMax: 50_000, depthMax: 50, guardsMax: 1_000_000 } as const
 
 /** An unfolded recipe, or why there is none. */
 export type Unfolding = { readonly unfolded: Unfolded } | { readonly refusal: string }
@@ -102,18 +102,25 @@ export function collectKey(step: string): string {
   return `${step}!`
 }
 
-/** For each step below conditions, the sides of conditions nearest above it that must be open for it to exist. */
-export function guardsOf(unfolded: Unfolded): Map<string, readonly string[]> {
+/**
+ * For each step below conditions, the sides of conditions nearest above it that must be open for it to exist. Undefined
+ * when that is more than can be kept: many conditions side by side, above many steps.
+ */
+export function guardsOf(unfolded: Unfolded): Map<string, readonly string[]> | undefined {
   const above = new Map<string, readonly string[]>()
   const guards = new Map<string, readonly string[]>()
+  let count = 0
   for (const step of unfolded.steps) {
     const own = new Set<string>()
     // Behind a soft join it no longer matters which side of a condition was taken.
     const isSoft = step.does === 'join' && step.soft
     if (!isSoft) for (const need of step.needs) for (const gate of above.get(need) ?? []) own.add(gate)
-    if (own.size > 0) guards.set(step.key, [...own])
+    const list = [...own]
+    if (list.length > 0) guards.set(step.key, list)
+    count += list.length
+    if (count > unfoldLimits.guardsMax) return undefined
     // A condition below another cannot be open while that one is closed: the nearest say it all.
-    above.set(step.key, step.does === 'condition' ? [step.key] : [...own])
+    above.set(step.key, step.does === 'condition' ? [step.key] : list)
   }
   return guards
 }

@@ -78,8 +78,16 @@ export function prepareRecipe(world: World, order: RecipeOrder): PreparedRecipe 
   )
   const files = fileIdsOf(order.input).map(id => order.files.get(id)!)
   const inputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  demandGuards(world, order.unfolded)
   const plan = demandPlan(world, order, programs)
   return { ...order, programs, typeIds, plan, inputBytes, source: mergeSources(files.map(sourceFactsOf)) }
+}
+
+function demandGuards(world: World, unfolded: Unfolded): void {
+  const guards = world.guards.get(unfolded) ?? guardsOf(unfolded)
+  if (!guards)
+    throw answerError(400, 'The recipe cannot be run: too many of its nodes wait for too many conditions')
+  world.guards.set(unfolded, guards)
 }
 
 // Checked here: within a commit, with numbers given out already, it would be too late to turn it down.
@@ -150,11 +158,7 @@ export function startRecipe(world: World, tx: Tx, order: PreparedRecipe): Starte
     owner: order.cause.user,
     done,
   })
-  let guards = world.guards.get(unfolded)
-  if (!guards) {
-    guards = guardsOf(unfolded)
-    world.guards.set(unfolded, guards)
-  }
+  const guards = world.guards.get(unfolded)!
   const record: RecipeRecord = {
     recipes: storedRecipes(tx, order, recipeIds, jobIds, guards),
     flow: flow.n,

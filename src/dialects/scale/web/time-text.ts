@@ -10,14 +10,18 @@ export function showTime(at: number | null | undefined): string | null {
   return at % 1000 === 0 ? text.replace('.000Z', 'Z') : text.replace('Z', '000Z')
 }
 
-const isoPattern = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2}))?$/
+const isoPattern = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})$/
 const durationPattern = /^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/
 
 /** Reads an instant, or a duration before `now`; undefined when it is neither. */
 export function readTime(text: string, now: number): number | undefined {
-  if (isoPattern.test(text)) {
+  const date = isoPattern.exec(text)
+  if (date) {
+    const [year, month, day] = date.slice(1).map(Number)
     const at = Date.parse(text)
-    return Number.isNaN(at) ? undefined : at
+    // What parses the text takes the 30th of February for a day in March.
+    const isDay = day! <= new Date(Date.UTC(year!, month!, 0)).getUTCDate()
+    return Number.isNaN(at) || !isDay ? undefined : at
   }
   const match = durationPattern.exec(text)
   if (!match || text === 'P' || text.endsWith('T')) return undefined
