@@ -26,8 +26,17 @@ export interface AfterlifeParts {
   readonly write: <T>(fn: (tx: Tx) => T) => Promise<T>
 }
 
+/** A job that is to be forgotten, as it was when it was looked up. */
+interface Ended {
+  readonly job: Job
+  readonly lastEvent: number
+  readonly outputs: Awaited<ReturnType<History['outputs']>>
+}
+
 export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive' | 'rerunFlow' | 'forget'> {
   readonly #parts: AfterlifeParts
+  /** Jobs that somebody is forgetting, until that is durable. */
+  readonly #forgetting = new Map<number, Promise<void>>()
 
   constructor(parts: AfterlifeParts) {
     this.#parts = parts
@@ -80,36 +89,55 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
   }
 
   async forget(...[what, also]: Parameters<Engine['forget']>): Promise<void> {
-    const { lookUp, yard, write, demandUp } = this.#parts
+    const { yard, write, demandUp } = this.#parts
     demandUp()
-    const attempts: { executor: string; id: string }[] = []
-    const outputs = new Map<number, Awaited<ReturnType<History['outputs']>>>()
-    const jobs: number[] = []
-    for (const n of what.jobs ?? []) {
+    const asked = new Set(what.jobs)
+    // Somebody else is at it: their blobs are to be let go once, and this caller is to hear of it when it is durable.
+    const others = [...asked].map(n => this.#forgetting.get(n)).filter(going => going !== undefined)
+    const own = [...asked].filter(n => !this.#forgetting.has(n))
+    const going = Promise.withResolvers<void>()
+    for (const n of own) this.#forgetting.set(n, going.promise)
+    try {
+      const ended = await this.#endedOf(own)
+      const { flows = [], eventsTo = 0 } = what
+      if (ended.length + flows.length + eventsTo > 0)
+        await write(tx => {
+          if (also?.(tx) === false) return
+          const { batch, model } = yard
+          batch.changeCount++
+          for (const { job, lastEvent, outputs } of ended) {
+            // It was put back meanwhile, and whoever did that was told so.
+            const hot = model.jobs.get(job.n)
+            if (hot !== undefined && (hot.lastEvent !== lastEvent || !isFinal(hot.state))) continue
+            batch.forgottenJobs.push(job.n)
+            model.forgetJob(job.n)
+            for (let number = 1; number <= job.attempts; number++)
+              batch.forgotten.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
+            for (const { blob } of outputs)
+              if (blob !== undefined)
+                batch.blobs.push({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: -1 })
+          }
+          batch.forgottenFlows.push(...flows.filter(n => !model.flows.has(n)))
+          batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
+        })
+    } finally {
+      for (const n of own) this.#forgetting.delete(n)
+      going.resolve()
+    }
+    await Promise.all(others)
+  }
+
+  /** Those of some jobs that have ended, with what has to go with them. */
+  async #endedOf(jobs: readonly number[]): Promise<Ended[]> {
+    const { lookUp } = this.#parts
+    const ended: Ended[] = []
+    for (const n of jobs) {
       const job = await lookUp.job({ n })
       if (job === undefined || !isFinal(job.state)) continue
-      jobs.push(n)
-      outputs.set(n, await lookUp.history.outputs(n))
-      for (let number = 1; number <= job.attempts; number++) {
-        attempts.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
-      }
+      const { lastEvent } = job
+      ended.push({ job, lastEvent, outputs: await lookUp.history.outputs(n) })
     }
-    const { flows = [], eventsTo = 0 } = what
-    if (jobs.length + flows.length + eventsTo === 0) return
-    await write(tx => {
-      if (also?.(tx) === false) return
-      const { batch, model } = yard
-      batch.changeCount++
-      batch.forgottenJobs.push(...jobs)
-      for (const n of jobs) model.forgetJob(n)
-      batch.forgottenFlows.push(...flows.filter(n => !model.flows.has(n)))
-      batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
-      batch.forgotten.push(...attempts)
-      for (const output of [...outputs.values()].flat()) {
-        if (output.blob !== undefined)
-          batch.blobs.push({ hash: output.blob.hash, sizeBytes: output.blob.sizeBytes, delta: -1 })
-      }
-    })
+    return ended
   }
 
   async #moveEnded(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
@@ -118,7 +146,10 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
     await committed()
     const stored = yard.model.jobs.get(n) ?? (await store.history.job({ n }))
     if (stored === undefined) return refused('not-found', `there is no job at ${n}`)
-    // Two requests may have looked it up at once: the one that is hot by now is the job.
-    return write(() => move(yard.model.jobs.get(n) ?? stored))
+    return write(() => {
+      if (this.#forgetting.has(n)) return refused('not-found', `job ${stored.id} is being forgotten`)
+      // Two requests may have looked it up at once: the one that is hot by now is the job.
+      return move(yard.model.jobs.get(n) ?? stored)
+    })
   }
 }

@@ -95,6 +95,35 @@ describe('pools', () => {
     )
   })
 
+  test('a large job is not passed for ever by those of other owners either, nor by other large ones', async () => {
+    const pools = { default: { resources: { cpus: 4 }, fair: true } }
+    const yard = await setup({ pools })
+    const one = (owner: string) => aJob({ owner, needs: { cpus: 1 } })
+    const [running] = await yard.submit(one('eve'))
+    const [large, largest] = await yard.submit(
+      aJob({ owner: 'ann', needs: { cpus: 4 } }),
+      aJob({ owner: 'ben', needs: { cpus: 4 } }),
+    )
+    const [small] = await yard.submit(one('eve'))
+    assert.equal(small!.state, 'starting')
+    await yard.advance(61_000)
+    const [late] = await yard.submit(one('eve'))
+    assert.equal(late!.state, 'ready')
+    await yard.end(small!)
+    await yard.end(running!)
+    assert.deepEqual([large!.state, largest!.state, late!.state], ['starting', 'ready', 'ready'])
+  })
+
+  test('a job that fits no more since the pool became smaller says so, and holds nobody up', async () => {
+    const before = await setup({ pools: { default: { slots: 0, resources: { cpus: 4 } } } })
+    const [large] = await before.submit(aJob({ needs: { cpus: 4 } }))
+    const yard = await setup({ ...before.crash(), pools: { default: { resources: { cpus: 2 } } } })
+    await yard.advance(61_000)
+    const [small] = await yard.submit(aJob({ needs: { cpus: 1 } }))
+    assert.equal(small!.state, 'starting')
+    assert.match((await yard.engine.why(large!.n))!.text, /has 2 cpus, and the job asks for 4/)
+  })
+
   test('one owner has no more live jobs than ownerSlots, however much room there is', async () => {
     const yard = await setup({ pools: { default: { slots: 8, fair: true, ownerSlots: 2 } } })
     const [first, ...others] = await yard.submit(
@@ -195,6 +224,24 @@ describe('stopping', () => {
     assert.equal(first!.tries, 0)
   })
 
+  test('a pause that is taken back before the job has stopped does not hold it', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob())
+    await yard.tell(tx => tx.pause(job!.n))
+    await yard.tell(tx => tx.release(job!.n))
+    await yard.end(job!, { result: 'stopped' })
+    assert.deepEqual([job!.state, job!.held, job!.attempts], ['starting', false, 2])
+  })
+
+  test('a job that fails while it is pausing is held before its next try', async () => {
+    const yard = await setup()
+    const [job] = await yard.submit(aJob({ triesMax: 2, backoffMs: 1_000 }))
+    await yard.tell(tx => tx.pause(job!.n))
+    await yard.fail(job!)
+    await yard.advance(1_000)
+    assert.deepEqual([job!.state, job!.held], ['ready', true])
+  })
+
   test('a held job does not start, and the end of the hold lets it', async () => {
     const yard = await setup()
     const [job] = await yard.submit(aJob({ held: true }))
@@ -280,6 +327,28 @@ describe('resubmitting', () => {
   })
 })
 
+describe('forgetting', () => {
+  test('a job that is put back and forgotten at once is either there or not, in memory as on the disk', async () => {
+    for (const order of ['forget first', 'resubmit first']) {
+      for (let apart = 0; apart < 12; apart++) {
+        const yard = await setup()
+        const [job] = await yard.submit(aJob())
+        await yard.fail(job!)
+        const forget = () => yard.engine.forget({ jobs: [job!.n] })
+        const resubmit = () => yard.engine.resubmit(job!.n)
+        const [first, second] = order === 'forget first' ? [forget, resubmit] : [resubmit, forget]
+        const done = [first() as Promise<unknown>]
+        for (let turn = 0; turn < apart; turn++) await Promise.resolve()
+        done.push(second())
+        await Promise.all(done)
+        await yard.settle()
+        const isLive = [...yard.engine.liveJobs()].length > 0
+        assert.equal(yard.disk.jobs.has(job!.n), isLive, `${order}, ${apart} turns apart`)
+      }
+    }
+  })
+})
+
 describe('stale reports', () => {
   test('a report of an attempt that is not the current one changes nothing', async () => {
     const yard = await setup()
@@ -321,6 +390,65 @@ describe('a store that fails', () => {
     // Its end was reported while nothing could be stored: it was looked up again.
     assert.equal((await yard.see(kept!)).state, 'succeeded')
     assert.equal(yard.disk.jobs.size, 1)
+  })
+
+  test('a store that fails for long is tried again at the same pace, once each time', async () => {
+    let failing = false
+    const yard = await setup({
+      onCommit: apply => {
+        if (failing) throw new Error('disk full')
+        apply()
+      },
+    })
+    failing = true
+    await assert.rejects(yard.submit(aJob()))
+    let opened = 0
+    const open = yard.store.open.bind(yard.store)
+    yard.store.open = () => {
+      opened++
+      return open()
+    }
+    for (let turn = 0; turn < 12; turn++) await yard.advance(500)
+    assert.equal(opened, 12)
+    failing = false
+    await yard.advance(500)
+    assert.deepEqual([yard.engine.up, opened], [true, 13])
+    await yard.advance(5_000)
+    assert.equal(opened, 13)
+    assert.equal((await yard.submit(aJob()))[0]!.state, 'starting')
+  })
+
+  test('a store that fails again while the engine asks its executors is tried again', async () => {
+    let failing = false
+    const before = await setup()
+    const [job] = await before.submit(aJob())
+    await before.begin(job!)
+    const yard = await setup({
+      ...before.crash(),
+      onCommit: apply => {
+        if (failing) throw new Error('disk full')
+        apply()
+      },
+    })
+    const look = yard.executor.look.bind(yard.executor)
+    yard.executor.look = async ids => {
+      // Something is heard, and cannot be stored, while the engine still waits for this answer.
+      failing = true
+      yard.executor.begin(ids[0]!)
+      yard.executor.say([{ id: 'nobody.1', type: 'ended', outcome: { result: 'lost' } }])
+      await yard.settle()
+      failing = false
+      return look(ids)
+    }
+    failing = true
+    await assert.rejects(yard.submit(aJob()))
+    failing = false
+    await yard.advance(500)
+    await yard.settle()
+    yard.executor.look = look
+    await yard.advance(500)
+    assert.equal(yard.engine.up, true)
+    assert.equal((await yard.submit(aJob()))[0]!.state, 'starting')
   })
 })
 
@@ -400,6 +528,19 @@ describe('after a crash', () => {
     image.world.stops.length = 0
     const yard = await setup(image)
     assert.deepEqual(yard.world.stops, [{ id: `${job!.id}.1`, how: 'ask', why: 'cancel' }])
+  })
+
+  test('pause asked: held, also where nothing is left of the attempt', async () => {
+    const before = await setup({ can: { survivesRestart: false } })
+    const [begun, starting] = await before.submit(aJob(), aJob())
+    await before.begin(begun!)
+    await before.tell(tx => [begun!, starting!].map(job => tx.pause(job.n)))
+    const yard = await setup({ ...before.crash(), can: { survivesRestart: false } })
+    for (const job of [begun!, starting!]) {
+      const { state, held, stop } = await yard.see(job)
+      assert.deepEqual([state, held, stop], ['ready', true, 'none'])
+    }
+    assert.deepEqual(yard.executor.running, [])
   })
 
   test('waiting, delayed and held jobs are as they were, and timers ring', async () => {

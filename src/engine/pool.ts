@@ -12,16 +12,19 @@ interface Entry {
 
 /** The jobs of one owner, or of one value of the pool's label, or of everybody; lowest rank first. */
 interface Lane {
+  readonly key: string
   readonly queue: Heap<Entry>
   /** Entries in the queue that no longer stand for a job that may start. */
   stale: number
   ready: number
   live: number
+  /** The job that stands first and did not fit, and since when. */
+  blocked: { readonly job: Job; readonly sinceAt: number } | undefined
 }
 
 /** How many jobs may be looked at behind one that does not fit, in search of one that does. */
 const lookBehindMax = 64
-/** A job that stood first for this long and did not fit is no longer passed by others. */
+/** A job that stood first for this long and did not fit is no longer passed by others, whoever's they are. */
 const patienceMs = 60_000
 
 export class Pool {
@@ -33,7 +36,8 @@ export class Pool {
   #slotsUsed = 0
   /** Processors in millionths: parts of them are added and taken away for years, and must come to nothing again. */
   readonly #used = { microCpus: 0, memoryBytes: 0, diskBytes: 0 }
-  #blockedHead: { job: Job; sinceAt: number } | undefined
+  /** Lanes whose first job did not fit when it was looked at. */
+  readonly #blocked = new Set<Lane>()
 
   constructor(name: string, settings: PoolSettings) {
     this.name = name
@@ -84,6 +88,8 @@ export class Pool {
   next(now: number): Job | undefined {
     if (this.#standing.size === 0) return undefined
     if (this.settings.slots !== undefined && this.#slotsUsed >= this.settings.slots) return undefined
+    const starved = this.#starved(now)
+    if (starved !== undefined) return this.#hasRoom(starved.needs) ? starved : undefined
     for (const lane of this.#lanesInTurn()) {
       const job = this.#nextOf(lane, now)
       if (job !== undefined) return job
@@ -154,7 +160,7 @@ export class Pool {
     const key = this.#laneKey(job)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = { queue: new Heap<Entry>(comesBefore), stale: 0, ready: 0, live: 0 }
+      lane = { key, queue: new Heap<Entry>(comesBefore), stale: 0, ready: 0, live: 0, blocked: undefined }
       this.#lanes.set(key, lane)
     }
     return lane
@@ -174,23 +180,52 @@ export class Pool {
 
   /** Whoever has the fewest live jobs is first; among equals, whose oldest job is older. */
   #lanesInTurn(): Iterable<Lane> {
-    const { ownerSlots = Number.POSITIVE_INFINITY, perLabel } = this.settings
-    if (perLabel) return this.#lanesByHead(perLabel.slots)
-    if (this.#lanes.size === 1 && ownerSlots === Number.POSITIVE_INFINITY) return this.#lanes.values()
+    if (this.settings.perLabel) return this.#lanesByHead()
+    if (this.#lanes.size === 1 && this.settings.ownerSlots === undefined) return this.#lanes.values()
     return [...this.#lanes.values()]
-      .filter(lane => lane.ready > 0 && lane.live < ownerSlots)
+      .filter(lane => lane.ready > 0 && this.#isOpen(lane))
       .sort((a, b) => a.live - b.live || (this.#head(a)?.job.n ?? 0) - (this.#head(b)?.job.n ?? 0))
   }
 
   /** Lanes whose label has a slot left, in the order of their first jobs. Jobs without the label have a lane without limit. */
-  #lanesByHead(slots: number): Lane[] {
+  #lanesByHead(): Lane[] {
     const open: { lane: Lane; head: Entry }[] = []
-    for (const [key, lane] of this.#lanes) {
-      if (key !== '' && lane.live >= slots) continue
+    for (const lane of this.#lanes.values()) {
+      if (!this.#isOpen(lane)) continue
       const head = this.#head(lane)
       if (head !== undefined) open.push({ lane, head })
     }
     return open.sort((a, b) => (comesBefore(a.head, b.head) ? -1 : 1)).map(({ lane }) => lane)
+  }
+
+  /**
+   * The job for which room is kept: of those that stand first and have not fitted for too long, the one that waits longest. One
+   * that can never fit, since the pool is smaller than it was, waits alone.
+   */
+  #starved(now: number): Job | undefined {
+    let found: Lane['blocked']
+    for (const lane of this.#blocked) {
+      const { blocked } = lane
+      if (blocked === undefined || this.#head(lane)?.job !== blocked.job) {
+        lane.blocked = undefined
+        this.#blocked.delete(lane)
+      } else if (
+        now - blocked.sinceAt > patienceMs &&
+        (found === undefined || blocked.sinceAt < found.sinceAt) &&
+        this.#isOpen(lane) &&
+        this.fits(blocked.job.needs ?? {}) === undefined
+      ) {
+        found = blocked
+      }
+    }
+    return found?.job
+  }
+
+  /** Whether its owner, or its label, may have one more live job. */
+  #isOpen({ key, live }: Lane): boolean {
+    const { ownerSlots, perLabel } = this.settings
+    if (perLabel) return key === '' || live < perLabel.slots
+    return live < (ownerSlots ?? Number.POSITIVE_INFINITY)
   }
 
   /** The first entry that still stands; stale ones are dropped on the way. */
@@ -207,8 +242,10 @@ export class Pool {
     const first = this.#head(lane)
     if (first === undefined) return undefined
     if (this.#hasRoom(first.job.needs)) return first.job
-    if (this.#blockedHead?.job !== first.job) this.#blockedHead = { job: first.job, sinceAt: now }
-    if (now - this.#blockedHead.sinceAt > patienceMs) return undefined
+    if (lane.blocked?.job !== first.job) {
+      lane.blocked = { job: first.job, sinceAt: now }
+      this.#blocked.add(lane)
+    }
     const passed: Entry[] = []
     let found: Job | undefined
     while (passed.length < lookBehindMax && found === undefined) {

@@ -71,12 +71,9 @@ function applyOutcome(yard: Yard, job: Job, reported: Outcome): void {
   } else if (asked === 'expire') {
     keepOutputs(yard, job, outcome.outputs)
     applyMove(yard, job, 'fail', { reason: 'timeout', message: 'it ran longer than it may', ...facts })
-  } else if (asked === 'pause' && outcome.result === 'stopped') {
-    job.held = true
-    applyMove(yard, job, 'yield', { message: 'paused' })
   } else if (outcome.result === 'lost' || outcome.result === 'stopped') {
-    // Nobody's fault: stopped by a shutdown, or gone with the server.
-    applyMove(yard, job, 'yield', { message: outcome.message ?? 'its executor stopped' })
+    // Nobody's fault: paused, stopped by a shutdown, or gone with the server.
+    applyYield(yard, job, outcome.message ?? 'its executor stopped')
   } else {
     // What a failed attempt brought is kept with it: logs and partial results are what people look at then.
     keepOutputs(yard, job, outcome.outputs)
@@ -109,6 +106,19 @@ function keepOutputs(yard: Yard, job: Job, outputs: Outcome['outputs']): void {
   for (const output of outputs ?? []) saveOutput(yard, { ...output, job: job.n, createdAt: yard.now() })
 }
 
+/** Back to the queue without blame; held if that is what a pause was asked for. */
+function applyYield(yard: Yard, job: Job, message: string): void {
+  const isPaused = holdIfPausing(job)
+  applyMove(yard, job, 'yield', { message: isPaused ? 'paused' : message })
+}
+
+/** However an attempt ends that was asked to pause: what was promised is that the job does not go on by itself. */
+function holdIfPausing(job: Job): boolean {
+  if (job.stop !== 'pause') return false
+  job.held = true
+  return true
+}
+
 /** A try failed: wait for the next one, or fail for good. */
 export function applyFailure(
   yard: Yard,
@@ -122,6 +132,7 @@ export function applyFailure(
     applyMove(yard, job, 'fail', { reason, ...facts })
     return
   }
+  holdIfPausing(job)
   const told = `try ${job.tries} of ${job.triesMax} failed (${reason}${facts.message === undefined ? '' : `: ${facts.message}`})`
   applyMove(yard, job, 'retry', { dueAt: yard.now() + pauseMs, message: told })
   if (pauseMs === 0) applyMove(yard, job, 'due', { message: told })
@@ -131,6 +142,8 @@ export function applyFailure(
 function applyLoss(yard: Yard, job: Job, executor: Executor): void {
   if (job.stop === 'cancel' || job.stop === 'kill') {
     applyMove(yard, job, 'stopped', { reason: 'user' })
+  } else if (job.state === 'starting' && job.stop === 'pause') {
+    applyYield(yard, job, 'paused')
   } else if (job.state === 'starting') {
     // The intent was written, and nothing came of it: the same attempt is started again.
     yard.batch.changeCount++
@@ -145,7 +158,7 @@ function applyLoss(yard: Yard, job: Job, executor: Executor): void {
     applyFailure(yard, job, 'lost', { message: 'its executor lost it' })
   } else {
     writeAttempt(yard, job, { result: 'lost', message: 'the server stopped while it ran' }, job.startedAt)
-    applyMove(yard, job, 'yield', { message: 'the server stopped while it ran' })
+    applyYield(yard, job, 'the server stopped while it ran')
   }
 }
 

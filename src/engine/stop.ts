@@ -41,12 +41,17 @@ export function holdJob(yard: Yard, job: Job): Verdict<Job> {
   return granted(job)
 }
 
-/** Takes a hold back; also one that a live job would get once it has paused. */
+/** Takes a hold back; also one that a live job would get once it has paused: it stops, and goes on at once. */
 export function releaseJob(yard: Yard, job: Job): Verdict<Job> {
   if (isFinal(job.state))
     return refused('illegal-move', `job ${job.id} has ended: it ${job.state}`, {
       facts: { state: job.state },
     })
+  if (job.stop === 'pause') {
+    job.stop = 'none'
+    noteJob(yard, job, 'unheld')
+    return granted(job)
+  }
   if (!job.held) return granted(job)
   job.held = false
   if (job.state === 'ready') {

@@ -22,6 +22,8 @@ export function explainJob(model: Model, plans: ReadonlyMap<number, Plan>, job: 
   if (job.state === 'blocked') return { ...base, ...explainBlocked(plans, job) }
   if (job.held) return { ...base, waitsFor: 'held', text: 'it is held until somebody releases it' }
   const pool = model.pool(job.pool)
+  const unfit = job.needs === null ? undefined : pool.fits(job.needs)
+  if (unfit !== undefined) return { ...base, waitsFor: 'resources', text: unfit.text }
   const place = pool.ahead(job) + 1
   const short = pool.short(job.needs)
   if (place > 1) {

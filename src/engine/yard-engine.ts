@@ -77,6 +77,8 @@ export class YardEngine implements Engine {
   /** `recovering`: the model is filled and hears reports, but takes no commands yet. */
   #state: 'down' | 'recovering' | 'up' = 'down'
   #closed = false
+  /** The store is going to be opened again, or is being opened: however often it fails meanwhile, that is enough. */
+  #isReopening = false
   #stopRetention = () => {}
 
   constructor(parts: EngineParts) {
@@ -192,6 +194,8 @@ export class YardEngine implements Engine {
     noteServer(this.#yard, { subject: 'server', n: 0, type: 'started', body: null })
     await this.#ledger.committed()
     await adoptAttempts(this.#yard)
+    // What was heard meanwhile may have failed to be stored.
+    if (this.#state !== 'recovering') throw new Error('the store failed again during the recovery')
     this.#state = 'up'
     this.#alarms.wake()
     this.#flows.resume()
@@ -212,14 +216,22 @@ export class YardEngine implements Engine {
   }
 
   #tryLater(): void {
+    if (this.#isReopening) return
+    this.#isReopening = true
     const at = this.#parts.clock.now() + (this.#parts.reopenMs ?? reopenMsUsual)
-    this.#parts.clock.alarm(at, () => {
-      if (this.#closed) return
-      this.#recover().catch(() => {
-        this.#state = 'down'
-        this.#tryLater()
-      })
-    })
+    this.#parts.clock.alarm(at, () => void this.#reopen())
+  }
+
+  async #reopen(): Promise<void> {
+    if (this.#closed) return
+    try {
+      await this.#recover()
+      this.#isReopening = false
+    } catch {
+      this.#state = 'down'
+      this.#isReopening = false
+      this.#tryLater()
+    }
   }
 
   // ---- commands ----
