@@ -63,8 +63,8 @@ export function explainNode(plan: Plan, key: string, now: number): Why | undefin
   if (open.length === 0) {
     const idleMax = plan.flow.plan.idleMax
     const text =
-      idleMax !== undefined && plan.idle >= idleMax
-        ? `the flow has ${plan.idle} jobs waiting to start, which is as many as it may`
+      idleMax !== undefined && plan.idleCount >= idleMax
+        ? `the flow has ${plan.idleCount} jobs waiting to start, which is as many as it may`
         : 'it is about to be released'
     return { state: 'blocked', waitsFor: 'flow', text, sinceAt, untilAt: now }
   }

@@ -23,7 +23,7 @@ export class KeeperWatch {
   #pollTimer: NodeJS.Timeout | undefined
   #livenessTimer: NodeJS.Timeout | undefined
   #checkedCount = 0
-  #sweeping = false
+  #isSweeping = false
 
   constructor(parts: KeeperWatchParts) {
     this.#parts = parts
@@ -43,7 +43,7 @@ export class KeeperWatch {
 
   /** Reads the table for this one, too, until it has ended. */
   poll(entry: Entry): void {
-    entry.polled = true
+    entry.isPolled = true
     this.#schedulePoll()
   }
 
@@ -54,7 +54,7 @@ export class KeeperWatch {
       const news: SpawnNews[] = []
       let left = 0
       for (const entry of entries.values()) {
-        if (!entry.polled) continue
+        if (!entry.isPolled) continue
         const found = table.read(entry.slot)
         if (found?.ending) news.push(endEntry(entry, found.ending))
         else left++
@@ -66,23 +66,23 @@ export class KeeperWatch {
 
   /** A keeper that was killed cannot tell. The kernel is asked now and then, about some of them each time. */
   async #checkKeepers(): Promise<void> {
-    if (this.#sweeping) return
+    if (this.#isSweeping) return
     const { entries, table, tell } = this.#parts
     const live = [...entries.values()].filter(
-      entry => !entry.unasked && entry.keeperPid !== 0 && !isOver(entry),
+      entry => !entry.isUnasked && entry.keeperPid !== 0 && !isOver(entry),
     )
     if (this.#checkedCount >= live.length) this.#checkedCount = 0
     const some = live.slice(this.#checkedCount, this.#checkedCount + checkedAtOnceMax)
     this.#checkedCount += some.length
     const gone = some.filter(({ keeperPid, keeperTicks }) => !isStillAlive(keeperPid, keeperTicks))
     if (gone.length === 0) return
-    this.#sweeping = true
+    this.#isSweeping = true
     try {
       const unrecorded = gone.filter(({ slot }) => !table.read(slot)?.ending)
       // Before anybody hears that it is lost and starts another in its place.
       if (unrecorded.length > 0) await killMarked(new Set(unrecorded.map(({ key }) => key)))
     } finally {
-      this.#sweeping = false
+      this.#isSweeping = false
     }
     if (!this.#isOpen) return
     tell(gone.filter(entry => !isOver(entry)).map(entry => loseEntry(entry, table.read(entry.slot))))

@@ -22,9 +22,9 @@ export interface Entry {
   ending: Ending | undefined
   message: string
   /** Found at open; its news is told only after somebody looked for it. */
-  unasked: boolean
+  isUnasked: boolean
   /** Its keeper cannot tell us: the table is read from time to time. */
-  polled: boolean
+  isPolled: boolean
   frame: Buffer | undefined
   /** Stops that were asked before its keeper was known. */
   readonly stopSignals: number[]
@@ -41,8 +41,8 @@ export function sentEntry(key: string, slot: number, frame: Buffer): Entry {
     startedAt: 0,
     ending: undefined,
     message: '',
-    unasked: false,
-    polled: false,
+    isUnasked: false,
+    isPolled: false,
     frame,
     stopSignals: [],
   }
@@ -59,8 +59,8 @@ export function foundEntry(found: SlotEntry, sameBoot: boolean): Entry {
     startedAt: found.startedAt,
     ending: found.ending,
     message: sameBoot ? '' : 'the machine was restarted while it ran',
-    unasked: true,
-    polled: false,
+    isUnasked: true,
+    isPolled: false,
     frame: undefined,
     stopSignals: [],
   }
@@ -92,7 +92,7 @@ export function endEntry(entry: Entry, ending: Ending): SpawnNews {
   entry.state = 'ended'
   entry.ending = ending
   entry.frame = undefined
-  entry.polled = false
+  entry.isPolled = false
   return { key: entry.key, type: 'ended', ending }
 }
 
@@ -100,7 +100,7 @@ export function endEntry(entry: Entry, ending: Ending): SpawnNews {
 export function loseEntry(entry: Entry, found: SlotEntry | undefined): SpawnNews {
   if (found?.key === entry.key && found.ending) return endEntry(entry, found.ending)
   entry.state = 'lost'
-  entry.polled = false
+  entry.isPolled = false
   entry.frame = undefined
   entry.message = 'its keeper is gone without an exit record'
   return currentNews(entry)

@@ -147,7 +147,7 @@ export class Spawner {
   stop(key: string, how: 'ask' | 'kill', why: StopRequest): void {
     const entry = this.#entries.get(key)
     if (!entry) return
-    const isNews = entry.unasked
+    const isNews = entry.isUnasked
     if (isNews) this.#adopt(entry)
     if (isOver(entry)) {
       if (isNews) setImmediate(() => this.#tell([currentNews(entry)]))
@@ -258,8 +258,8 @@ export class Spawner {
 
   /** What to tell of an entry that was found at open and is asked for now; nothing for any other. */
   #adopt(entry: Entry): SpawnNews[] {
-    if (!entry.unasked) return []
-    entry.unasked = false
+    if (!entry.isUnasked) return []
+    entry.isUnasked = false
     if (entry.state === 'running') {
       const found = this.#table.read(entry.slot)
       if (found?.ending) endEntry(entry, found.ending)

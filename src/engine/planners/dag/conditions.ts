@@ -9,7 +9,7 @@ export function hasEnded(run: StepRun): boolean {
 }
 
 /** Whether a step keeps others from going on, under `spread`. */
-export function isBad({ counts }: StepRun): boolean {
+export function hasTrouble({ counts }: StepRun): boolean {
   return counts.failed > 0 || counts.blocked > 0
 }
 
@@ -21,7 +21,7 @@ export function canBeBlocked({ when }: Step): boolean {
 /** Free to go: has waiting nodes, all parents ended, and its condition holds. */
 export function isFree(plan: Plan, at: number): boolean {
   const run = plan.steps[at]!
-  return run.counts.waiting > 0 && run.open === 0 && plan.flow.stop === 'none' && mayRun(plan, at)
+  return run.counts.waiting > 0 && run.openCount === 0 && plan.flow.stop === 'none' && mayRun(plan, at)
 }
 
 /** Whether a step's condition holds, given that all its parents have ended. */

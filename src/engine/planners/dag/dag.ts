@@ -10,13 +10,13 @@ import { isFree } from './conditions.ts'
 import { moveNode } from './move-node.ts'
 import { countNodes, findNode, nodeOf, type Plan, place } from './plan.ts'
 import { childEnded, giveJob, jobEnded, nodeRevived, startNode } from './run-node.ts'
-import { decideStep, settleSteps } from './steps.ts'
+import { openStep, settleSteps } from './steps.ts'
 
 /** Goes as far as possible: releases what is free, ends the flow. Call it after loadPlan, once. */
 export function beginPlan(plan: Plan, acts: PlannerActs): void {
   for (const at of plan.graph.order) {
     const run = plan.steps[at]!
-    if (!run.ended && run.open === 0 && !isFree(plan, at)) decideStep(plan, acts, at)
+    if (!run.isOver && run.openCount === 0 && !isFree(plan, at)) openStep(plan, acts, at)
   }
   advance(plan, acts)
 }
@@ -26,8 +26,8 @@ export function jobMoved(plan: Plan, acts: PlannerActs, job: Job, from: Job['sta
   const node = nodeOf(plan, job)
   if (node === undefined) return
   if (node.state === 'live') {
-    if (isWaiting(from) && !isWaiting(job.state)) plan.idle--
-    if (!isWaiting(from) && isWaiting(job.state)) plan.idle++
+    if (isWaiting(from) && !isWaiting(job.state)) plan.idleCount--
+    if (!isWaiting(from) && isWaiting(job.state)) plan.idleCount++
   }
   if (isFinal(job.state)) jobEnded(plan, acts, node, job)
   else if (isFinal(from)) nodeRevived(plan, acts, node, job)
@@ -49,7 +49,7 @@ export function childMoved(plan: Plan, acts: PlannerActs, child: Flow): void {
 /** Stops everything: live work is cancelled, the rest is skipped, and the flow ends when the last live node has. */
 export function cancelPlan(plan: Plan, acts: PlannerActs, message: string): void {
   plan.free.length = 0
-  plan.busy = true
+  plan.isBusy = true
   for (const run of plan.steps) {
     for (const node of run.nodes) {
       const job = node.job === 0 ? undefined : acts.liveJob(node.job)
@@ -59,7 +59,7 @@ export function cancelPlan(plan: Plan, acts: PlannerActs, message: string): void
       } else if (node.state === 'live' && job !== undefined) acts.cancel(job, message)
     }
   }
-  plan.busy = false
+  plan.isBusy = false
   advance(plan, acts)
 }
 
@@ -87,18 +87,18 @@ export function makeJobOf(plan: Plan, acts: PlannerActs, key: string): Job | und
 
 /** Starts free nodes while there is room, then ends the flow if nothing is left to do. */
 function advance(plan: Plan, acts: PlannerActs): void {
-  if (plan.busy) return
-  plan.busy = true
+  if (plan.isBusy) return
+  plan.isBusy = true
   const idleMax = plan.flow.plan.idleMax ?? Number.POSITIVE_INFINITY
   for (;;) {
     settleSteps(plan, acts)
     const segment = plan.free[0]
-    if (segment === undefined || plan.idle >= idleMax) break
+    if (segment === undefined || plan.idleCount >= idleMax) break
     const node = nextWaiting(plan, segment)
     if (node === undefined) plan.free.shift()
     else startNode(plan, acts, node)
   }
-  plan.busy = false
+  plan.isBusy = false
   if (plan.totals.live === 0 && plan.free.length === 0) endIfDone(plan, acts)
 }
 

@@ -4,7 +4,7 @@ import type { Flow, FlowNode, NodeState } from '../../../core/flow.ts'
 import type { Job } from '../../../core/job.ts'
 import { isWaiting } from '../../../core/job-state.ts'
 import type { Drafter, NodePlace } from '../../../core/planner.ts'
-import { hasEnded, isBad, isFree } from './conditions.ts'
+import { hasEnded, hasTrouble, isFree } from './conditions.ts'
 import { type Graph, isGraph, readGraph } from './graph.ts'
 import { indexOf, stepOf } from './nodes.ts'
 
@@ -22,11 +22,11 @@ export interface Plan {
   /** Steps with a node that changed, whose children have not heard of it yet. */
   readonly touched: number[]
   /** Jobs of this flow that are made and not yet started. */
-  idle: number
+  idleCount: number
   /** Whether the totals changed since the flow's progress was told. */
   isRecounted: boolean
   /** The planner is at work on this flow: what its own asks cause is picked up by the loop that is running. */
-  busy: boolean
+  isBusy: boolean
 }
 
 /** Where one step stands: its nodes, and how many of them are in which state. */
@@ -34,11 +34,11 @@ export interface StepRun {
   readonly nodes: FlowNode[]
   readonly counts: Record<NodeState, number>
   /** Parents that have not ended. */
-  open: number
+  openCount: number
   /** Parents that failed or are blocked, under `spread`. */
-  bad: number
+  badCount: number
   /** Whether its own end has been told to its children, and with what badness. */
-  ended: boolean
+  isOver: boolean
   isBad: boolean
 }
 
@@ -59,9 +59,9 @@ export function loadPlan(parts: {
       // Made as long as it will be: an empty list that gets its first node makes room for sixteen more.
       nodes: new Array<FlowNode>(count),
       counts: noNodes(),
-      open: graph.parents[at]!.length,
-      bad: 0,
-      ended: false,
+      openCount: graph.parents[at]!.length,
+      badCount: 0,
+      isOver: false,
       isBad: false,
     }),
   )
@@ -74,9 +74,9 @@ export function loadPlan(parts: {
     totals: noNodes(),
     free: [],
     touched: [],
-    idle: 0,
+    idleCount: 0,
     isRecounted: true,
-    busy: false,
+    isBusy: false,
   }
   for (const node of parts.nodes) {
     const run = steps[node.step]!
@@ -85,16 +85,16 @@ export function loadPlan(parts: {
     plan.totals[node.state]++
     if (node.state === 'live') {
       const job = parts.jobOf(node.job)
-      if (job !== undefined && isWaiting(job.state)) plan.idle++
+      if (job !== undefined && isWaiting(job.state)) plan.idleCount++
     }
   }
   for (const at of graph.order) {
     const run = steps[at]!
-    run.isBad = isBad(run)
-    run.ended = hasEnded(run)
+    run.isBad = hasTrouble(run)
+    run.isOver = hasEnded(run)
     for (const child of graph.children[at]!) {
-      if (run.ended) steps[child]!.open--
-      if (run.isBad) steps[child]!.bad++
+      if (run.isOver) steps[child]!.openCount--
+      if (run.isBad) steps[child]!.badCount++
     }
   }
   for (const at of graph.order) if (isFree(plan, at)) plan.free.push({ step: at, next: 0 })

@@ -8,7 +8,7 @@ import { Refused, type Verdict } from '../../../core/refusal.ts'
 import { applyNodeMove, moveNode } from './move-node.ts'
 import { isSparse } from './nodes.ts'
 import { type Plan, place } from './plan.ts'
-import { decideStep } from './steps.ts'
+import { openStep } from './steps.ts'
 
 /** Starts a node: its job, its flow, or the question whether its gate opens. */
 export function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
@@ -50,7 +50,7 @@ export function startNode(plan: Plan, acts: PlannerActs, node: FlowNode): void {
       giveJob(plan, acts, node, job)
       // Refused by its pool on the spot: it moved before the node knew of it.
       if (isFinal(job.state)) {
-        plan.idle--
+        plan.idleCount--
         jobEnded(plan, acts, node, job)
       }
       return
@@ -74,7 +74,7 @@ function startChild(plan: Plan, acts: PlannerActs, node: FlowNode, where: NodePl
 function goLive(plan: Plan, acts: PlannerActs, node: FlowNode): void {
   if (isSparse(plan.flow.plan) && node.runs === 1) applyNodeMove(plan, node, 'start')
   else moveNode(plan, acts, node, 'start')
-  plan.idle++
+  plan.idleCount++
 }
 
 /** The node has this job now. */
@@ -107,11 +107,11 @@ export function childEnded(plan: Plan, acts: PlannerActs, node: FlowNode, child:
 export function nodeRevived(plan: Plan, acts: PlannerActs, node: FlowNode, job: Job): void {
   if (node.state !== 'failed' && node.state !== 'skipped') return
   if (job.state === 'blocked') {
-    moveNode(plan, acts, node, plan.steps[node.step]!.bad > 0 ? 'awaitBlocked' : 'await')
-    if (plan.steps[node.step]!.open === 0) decideStep(plan, acts, node.step)
+    moveNode(plan, acts, node, plan.steps[node.step]!.badCount > 0 ? 'awaitBlocked' : 'await')
+    if (plan.steps[node.step]!.openCount === 0) openStep(plan, acts, node.step)
     return
   }
   node.runs = Math.max(node.runs, 1)
   moveNode(plan, acts, node, 'revive')
-  plan.idle++
+  plan.idleCount++
 }

@@ -1,7 +1,7 @@
 // What a node's move means to other steps: passed on step by step, without recursion, to those that need to know.
 
 import type { PlannerActs } from '../../../core/planner.ts'
-import { canBeBlocked, hasEnded, isBad, mayRun } from './conditions.ts'
+import { canBeBlocked, hasEnded, hasTrouble, mayRun } from './conditions.ts'
 import { moveNode } from './move-node.ts'
 import type { Plan } from './plan.ts'
 
@@ -13,20 +13,20 @@ export function settleSteps(plan: Plan, acts: PlannerActs): void {
 /** Passes on whether a step has ended, and whether it is bad, when either has changed. */
 function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
-  const bad = isBad(run)
-  if (bad !== run.isBad) {
-    run.isBad = bad
+  const isBad = hasTrouble(run)
+  if (isBad !== run.isBad) {
+    run.isBad = isBad
     for (const child of plan.graph.children[at]!) {
-      plan.steps[child]!.bad += bad ? 1 : -1
+      plan.steps[child]!.badCount += isBad ? 1 : -1
       if (plan.flow.plan.failure === 'spread') spreadTo(plan, acts, child)
     }
   }
-  const ended = hasEnded(run)
-  if (ended !== run.ended) {
-    run.ended = ended
+  const isOver = hasEnded(run)
+  if (isOver !== run.isOver) {
+    run.isOver = isOver
     for (const child of plan.graph.children[at]!) {
-      plan.steps[child]!.open += ended ? -1 : 1
-      if (plan.steps[child]!.open === 0) decideStep(plan, acts, child)
+      plan.steps[child]!.openCount += isOver ? -1 : 1
+      if (plan.steps[child]!.openCount === 0) openStep(plan, acts, child)
     }
   }
 }
@@ -35,7 +35,7 @@ function tellChildren(plan: Plan, acts: PlannerActs, at: number): void {
 function spreadTo(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
   if (!canBeBlocked(plan.graph.steps[at]!)) return
-  const [from, move] = run.bad > 0 ? (['waiting', 'block'] as const) : (['blocked', 'unblock'] as const)
+  const [from, move] = run.badCount > 0 ? (['waiting', 'block'] as const) : (['blocked', 'unblock'] as const)
   if (run.counts[from] === 0) return
   for (const node of run.nodes) {
     if (node.state !== from) continue
@@ -46,12 +46,12 @@ function spreadTo(plan: Plan, acts: PlannerActs, at: number): void {
 }
 
 /** All parents of a step have ended: it goes, is skipped, or stays blocked until one of them is run again. */
-export function decideStep(plan: Plan, acts: PlannerActs, at: number): void {
+export function openStep(plan: Plan, acts: PlannerActs, at: number): void {
   const run = plan.steps[at]!
   if (run.counts.waiting === 0 || plan.flow.stop !== 'none') return
   if (mayRun(plan, at)) {
     plan.free.push({ step: at, next: 0 })
-  } else if (plan.flow.plan.failure === 'cut' || run.bad === 0) {
+  } else if (plan.flow.plan.failure === 'cut' || run.badCount === 0) {
     skipStep(plan, acts, at)
   }
 }
