@@ -114,6 +114,18 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE data', () => {
     })
   })
 
+  test('a directory is called by its name, however its path is written', async () => {
+    const id = await dave.submit('jobs', {
+      resources,
+      tasks: [task('mkdir -p d/e')],
+      outputDirs: ['d', 'd/', './d//', 'd/e'],
+    })
+    const { outputDirs } = (await dave.ended('jobs', id)) as unknown as { outputDirs: { url: string }[] }
+    expect(outputDirs.map(({ url }) => url.slice(url.lastIndexOf('/') + 1))).toEqual([
+      ...['d.tgz', 'd.tgz', 'd.tgz', 'e.tgz'],
+    ])
+  })
+
   test('storage of a declared provider is mounted; other providers, and links out of it, are told', async () => {
     const storage = (provider: string, directory: string) => ({
       type: 'onedata',

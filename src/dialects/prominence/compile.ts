@@ -60,9 +60,11 @@ export function compileJob(told: ToldJob, facts: CompileFacts): JsonObject {
   }
 }
 
-/** The last part of a path. */
+/** The last part of a path; people write directories with a slash at the end. */
 export function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
+  let end = path.length
+  while (end > 1 && path[end - 1] === '/') end--
+  return path.slice(path.lastIndexOf('/', end - 1) + 1, end)
 }
 
 /** Sidecars first, then the others in document order. */
