@@ -3,9 +3,10 @@
 
 import fc from 'fast-check'
 import { parseDefinition } from '../../src/domains/suite/language/parse-definition.ts'
+import { addAttribute } from '../../src/domains/suite/planner/add-attribute.ts'
+import { changeAttribute } from '../../src/domains/suite/planner/change-attribute.ts'
 import { childCommand } from '../../src/domains/suite/planner/child-commands.ts'
 import { deleteAttribute } from '../../src/domains/suite/planner/delete-attributes.ts'
-import { addAttribute, changeAttribute } from '../../src/domains/suite/planner/edit-attributes.ts'
 import { deleteNode, loadSuites } from '../../src/domains/suite/planner/edit-tree.ts'
 import { Living } from '../../src/domains/suite/planner/living.ts'
 import { runPass } from '../../src/domains/suite/planner/pass.ts'

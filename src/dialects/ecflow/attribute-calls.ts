@@ -1,9 +1,10 @@
 // What people ask of the attributes of nodes: to see, add, change and delete them.
 
 import { refuse } from '../../core/refusal.ts'
+import { addAttribute } from '../../domains/suite/planner/add-attribute.ts'
 import type { AttributeEdit } from '../../domains/suite/planner/attribute-edit.ts'
+import { changeAttribute } from '../../domains/suite/planner/change-attribute.ts'
 import { deleteAllAttributes, deleteAttribute } from '../../domains/suite/planner/delete-attributes.ts'
-import { addAttribute, changeAttribute } from '../../domains/suite/planner/edit-attributes.ts'
 import { changeClock, clockEdits } from '../../domains/suite/planner/edit-clock.ts'
 import type { Living } from '../../domains/suite/planner/living.ts'
 import { demandNode } from '../../domains/suite/planner/user-commands.ts'

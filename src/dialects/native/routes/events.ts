@@ -16,6 +16,7 @@ const pageMax = 1_000
 
 type Query = z.output<typeof eventsQuery>
 
+/** Routes of events: pages of them, and the feed as they happen. */
 export function eventRoutes(kit: Kit): NativeRoute[] {
   return [
     route({

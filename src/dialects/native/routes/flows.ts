@@ -12,6 +12,7 @@ import { showFlow, showNode, showWhy } from '../show.ts'
 import { demandChange, findFlow, ownerSeen } from '../visible.ts'
 import { leaves, ownerFilter, readLabels, stillThere } from './jobs.ts'
 
+/** Routes of flows and their nodes. */
 export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
   const { engine } = kit
   const find = (call: Call) => findFlow(engine, call.principal, call.params['id']!)

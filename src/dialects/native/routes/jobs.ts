@@ -31,6 +31,7 @@ import { demandChange, findJob, ownerSeen } from '../visible.ts'
 /** How many events of one job are shown. */
 const historyMax = 1_000
 
+/** Routes of jobs: submitting, looking at and steering them. */
 export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
   const { engine } = kit
   const show = (job: Job) => showJob(job, engine.progress(job.n)?.fraction)

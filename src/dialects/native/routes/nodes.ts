@@ -6,6 +6,7 @@ import { type NativeRoute, route } from '../route.ts'
 import { whyHeldOut } from '../shapes.ts'
 import { showExplanation } from '../show.ts'
 
+/** Routes about things that only other dialects know. */
 export function nodeRoutes({ engine }: Kit): NativeRoute[] {
   return [
     route({

@@ -6,6 +6,7 @@ import type { Kit } from '../../dialect.ts'
 import { type NativeRoute, route } from '../route.ts'
 import { poolOut } from '../shapes.ts'
 
+/** Routes about the server itself. */
 export function serverRoutes(kit: Kit, document: () => unknown): NativeRoute[] {
   const { engine } = kit
   return [

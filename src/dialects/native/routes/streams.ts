@@ -17,6 +17,7 @@ const rangeMeaning = 'One range of bytes, such as bytes=0-99 or bytes=-500'
 /** How much of a log is read at a time. */
 const chunkBytes = 256 * 1024
 
+/** Routes of what jobs write: their streams and output files. */
 export function streamRoutes(kit: Kit): NativeRoute[] {
   const { engine } = kit
   return [
