@@ -297,6 +297,28 @@ describe.skipIf(!hasDcmtk)('DCMTK', () => {
     )
   })
 
+  test('findscu is told of a study, not of one of the instances in it, and counts belong to whom they name', async () => {
+    const out = folder()
+    const keys = [
+      'QueryRetrieveLevel=STUDY',
+      'StudyInstanceUID=1.2.3.9',
+      'SeriesInstanceUID',
+      'SOPInstanceUID',
+    ]
+    const more = [
+      'Modality',
+      'InstanceNumber',
+      'NumberOfPatientRelatedInstances',
+      'NumberOfSeriesRelatedInstances',
+    ]
+    const asked = [...keys, ...more].flatMap(key => ['-k', key])
+    await run('findscu', '-S', '-q', ...asked, '127.0.0.1', dicomPort, '-X', '-od', out)
+    const dump = await run('dcmdump', '-q', join(out, readdirSync(out)[0]!))
+    for (const tag of ['0020,000e', '0008,0018', '0008,0060', '0020,0013', '0020,1209'])
+      assert.match(dump, new RegExp(`\\(${tag}\\) .. \\(no value available\\)`), `${tag} in ${dump}`)
+    assert.match(dump, /\(0020,1204\) IS \[3/)
+  })
+
   test('getscu and movescu fetch a study from here', async () => {
     const got = folder()
     await run(

@@ -2,7 +2,7 @@
 
 import { Refused } from '../../../core/refusal.ts'
 import type { Level } from '../../../domains/dicom/levels.ts'
-import { mainTags } from '../../../domains/dicom/levels.ts'
+import { levels, mainTags } from '../../../domains/dicom/levels.ts'
 import type { Message } from '../../../domains/dicom/network/association.ts'
 import { commands, statuses } from '../../../domains/dicom/network/command.ts'
 import {
@@ -23,14 +23,14 @@ import { levelTag } from './service-client.ts'
 
 const retrieveAetTag: Tag = 0x00080054
 
-/** Counts of what is below a resource, and kinds of it, that can be asked for. */
-const countTags: ReadonlyMap<Tag, Level> = new Map([
-  [0x00201200, 'study'],
-  [0x00201202, 'series'],
-  [0x00201204, 'instance'],
-  [0x00201206, 'series'],
-  [0x00201208, 'instance'],
-  [0x00201209, 'instance'],
+/** Counts that can be asked for: whose they are, and of what. */
+const countTags: ReadonlyMap<Tag, { readonly of: Level; readonly counts: Level }> = new Map([
+  [0x00201200, { of: 'patient', counts: 'study' }],
+  [0x00201202, { of: 'patient', counts: 'series' }],
+  [0x00201204, { of: 'patient', counts: 'instance' }],
+  [0x00201206, { of: 'study', counts: 'series' }],
+  [0x00201208, { of: 'study', counts: 'instance' }],
+  [0x00201209, { of: 'series', counts: 'instance' }],
 ])
 const classesTag: Tag = 0x00080062
 
@@ -127,7 +127,7 @@ async function describe(house: House, resource: Resource, question: Question): P
   for (const [tag] of question.keys) {
     if (found.has(tag)) continue
     const value = (await indexed(house, resource, tag)) ?? (await summed(house, resource, tag))
-    if (value === undefined) others.push(tag)
+    if (value === undefined && !isBelow(question.level, tag)) others.push(tag)
     found.set(tag, value ?? '')
   }
   if (others.length === 0) return [...found]
@@ -135,6 +135,15 @@ async function describe(house: House, resource: Resource, question: Question): P
   const texts = instance ? await readTexts(house, instance, others) : new Map<Tag, string>()
   for (const [tag, text] of texts) found.set(tag, text)
   return [...found]
+}
+
+/**
+ * Whether a tag tells of something below a level. One of many instances does not speak for the resource: clients that
+ * hand an answer back to be retrieved would get no more than that one.
+ */
+function isBelow(level: Level, tag: Tag): boolean {
+  const at = levels.findIndex(each => mainTags[each].includes(tag))
+  return at > levels.indexOf(level)
 }
 
 async function indexed(house: House, resource: Resource, tag: Tag): Promise<string | undefined> {
@@ -150,10 +159,12 @@ async function indexed(house: House, resource: Resource, tag: Tag): Promise<stri
 /** Counts and lists over what is below. */
 async function summed(house: House, resource: Resource, tag: Tag): Promise<string | undefined> {
   const { browse } = house.archive
-  const level = countTags.get(tag)
-  if (level) {
+  const asked = countTags.get(tag)
+  if (asked) {
+    const counted = await browse.ancestor(resource, asked.of)
+    if (!counted) return ''
     let count = 0
-    for await (const _ of browse.descendants(resource, level)) count++
+    for await (const _ of browse.descendants(counted, asked.counts)) count++
     return String(count)
   }
   const seen = new Set<string>()
