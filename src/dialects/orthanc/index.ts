@@ -67,7 +67,7 @@ export const orthanc: Dialect = {
     'dicom.merge': makeModified,
   },
   pools: section => {
-    const { concurrentJobs, network } = readSettings(section)
+    const { concurrentJobs, network } = readSettings(section, process.env)
     const perLabel = { label: 'destination', slots: network.destinationJobsMax }
     return {
       orthanc: {
@@ -109,7 +109,7 @@ export const orthanc: Dialect = {
 }
 
 function makeHouse(kit: Kit, opened: Promise<void>): House {
-  const settings = readSettings(kit.settings)
+  const settings = readSettings(kit.settings, process.env)
   const dictionary = makeDictionary(settings.dictionary, { vendors: settings.hasVendorTags })
   const archive = new Archive({
     records: kit.records,

@@ -77,11 +77,11 @@ const ownOptions = new Set<string>([
   ],
 ])
 
-/** Reads the section of the dialect: its own options, and the file or folder that `configuration` names. */
-export function readSettings(section: Json): OrthancSettings {
+/** Reads the section of the dialect: its own options, and the file or folder that `configuration` names; `env`: what such files may name. */
+export function readSettings(section: Json, env: Environment): OrthancSettings {
   const own = isObject(section) ? section : {}
   const file = own['configuration']
-  const given = { ...(file === undefined ? {} : readConfiguration(file)), ...own }
+  const given = { ...(file === undefined ? {} : readConfiguration(file, env)), ...own }
   const all: Record<string, unknown> = { ...options.defaults, ...given }
   const read = reader(all)
   const isRemote = read.flag('RemoteAccessAllowed')
@@ -155,8 +155,19 @@ function wrong(option: string, why: string): never {
   throw new Error(`The Orthanc option ${option} ${why}`)
 }
 
+/** Variables that files of options may name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** `${NAME}` and `${NAME:-otherwise}` in the text of a file; nothing stands for a variable that is not set. */
+function withVariables(text: string, env: Environment): string {
+  return text.replace(
+    /\$\{(\w+)(?::-([^}]*))?\}/g,
+    (_, name: string, otherwise?: string) => env[name] ?? otherwise ?? '',
+  )
+}
+
 /** A configuration: an object, a file, or a folder whose files are merged in the order of their names. */
-function readConfiguration(source: unknown): Record<string, unknown> {
+function readConfiguration(source: unknown, env: Environment): Record<string, unknown> {
   if (isObject(source)) return source
   if (typeof source !== 'string') wrong('configuration', 'must name a file or a folder, or hold the options')
   const files = statSync(source).isDirectory()
@@ -167,7 +178,7 @@ function readConfiguration(source: unknown): Record<string, unknown> {
     : [source]
   const merged: Record<string, unknown> = {}
   for (const file of files) {
-    const value = parseLenient(readFileSync(file, 'utf8'))
+    const value = parseLenient(withVariables(readFileSync(file, 'utf8'), env))
     if (!isObject(value)) throw new Error(`The Orthanc configuration ${file} is not a JSON object`)
     Object.assign(merged, value)
   }

@@ -26,3 +26,17 @@ test('a peer that was kept before there were seals is read, and one of another k
   assert.deepEqual(openPeer({ Url: url, Username: username, Password: password }, sealOf(1)), simple)
   assert.throws(() => openPeer(keepPeer(peer, sealOf(1)), sealOf(2)), /secrets\/orthanc-peers is another one/)
 })
+
+test('members that clients add for themselves are kept and shown', () => {
+  const own = readPeer({
+    Url: 'https://there/',
+    Site: 'north',
+    Rank: 7,
+    Username: 'alice',
+    Password: 'pa$$word',
+  })
+  const shown = showPeer(openPeer(keepPeer(own, sealOf(1)), sealOf(1)))
+  assert.equal(shown['Site'], 'north')
+  assert.equal('Rank' in shown, false)
+  assert.equal(shown['Password'], null)
+})

@@ -22,6 +22,8 @@ export interface Peer {
   /** Ours: how often a failed job to it is tried again by itself, and the first pause before that in seconds. */
   readonly retries: number
   readonly retryDelay: number
+  /** Members that clients have added for themselves: kept and shown. */
+  readonly properties: Readonly<Record<string, string>>
 }
 
 /** Reads a peer in either form; errors are the original's. */
@@ -49,7 +51,31 @@ function fromObject(body: Readonly<Record<string, unknown>>): Peer {
     remoteSelf: textOf(body, 'RemoteSelf'),
     retries: countOf(body, 'Retries', 0),
     retryDelay: countOf(body, 'RetryDelay', 10),
+    properties: propertiesOf(body),
   }
+}
+
+/** Members that mean something here, `Password` and its like among them: no property of a client. */
+const ownMembers: ReadonlySet<string> = new Set([
+  ...[
+    'Url',
+    'Username',
+    'Password',
+    'HttpHeaders',
+    'Pkcs11',
+    'Timeout',
+    'RemoteSelf',
+    'Retries',
+    'RetryDelay',
+  ],
+  ...['CertificateFile', 'CertificateKeyFile', 'CertificateKeyPassword'],
+])
+
+function propertiesOf(body: Readonly<Record<string, unknown>>): Record<string, string> {
+  const found = Object.entries(body).filter(
+    (entry): entry is [string, string] => !ownMembers.has(entry[0]) && typeof entry[1] === 'string',
+  )
+  return Object.fromEntries(found)
 }
 
 function readUrl(text: string): string {
@@ -136,6 +162,7 @@ function facts(peer: Peer): JsonObject {
   const { url, username, certificateFile, certificateKeyFile, timeout, remoteSelf, retries, retryDelay } =
     peer
   return {
+    ...peer.properties,
     Url: url,
     ...(username === '' ? {} : { Username: username }),
     Pkcs11: false,

@@ -106,7 +106,7 @@ export const systemRoutes: Routes = (add, house) => {
   // Jobs and connections go on: nothing is gained by dropping them. What clients may change at run time is read anew.
   add('POST', '/tools/reset', call => {
     demandAdministrator(call)
-    const anew = readSettings(kit.settings)
+    const anew = readSettings(kit.settings, process.env)
     Object.assign(live, liveOptions(anew))
     archive.parts.options.defaultTerm = encodingTerms[anew.defaultEncoding]!
     applyLogLevels(house)
