@@ -69,6 +69,23 @@ describe.skipIf(missingForContainers() !== undefined)('PROMINENCE data', () => {
     )
   })
 
+  test('a name is what was given, whatever characters it has', async () => {
+    for (const name of ['100%.txt', 'a%20b', '%2e%2e', 'ü b?c#d', 'vo/test/50%', 'vo/test/x%2Fy']) {
+      const { url } = (await frank.ask('POST', '/api/v1/data/upload', { filename: name }))
+        .body as unknown as { url: string }
+      expect((await fetch(url, { method: 'PUT', body: name })).status, name).toBe(200)
+      const folder = name.includes('/') ? '/vo/test' : ''
+      const listed = async () =>
+        ((await frank.ask('GET', `/api/v1/data${folder}`)).body as unknown as { name: string }[]).map(
+          object => object.name,
+        )
+      expect(await listed()).toContain(name)
+      const place = name.split('/').map(encodeURIComponent).join('/')
+      expect((await frank.ask('DELETE', `/api/v1/data/${place}`)).status).toBe(204)
+      expect(await listed()).not.toContain(name)
+    }
+  })
+
   test('groups share objects; whole path parts count', async () => {
     const { url } = (await dave.ask('POST', '/api/v1/data/upload', { filename: 'vo/test/s.txt' }))
       .body as unknown as {

@@ -24,6 +24,11 @@ export function objectId(who: Pick<Principal, 'name' | 'groups'>, name: string):
   return isInGroup(who, name) && !who.groups.includes(name) ? `g/${name}` : undefined
 }
 
+/** The name of the object that lives there, as it was given: a `%` in it is a character like any other. */
+function nameOf(id: string): string {
+  return id.startsWith('u/') ? id.slice(id.lastIndexOf('/') + 1) : id.slice('g/'.length)
+}
+
 /** What the caller may list below a path: own objects for an empty one. Undefined where the caller may not go. */
 export function objectFolder(who: Principal, path: string): string | undefined {
   const plain = path.replace(/\/+$/, '')
@@ -65,8 +70,7 @@ export async function putObject(
       stored.change(owner, async () => {
         const record = await kit.records.get(objects, id)
         const old = readObject(record)
-        const name = decodeURIComponent(id.startsWith('u/') ? id.slice(id.lastIndexOf('/') + 1) : id.slice(2))
-        const object: StoredObject = { name, ...blob, modifiedAt: kit.clock.now(), owner }
+        const object: StoredObject = { name: nameOf(id), ...blob, modifiedAt: kit.clock.now(), owner }
         const isOwn = old?.owner === owner
         return {
           more: countedFor(id, blob.sizeBytes) - (isOwn ? countedOf(record) : 0),
