@@ -1,5 +1,6 @@
 // What may still happen to jobs and flows that have ended: another try, a word on the end, being forgotten. They are
-// looked up in the store, and hot again if they live again.
+// looked up in the store, and hot again if they live again. What is about the same job or flow comes one after the other:
+// who looked it up before it was forgotten, or put back, would otherwise change what is not there any more.
 
 import type { Flow } from '../core/flow.ts'
 import { attemptIdOf } from '../core/ids.ts'
@@ -7,6 +8,7 @@ import type { Job } from '../core/job.ts'
 import { isFinal } from '../core/job-state.ts'
 import type { JsonObject } from '../core/json.ts'
 import { refused, type Verdict } from '../core/refusal.ts'
+import { Serial } from '../core/serial.ts'
 import type { History, Store } from '../store/store.ts'
 import type { Engine, Tx } from './engine.ts'
 import type { LookUp } from './look-up.ts'
@@ -26,17 +28,9 @@ export interface AfterlifeParts {
   readonly write: <T>(fn: (tx: Tx) => T) => Promise<T>
 }
 
-/** A job that is to be forgotten, as it was when it was looked up. */
-interface Ended {
-  readonly job: Job
-  readonly lastEvent: number
-  readonly outputs: Awaited<ReturnType<History['outputs']>>
-}
-
 export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive' | 'rerunFlow' | 'forget'> {
   readonly #parts: AfterlifeParts
-  /** Jobs that somebody is forgetting, until that is durable. */
-  readonly #forgetting = new Map<number, Promise<void>>()
+  readonly #serial = new Serial()
 
   constructor(parts: AfterlifeParts) {
     this.#parts = parts
@@ -77,7 +71,11 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
     })
   }
 
-  async rerunFlow(n: number): Promise<Verdict<Flow>> {
+  rerunFlow(n: number): Promise<Verdict<Flow>> {
+    return this.#serial.run(String(n), () => this.#rerun(n))
+  }
+
+  async #rerun(n: number): Promise<Verdict<Flow>> {
     const { lookUp, yard, flows, write, demandUp } = this.#parts
     demandUp()
     const flow = await lookUp.flow({ n })
@@ -88,68 +86,55 @@ export class Afterlife implements Pick<Engine, 'resubmit' | 'writeOff' | 'revive
     return write(() => flows.rerun(flow, spec, nodes))
   }
 
-  async forget(...[what, also]: Parameters<Engine['forget']>): Promise<void> {
-    const { yard, write, demandUp } = this.#parts
-    demandUp()
-    const asked = new Set(what.jobs)
-    // Somebody else is at it: their blobs are to be let go once, and this caller is to hear of it when it is durable.
-    const others = [...asked].map(n => this.#forgetting.get(n)).filter(going => going !== undefined)
-    const own = [...asked].filter(n => !this.#forgetting.has(n))
-    const going = Promise.withResolvers<void>()
-    for (const n of own) this.#forgetting.set(n, going.promise)
-    try {
-      const ended = await this.#endedOf(own)
-      const { flows = [], eventsTo = 0 } = what
-      if (ended.length + flows.length + eventsTo > 0)
-        await write(tx => {
-          if (also?.(tx) === false) return
-          const { batch, model } = yard
-          batch.changeCount++
-          for (const { job, lastEvent, outputs } of ended) {
-            // It was put back meanwhile, and whoever did that was told so.
-            const hot = model.jobs.get(job.n)
-            if (hot !== undefined && (hot.lastEvent !== lastEvent || !isFinal(hot.state))) continue
-            batch.forgottenJobs.push(job.n)
-            model.forgetJob(job.n)
-            for (let number = 1; number <= job.attempts; number++)
-              batch.forgotten.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
-            for (const { blob } of outputs)
-              if (blob !== undefined)
-                batch.blobs.push({ hash: blob.hash, sizeBytes: blob.sizeBytes, delta: -1 })
-          }
-          batch.forgottenFlows.push(...flows.filter(n => !model.flows.has(n)))
-          batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
-        })
-    } finally {
-      for (const n of own) this.#forgetting.delete(n)
-      going.resolve()
-    }
-    await Promise.all(others)
+  forget(...[what, also]: Parameters<Engine['forget']>): Promise<void> {
+    const places = [...(what.jobs ?? []), ...(what.flows ?? [])]
+    return this.#serial.runAll(places.map(String), () => this.#forget(what, also))
   }
 
-  /** Those of some jobs that have ended, with what has to go with them. */
-  async #endedOf(jobs: readonly number[]): Promise<Ended[]> {
-    const { lookUp } = this.#parts
-    const ended: Ended[] = []
-    for (const n of jobs) {
+  async #forget(...[what, also]: Parameters<Engine['forget']>): Promise<void> {
+    const { lookUp, yard, write, demandUp } = this.#parts
+    demandUp()
+    const attempts: { executor: string; id: string }[] = []
+    const outputs = new Map<number, Awaited<ReturnType<History['outputs']>>>()
+    const jobs: number[] = []
+    for (const n of new Set(what.jobs)) {
       const job = await lookUp.job({ n })
       if (job === undefined || !isFinal(job.state)) continue
-      const { lastEvent } = job
-      ended.push({ job, lastEvent, outputs: await lookUp.history.outputs(n) })
+      jobs.push(n)
+      outputs.set(n, await lookUp.history.outputs(n))
+      for (let number = 1; number <= job.attempts; number++) {
+        attempts.push({ executor: job.executor, id: attemptIdOf(job.id, number) })
+      }
     }
-    return ended
+    const { flows = [], eventsTo = 0 } = what
+    if (jobs.length + flows.length + eventsTo === 0) return
+    await write(tx => {
+      if (also?.(tx) === false) return
+      const { batch, model } = yard
+      batch.changeCount++
+      batch.forgottenJobs.push(...jobs)
+      for (const n of jobs) model.forgetJob(n)
+      batch.forgottenFlows.push(...flows.filter(n => !model.flows.has(n)))
+      batch.eventsForgottenTo = Math.max(batch.eventsForgottenTo, eventsTo)
+      batch.forgotten.push(...attempts)
+      for (const output of [...outputs.values()].flat()) {
+        if (output.blob !== undefined)
+          batch.blobs.push({ hash: output.blob.hash, sizeBytes: output.blob.sizeBytes, delta: -1 })
+      }
+    })
   }
 
-  async #moveEnded(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
+  #moveEnded(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
+    return this.#serial.run(String(n), () => this.#lookAndMove(n, move))
+  }
+
+  async #lookAndMove(n: number, move: (job: Job) => Verdict<Job>): Promise<Verdict<Job>> {
     const { yard, store, committed, write, demandUp } = this.#parts
     demandUp()
     await committed()
     const stored = yard.model.jobs.get(n) ?? (await store.history.job({ n }))
     if (stored === undefined) return refused('not-found', `there is no job at ${n}`)
-    return write(() => {
-      if (this.#forgetting.has(n)) return refused('not-found', `job ${stored.id} is being forgotten`)
-      // Two requests may have looked it up at once: the one that is hot by now is the job.
-      return move(yard.model.jobs.get(n) ?? stored)
-    })
+    // Two requests may have looked it up at once: the one that is hot by now is the job.
+    return write(() => move(yard.model.jobs.get(n) ?? stored))
   }
 }

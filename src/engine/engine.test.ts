@@ -452,6 +452,63 @@ describe('a store that fails', () => {
   })
 })
 
+describe('what has ended', () => {
+  const blob = { hash: 'b'.repeat(64), sizeBytes: 3 }
+  const aFlow = { dialect: 'native', kind: 'test.flow', spec: {}, owner: '' }
+  const only = {
+    key: 'a',
+    does: 'job',
+    count: 1,
+    fansOut: false,
+    needs: [],
+    when: 'succeeded',
+    retries: 0,
+  } as const
+  const plan = { failure: 'cut', steps: [only] } as const
+
+  test('is forgotten once, however many ask for it: what it held is given back once', async () => {
+    const yard = await setup()
+    const [job, other] = await yard.submit(aJob(), aJob())
+    for (const each of [job!, other!])
+      await yard.end(each, { result: 'succeeded', exitCode: 0, outputs: [{ name: 'file', blob }] })
+    const what = { jobs: [job!.n] }
+    await Promise.all([yard.engine.forget(what), yard.engine.forget(what), yard.engine.forget(what)])
+    assert.equal(await yard.store.blobCount(blob.hash), 1)
+    assert.equal(await yard.engine.job({ n: job!.n }), undefined)
+  })
+
+  test.each(['forget', 'resubmit'])(
+    'is either put back or forgotten, when both are asked at once: %s first',
+    async first => {
+      const yard = await setup()
+      const [job] = await yard.submit(aJob())
+      await yard.fail(job!)
+      const forget = () => yard.engine.forget({ jobs: [job!.n] })
+      const resubmit = () => yard.engine.resubmit(job!.n)
+      const asked = first === 'forget' ? [forget(), resubmit()] : [resubmit(), forget()]
+      await Promise.all(asked)
+      await yard.settle()
+      assert.equal(yard.engine.up, true)
+      assert.equal((await yard.engine.job({ n: job!.n }))?.state, first === 'forget' ? undefined : 'starting')
+      await yard.submit(aJob())
+    },
+  )
+
+  test.each(['forget', 'rerun'])('and is a flow, runs again or is forgotten: %s first', async first => {
+    const yard = await setup()
+    const flow = await yard.tell(tx => tx.startFlow({ ...aFlow, plan }))
+    for (const job of [...yard.engine.liveJobs()]) await yard.fail(job)
+    assert.equal((await yard.engine.flow({ n: flow.n }))?.state, 'failed')
+    const forget = () => yard.engine.forget({ flows: [flow.n] })
+    const rerun = () => yard.engine.rerunFlow(flow.n)
+    await Promise.all(first === 'forget' ? [forget(), rerun()] : [rerun(), forget()])
+    await yard.settle()
+    assert.equal(yard.engine.up, true)
+    assert.equal((await yard.engine.flow({ n: flow.n }))?.state, first === 'forget' ? undefined : 'running')
+    await yard.submit(aJob())
+  })
+})
+
 describe('after a crash', () => {
   test('what came due while no server ran is done by the next one: retries, waits that are over, walltimes', async () => {
     const pools = { default: {}, full: { slots: 0 } }

@@ -118,6 +118,21 @@ describe('a flow', () => {
     assert.equal((await yard.get(`/jobs/${nodes['runs']!.job}`)).status, 200)
   })
 
+  test('keeps its jobs until it has ended', async () => {
+    const flow = await submitted({
+      steps: [
+        { key: 'a', job: noop },
+        { key: 'b', needs: ['a'], job: { ...noop, held: true } },
+      ],
+    })
+    const first = (await nodesOf(flow.id))['a']!.job!
+    await yard.ended(first)
+    assert.equal((await yard.ask('DELETE', `/jobs/${first}`)).status, 409)
+    await yard.post(`/flows/${flow.id}/cancel`)
+    await over(flow.id)
+    assert.equal((await yard.ask('DELETE', `/jobs/${first}`)).status, 204)
+  })
+
   test('that failed is run again from what failed, also after a restart', async () => {
     const flag = `${yard.dir}/mended`
     const flow = await submitted({

@@ -249,6 +249,8 @@ export function jobRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       handle: async call => {
         const job = await findMine(call)
         if (!isFinal(job.state)) refuse('illegal-move', `job ${job.id} has not ended: it is ${job.state}`)
+        if (job.flow !== null && (await engine.flow({ n: job.flow }))?.state === 'running')
+          refuse('illegal-move', `job ${job.id} belongs to flow ${job.flow}, which has not ended`)
         await engine.forget({ jobs: [job.n] })
         return { status: 204, json: undefined }
       },
