@@ -187,6 +187,35 @@ describe('requests', () => {
     assert.equal((json as Record<string, unknown>)['ExpectedNumberOfInstances'], null)
   })
 
+  test('the DICOM JSON and XML models have tags in ascending order, and empty sequences have no value', async () => {
+    const inner = { tag: 0x00280030, vr: 'DS', bytes: Buffer.from('1\\2 ') }
+    const { ID } = await upload(
+      aDicomFile({
+        tags: { SOPInstanceUID: '1.2.3.709' },
+        pieces: [
+          { tag: 0x52009229, items: [{ isOpen: false, pieces: [inner] }], isOpen: false },
+          { tag: 0x00081140, items: [], isOpen: false },
+        ],
+      }),
+    )
+    const read = async (accept: string): Promise<string> =>
+      (await fetch(`${server.url}/instances/${ID}/file`, { headers: { accept } })).text()
+    const json = await read('application/dicom+json')
+    const model = JSON.parse(json) as Record<string, { vr: string; Value?: Record<string, unknown>[] }>
+    const tags = Object.keys(model).sort()
+    assert.deepEqual(
+      tags.map(tag => json.indexOf(`"${tag}":`)),
+      tags.map(tag => json.indexOf(`"${tag}":`)).sort((a, b) => a - b),
+    )
+    assert.deepEqual(model['00081140'], { vr: 'SQ' })
+    assert.deepEqual(model['52009229']?.Value, [{ '00280030': { Value: [1, 2], vr: 'DS' } }])
+    const xml = [...(await read('application/dicom+xml')).matchAll(/^ {2}<DicomAttribute tag="(\w+)"/gm)]
+    assert.deepEqual(
+      xml.map(found => found[1]),
+      tags,
+    )
+  })
+
   test('tags are listed in their order, once each', async () => {
     const { ID } = await upload(
       Buffer.concat([aDicomFile({ tags: { SOPInstanceUID: '1.2.3.705' } }), manufacturer]),

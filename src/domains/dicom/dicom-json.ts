@@ -16,6 +16,26 @@ export function showDicomJson(set: DataSet, defaultTerm: string): JsonObject {
   return showElements(set.elements, valuesOf(set, defaultTerm).values)
 }
 
+/**
+ * The text of a data set in this model, tags in ascending order as PS3.18 F.2.2 demands: objects of JavaScript put names
+ * like 52009229, which look like array indexes, before all others.
+ */
+export function writeDicomJson(shown: JsonObject): string {
+  const members = inTagOrder(shown).map(([tag, attribute]) => {
+    if (attribute['vr'] !== 'SQ' || attribute['Value'] === undefined)
+      return `"${tag}":${JSON.stringify(attribute)}`
+    const items = (attribute['Value'] as JsonObject[]).map(writeDicomJson)
+    return `"${tag}":{"Value":[${items.join(',')}],"vr":"SQ"}`
+  })
+  return `{${members.join(',')}}`
+}
+
+/** The attributes of a data set in this model, in the order of their tags. */
+export function inTagOrder(shown: JsonObject): [tag: string, attribute: JsonObject][] {
+  const attributes = Object.entries(shown) as [string, JsonObject][]
+  return attributes.sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
 function showElements(elements: readonly Element[], values: Values): JsonObject {
   const shown: JsonObject = {}
   for (const element of elements) {

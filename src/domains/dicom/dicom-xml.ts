@@ -1,6 +1,7 @@
 // Data sets in the native DICOM model of PS3.19 as XML, made from the DICOM JSON model, which says the same things.
 
 import { isObject, type Json, type JsonObject } from '../../core/json.ts'
+import { inTagOrder } from './dicom-json.ts'
 import type { Dictionary } from './dictionary/dictionary.ts'
 
 const head =
@@ -20,8 +21,7 @@ export function showDicomXml(shown: JsonObject, dictionary: Dictionary): string 
 
 function writeElements(shown: JsonObject, dictionary: Dictionary, depth: number, lines: string[]): void {
   const indent = '  '.repeat(depth)
-  for (const [tag, value] of Object.entries(shown)) {
-    const element = value as JsonObject
+  for (const [tag, element] of inTagOrder(shown)) {
     const keyword = dictionary.entryOf(Number.parseInt(tag, 16))?.keyword
     const attributes = `tag="${tag}" vr="${element['vr']}"${keyword ? ` keyword="${keyword}"` : ''}`
     const inside: string[] = []

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { showDicomJson } from '../../../domains/dicom/dicom-json.ts'
+import { showDicomJson, writeDicomJson } from '../../../domains/dicom/dicom-json.ts'
 import { showDicomXml } from '../../../domains/dicom/dicom-xml.ts'
 import { frameBytes, frameCount } from '../../../domains/dicom/frames.ts'
 import { type DataSet, type Element, find } from '../../../domains/dicom/reading/data-set.ts'
@@ -30,7 +30,7 @@ export const instanceRoutes: Routes = (add, house) => {
     const form = /application\/dicom\+(json|xml)/.exec(accept)?.[1]
     if (form !== undefined) {
       const value = await withDataSet(house, instance, set => showDicomJson(set, defaultTerm(house)))
-      if (form === 'json') return { json: value, type: 'application/dicom+json' }
+      if (form === 'json') return { text: writeDicomJson(value), type: 'application/dicom+json' }
       return { text: showDicomXml(value, house.dictionary), type: 'application/dicom+xml' }
     }
     const { hash, sizeBytes, uuid } = fileOf(instance)
