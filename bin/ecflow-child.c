@@ -272,6 +272,10 @@ __attribute__((noreturn, used)) void begin(word_t *stack) {
   char *room = (char *)call6(SYS_mmap, 0, (long)room_size, 3, 0x22, -1, 0);
   if ((long)room < 0 && (long)room > -4096) die("out of memory", 0, 1);
 
+  // Variables that come or go with a job's words are the shell's.
+  for (char **at = argv + 1; stack[0] >= 2 && *at; at++)
+    if (begins(*at, "--add") || begins(*at, "--remove")) hand_over(argv, own_name, room);
+
   const char *url = variable("SWITCHYARD_ECFLOW_URL");
   struct address address;
   int command = NONE;

@@ -122,7 +122,10 @@ describe('ecflow_client of ours', () => {
       '--alter delete variable V /c/bad :everyday',
     ])
     const log = (await client('--log=get')).trimEnd().split('\n')
-    for (const line of log) expect(line).toMatch(/^LOG:\[\d\d:\d\d:\d\d \d\d\.\d\d\.\d{4}\] .+: \/c/)
+    for (const line of log)
+      expect(line).toMatch(
+        /^(LOG:\[.{19}\] .+: \/c|MSG:\[\d\d:\d\d:\d\d \d\d\.\d\d\.\d{4}\] --load c :everyday$)/,
+      )
     expect(log.some(line => line.endsWith('] complete: /c/good'))).toBe(true)
     await client('--order=/c/bad', 'top')
     expect(Object.keys((await server.ask('GET', '/v1/suites/c/tree')).json.c)).toEqual([

@@ -40,7 +40,12 @@ export async function startRealEcflow(interval = 60): Promise<RealEcflow> {
     stdio: 'ignore',
   })
   const run = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync('ecflow_client', args, { env, encoding: 'utf8', cwd: home })
+    const { status, stdout, stderr } = spawnSync('ecflow_client', args, {
+      env,
+      encoding: 'utf8',
+      cwd: home,
+      timeout: 60_000,
+    })
     return { ok: status === 0, text: stdout + stderr }
   }
   for (let left = 100; left > 0 && !run('--ping').ok; left--)

@@ -1,5 +1,5 @@
-// Aliases: they come in definitions only (contract §3.1; §8.4 does not ask for creating them over REST). What is there
-// can be shown, edited, run, forced and deleted like any other node, and never changes what its task does.
+// Aliases: they come in definitions, and with scripts that are edited for one run. What is there can be shown, edited, run, forced
+// and deleted like any other node, and never changes what its task does.
 
 import { rm } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -122,4 +122,14 @@ test('an alias, its edits and its run are there after a restart', async () => {
   expect(await server.password('/z/a/a0')).toBe(password)
   const variables = await server.ask('GET', '/v1/suites/z/a/a0/attributes?filter=variables[0].value')
   expect(variables.json).toBe('2')
+})
+
+test('aliases that were put in another order are there after a restart', async () => {
+  await put('/z/a/a1', { action: 'order', order_value: 'top' })
+  const names = async () =>
+    Object.keys((await server.ask('GET', '/v1/suites/z/a/tree?content=full')).json.a.aliases)
+  expect(await names()).toEqual(['a1', 'a0'])
+  await server.close()
+  server = await startEcflow({ disk, dir: server.dir })
+  expect(await names()).toEqual(['a1', 'a0'])
 })

@@ -2,14 +2,16 @@
 
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../core/clock.ts'
+import { isObject } from '../../core/json.ts'
 import { refuse } from '../../core/refusal.ts'
-import { readInteger } from '../../domains/suite/language/name.ts'
+import { isName, nameRule, readInteger } from '../../domains/suite/language/name.ts'
 import {
   type ChildAnswer,
   type ChildRequest,
   childCommand,
 } from '../../domains/suite/planner/child-commands.ts'
 import type { ChildIdentity } from '../../domains/suite/planner/zombies.ts'
+import type { Variable } from '../../domains/suite/tree/attribute.ts'
 import { mayScalar, mayText, needScalar, needText } from './call.ts'
 import { AnswerError } from './errors.ts'
 import { failRun } from './jobs.ts'
@@ -49,8 +51,9 @@ export function readStatusRequest(body: Body): ChildRequest {
   const action = needText(body, 'action')
   switch (action) {
     case 'init':
+      return { command: action, ...mayAdd(body) }
     case 'complete':
-      return { command: action }
+      return { command: action, ...mayRemove(body) }
     case 'abort':
       return {
         command: 'abort',
@@ -68,6 +71,36 @@ export function readStatusRequest(body: Body): ChildRequest {
         field: 'action',
       })
   }
+}
+
+const variablesMax = 1000
+
+/** Ours, for the client's `--init --add`: `{"add":{"NAME":"VALUE"}}`. */
+function mayAdd(body: Body): { add?: Variable[] } {
+  const given = body['add']
+  if (given === undefined) return {}
+  if (!isObject(given)) refuse('bad-field', "The member 'add' must be an object of texts", { field: 'add' })
+  const names = Object.keys(given)
+  if (names.length > variablesMax)
+    refuse('bad-field', `add: more than ${variablesMax} variables`, { field: 'add' })
+  return { add: names.map(name => ({ name: needName(name, 'add'), value: needScalar(given, name) })) }
+}
+
+/** Ours, for the client's `--complete --remove`: `{"remove":["NAME"]}`. */
+function mayRemove(body: Body): { remove?: string[] } {
+  const given = body['remove']
+  if (given === undefined) return {}
+  if (!Array.isArray(given) || given.length > variablesMax)
+    refuse('bad-field', `The member 'remove' must be a list of at most ${variablesMax} names`, {
+      field: 'remove',
+    })
+  return { remove: given.map(name => needName(name, 'remove')) }
+}
+
+function needName(name: unknown, field: string): string {
+  return typeof name === 'string' && isName(name)
+    ? name
+    : refuse('bad-field', `${field}: expected ${nameRule}, not '${String(name).slice(0, 40)}'`, { field })
 }
 
 /** What PUT attributes may say for a job. */

@@ -2,12 +2,28 @@
 
 import { createReadStream } from 'node:fs'
 import { refuse } from '../../core/refusal.ts'
+import {
+  type EditedScript,
+  editableScript,
+  editedPath,
+  readEdited,
+  withVariables,
+  writeEdited,
+} from '../../domains/suite/jobs/edit-script.ts'
 import { findScript } from '../../domains/suite/jobs/find-script.ts'
+import { makeJob } from '../../domains/suite/jobs/make-job.ts'
 import { JobFault, jobVariable } from '../../domains/suite/jobs/substitute.ts'
+import {
+  addAlias,
+  demandEditable,
+  nextAlias,
+  refuseBusy,
+  submitEdited,
+} from '../../domains/suite/planner/run-edited.ts'
 import { findNode } from '../../domains/suite/tree/find.ts'
 import type { Node } from '../../domains/suite/tree/node.ts'
 import type { Answer } from './answer.ts'
-import { bodyObject, type Call, needText } from './call.ts'
+import { bodyObject, type Call, mayLooseFlag, mayText, needText } from './call.ts'
 import { AnswerError } from './errors.ts'
 import { changeBy } from './history.ts'
 import type { Parts } from './parts.ts'
@@ -26,9 +42,15 @@ function taskAt(parts: Parts, path: string, what: string): Node {
   return node
 }
 
-/** A task's script and the job that was made of it: the last lines of each. */
-export async function showScript(parts: Parts, path: string): Promise<Answer> {
+/**
+ * A task's script and the job that was made of it: the last lines of each. `content`: ours, for the client's --edit_script
+ * and --checkJobGenOnly. `edit`: below the variables it uses; `pre_process`: with its includes, too; `job`: the job as it
+ * would be made now.
+ */
+export async function showScript(parts: Parts, call: Call, path: string): Promise<Answer> {
   const node = taskAt(parts, path, 'script')
+  const content = call.query.get('content')
+  if (content !== null) return showScriptAs(parts, node, content)
   const { text } = await findTaskScript(parts, node)
   const job = (await parts.folders.readText(jobVariable(node, 'ECF_JOB') ?? '')) ?? ''
   parts.count('file_ecf')
@@ -45,9 +67,30 @@ async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string;
   }
 }
 
-/** Writes a task's script. */
+async function showScriptAs(parts: Parts, node: Node, content: string): Promise<Answer> {
+  if (content !== 'edit' && content !== 'pre_process' && content !== 'job')
+    refuse('bad-field', 'content: expected edit, pre_process or job', { field: 'content' })
+  const script = await findTaskScript(parts, node)
+  const files = parts.folders.forJobs(command => parts.printed(node, command))
+  try {
+    const value =
+      content === 'job'
+        ? { script: script.text, job: await makeJob(node, files, script) }
+        : { script: await editableScript(node, files, { script, expanded: content === 'pre_process' }) }
+    parts.count(content === 'job' ? 'node_check_job_gen_only' : 'edit_script')
+    return { status: 200, value }
+  } catch (error) {
+    if (error instanceof JobFault) throw new AnswerError(400, error.message)
+    throw error
+  }
+}
+
+/** Writes a task's script; with an action, what is given is for one run of the task, or for none. */
 export async function updateScript(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const script = needText(bodyObject(call), 'script')
+  const body = bodyObject(call)
+  const script = needText(body, 'script')
+  const action = mayText(body, 'action')
+  if (action !== undefined) return useEditedScript(parts, call, { path, action, script, body })
   const node = taskAt(parts, path, 'script')
   const { source } = await findTaskScript(parts, node)
   if (!(await parts.folders.replace(source, script)))
@@ -55,6 +98,62 @@ export async function updateScript(parts: Parts, call: Call, path: string): Prom
   await changeBy(parts, call, { path, text: `edit_script ${path} submit_file` }, () => {})
   parts.count('edit_script')
   return { status: 200, value: { path, message: 'Script updated successfully' } }
+}
+
+/** Ours, for the client's --edit_script: a script that somebody edited, for one run or for none. */
+async function useEditedScript(
+  parts: Parts,
+  call: Call,
+  of: { path: string; action: string; script: string; body: Record<string, unknown> },
+): Promise<Answer> {
+  const { path, action, body } = of
+  if (action !== 'pre_process_file' && action !== 'submit' && action !== 'submit_file') {
+    refuse('bad-field', 'action: expected pre_process_file, submit or submit_file', { field: 'action' })
+  }
+  const isAlias = mayLooseFlag(body, 'create_alias')
+  const isRun = !mayLooseFlag(body, 'no_run')
+  if ((isAlias || !isRun) && (action !== 'submit_file' || !isAlias))
+    refuse('bad-field', 'create_alias goes with submit_file, and no_run with create_alias', {
+      field: 'create_alias',
+    })
+  const node = taskAt(parts, path, 'script')
+  const given = readEdited(node, of.script)
+  const edited = action === 'submit' ? { ...given, script: (await findTaskScript(parts, node)).text } : given
+  parts.count('edit_script')
+  const job = await makeEditedJob(parts, node, edited)
+  if (action === 'pre_process_file')
+    return { status: 200, value: { path, message: 'Script pre-processed', job } }
+  // One at a time of a task: its file is that of the run that is written down right after it.
+  const made = await parts.edits.run(path, async () => {
+    const { keeper, folders } = parts
+    await keeper.settled()
+    const task = demandEditable(keeper.living, path)
+    const name = isAlias ? nextAlias(task) : undefined
+    if (name === undefined) refuseBusy(task)
+    const file = name === undefined ? editedPath(task) : editedPath(task).replace(/\.usr$/, `/${name}.usr`)
+    await folders.writeJob(file, writeEdited(task, edited)).catch(error => {
+      throw new AnswerError(400, `The script cannot be kept: ${(error as Error).message}`)
+    })
+    const words = [action, ...(isAlias ? ['create_alias'] : []), ...(isRun ? [] : ['no_run'])]
+    await changeBy(parts, call, { path, text: `edit_script ${path} ${words.join(' ')}` }, living => {
+      if (name === undefined) submitEdited(living, path)
+      else addAlias(living, path, { name, variables: edited.variables, isRun })
+    })
+    return name === undefined ? path : `${path}/${name}`
+  })
+  return { status: 200, value: { path: made, message: isRun ? 'Script submitted' : 'Alias created' } }
+}
+
+/** The job as it would be made now; what is wrong with the script is told before anything is submitted. */
+async function makeEditedJob(parts: Parts, node: Node, edited: EditedScript): Promise<string> {
+  const files = parts.folders.forJobs(command => parts.printed(node, command))
+  try {
+    const script = { text: edited.script, source: editedPath(node) }
+    return await makeJob(withVariables(node, edited.variables), files, script)
+  } catch (error) {
+    if (error instanceof JobFault) throw new AnswerError(400, error.message)
+    throw error
+  }
 }
 
 /** Output of the last run: its last lines as JSON, the part that `offset` and `limit` (bytes) name, or all of it as text. */

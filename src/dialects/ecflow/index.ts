@@ -17,6 +17,7 @@ import { readSettings, serverVariables } from './settings.ts'
 import { makeSources } from './sources.ts'
 import { startTicker } from './ticker.ts'
 import { Tokens } from './tokens.ts'
+import { Turns } from './turns.ts'
 import { Watchers } from './watchers.ts'
 import { whiteListFile } from './white-list.ts'
 import { nodeKind, suiteExplainer } from './why.ts'
@@ -88,6 +89,7 @@ async function open(kit: Kit): Promise<OpenDialect> {
     loginPasswords: new Passwords(settings.passwdFile, server),
     folders,
     printed: (node, command) => starter.printForReaders(node, command),
+    edits: new Turns(1),
     clock,
     counters,
     count: name => {

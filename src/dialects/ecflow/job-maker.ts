@@ -3,6 +3,8 @@
 
 import type { Logger } from 'pino'
 import type { Json } from '../../core/json.ts'
+import { editedPath, readEdited, withVariables } from '../../domains/suite/jobs/edit-script.ts'
+import type { ScriptFiles } from '../../domains/suite/jobs/find-script.ts'
 import { makeJob } from '../../domains/suite/jobs/make-job.ts'
 import { JobFault, jobVariable, substitute } from '../../domains/suite/jobs/substitute.ts'
 import type { FlagName } from '../../domains/suite/tree/flag.ts'
@@ -89,10 +91,19 @@ export class JobMaker {
     const { folders } = this.#parts
     if (findUserVariable(node, 'ECF_NO_SCRIPT') === undefined) {
       const files = folders.forJobs(command => this.#print(node, command))
-      const text = await makeJob(node, files)
+      const text = await (node.run?.edited ? this.#makeEdited(node, files) : makeJob(node, files))
       await this.#write(run, jobVariable(node, 'ECF_JOB') ?? '', text)
     }
     return substitute(node, jobVariable(node, 'ECF_JOB_CMD') ?? '', { where: 'ECF_JOB_CMD' })
+  }
+
+  /** The job of a script that somebody edited for this run, kept since it was submitted. */
+  async #makeEdited(node: Node, files: ScriptFiles): Promise<string> {
+    const source = editedPath(node)
+    const text = await files.read(source)
+    if (text === undefined) throw new JobFault('no_script', `The edited script ${source} is gone`)
+    const { variables, script } = readEdited(node, text)
+    return makeJob(withVariables(node, variables), files, { text: script, source })
   }
 
   /** A requeued task writes to the same file: one after the other, and never what is not wanted any more. */

@@ -13,6 +13,7 @@ import {
   replaceNode,
 } from '../../domains/suite/planner/edit-tree.ts'
 import type { Living } from '../../domains/suite/planner/living.ts'
+import { plugNode } from '../../domains/suite/planner/plug.ts'
 import { sortAttributes } from '../../domains/suite/planner/sort-attributes.ts'
 import {
   archiveNode,
@@ -25,6 +26,7 @@ import {
   forceNode,
   freeDependencies,
   killNode,
+  lookAgain,
   requeueNode,
   restoreNode,
   resumeNode,
@@ -39,6 +41,7 @@ import { neighbourText } from '../../domains/suite/tree/repeat.ts'
 import type { Answer } from './answer.ts'
 import { bodyObject, type Call, dropLargeBody, mayFlag, mayLooseFlag, mayText, needText } from './call.ts'
 import { AnswerError } from './errors.ts'
+import { demandWrite } from './gate.ts'
 import { changeBy } from './history.ts'
 import type { Parts } from './parts.ts'
 
@@ -210,6 +213,11 @@ export async function updateStatus(parts: Parts, call: Call, path: string): Prom
   const action =
     body['action'] === undefined && typeof body['name'] === 'string' ? body['name'] : needText(body, 'action')
   const recursive = mayFlag(body, 'recursive')
+  if (action === 'plug') {
+    const key = call.query.get('key')
+    // Whoever moves a node changes where it comes to, too.
+    await demandWrite(parts.gate, call.request, { key, path: needText(body, 'destination') })
+  }
   const command = readCommand(parts, { action, recursive, body, path })
   await changeBy(parts, call, { path, text: wordsOf({ action, recursive, body, path }) }, command)
   // The new state: what the pass made of it counts, not what the command alone did.
@@ -224,7 +232,7 @@ export async function updateStatus(parts: Parts, call: Call, path: string): Prom
 function readCommand(
   parts: Parts,
   at: { action: string; recursive: boolean; body: Record<string, unknown>; path: string },
-): (living: Living) => void {
+): (living: Living) => unknown {
   const { action, recursive, body, path } = at
   switch (action) {
     case 'begin':
@@ -265,6 +273,12 @@ function readCommand(
       const type = mayText(body, 'attribute') ?? 'all'
       return living => sortAttributes(living, demandNode(living, path), { type, recursive })
     }
+    case 'plug': {
+      const destination = needText(body, 'destination')
+      return living => plugNode(living, path, destination)
+    }
+    case 'job_gen':
+      return living => lookAgain(living, path)
     case 'kill':
       return living => killNode(living, path)
     case 'status':
@@ -280,7 +294,7 @@ function readCommand(
   if (state === undefined) {
     refuse(
       'bad-field',
-      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, sort, kill, status, free_dep, set_flag, clear_flag`,
+      `Invalid action ${action.slice(0, 40)}: expected one of begin, requeue, suspend, resume, defstatus, execute, abort, complete, queued, rerun, submitted, submit, active, unknown, aborted, archive, restore, order, sort, plug, job_gen, kill, status, free_dep, set_flag, clear_flag`,
       { field: 'action' },
     )
   }
@@ -315,6 +329,7 @@ function wordsOf(at: {
     free_dep: 'free-dep',
     defstatus: `alter change defstatus ${body['defstatus_value']}`,
     order: `order ${body['order_value']}`,
+    plug: `plug ${body['destination']}`,
     sort: `alter sort ${body['attribute'] ?? 'all'}`,
   }
   const isForce = forcedState(action) !== undefined
@@ -337,6 +352,8 @@ function counterOf(action: string): string {
     free_dep: 'free_dep',
     order: 'order_node',
     sort: 'alter_cmd',
+    plug: 'plug',
+    job_gen: 'node_job_gen',
   }
   return names[action] ?? 'force'
 }

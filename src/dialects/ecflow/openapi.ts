@@ -42,13 +42,13 @@ const summaries: Readonly<Record<string, string>> = {
   'PUT attributes': 'Change an attribute; or what a running job says',
   'DELETE attributes': 'Delete an attribute',
   'GET script': 'Script and generated job of a task',
-  'PUT script': 'Replace the script of a task',
+  'PUT script': 'Replace the script of a task; or run it once as somebody edited it',
   'GET output': 'Output of the last run of a task',
   'GET history': 'Who did what to a node, and what happened to it lately',
   'GET forest-history': 'Who did what to the server, and what happened lately',
   'GET ping': 'Whether the server answers',
   'GET server-status': 'State of the server and its counters',
-  'PUT server-status': 'Reload files, halt, shut down, restart',
+  'PUT server-status': 'Reload files, halt, shut down, restart, leave a message',
   'GET server-attributes': 'Variables of the server',
   'POST server-attributes': 'Add a variable of the server',
   'PUT server-attributes': 'Change a variable of the server',
@@ -131,7 +131,7 @@ const answers: Readonly<Record<string, Shape>> = {
       items: object({ name: text, path: text, variables: { type: 'array', items: variable } }),
     },
   }),
-  'GET script': object({ script: text, job: text }),
+  'GET script': object({ script: text, job: text }, ['script']),
   'GET output': object(
     {
       job_output: text,
@@ -192,6 +192,7 @@ const bodies: Readonly<Record<string, Shape>> = {
       flag: text,
       option: text,
       dependencies: text,
+      destination: text,
       force: flag,
       full: flag,
       ECF_NAME: text,
@@ -206,8 +207,8 @@ const bodies: Readonly<Record<string, Shape>> = {
   'POST attributes': attribute,
   'PUT attributes': attribute,
   'DELETE attributes': { ...attribute, properties: { ...(attribute['properties'] as Shape), all: flag } },
-  'PUT script': object({ script: text }),
-  'PUT server-status': object({ action: text }),
+  'PUT script': object({ script: text, action: text, create_alias: flag, no_run: flag }, ['script']),
+  'PUT server-status': object({ action: text, message: text }, ['action']),
   'POST server-attributes': object({ type: text, name: text, value: scalar }),
   'PUT server-attributes': object({ type: text, name: text, value: text }),
   'DELETE server-attributes': object({ type: text, name: text }),
@@ -291,6 +292,10 @@ function describeOperation(key: string): Shape {
 function queryParameters(type: string): Shape[] {
   if (type === 'output') {
     return ['offset', 'limit'].map(name => ({ name, in: 'query', schema: { type: 'integer', minimum: 0 } }))
+  }
+  if (type === 'script') {
+    const content = { type: 'string', enum: ['edit', 'pre_process', 'job'] }
+    return [{ name: 'content', in: 'query', schema: content }]
   }
   if (type === 'history' || type === 'forest-history') {
     return [

@@ -8,6 +8,7 @@ import type { Passwords } from './passwords.ts'
 import type { OpenFolders } from './script-files.ts'
 import type { Counters } from './server-calls.ts'
 import type { Settings } from './settings.ts'
+import type { Turns } from './turns.ts'
 
 export interface Parts {
   readonly settings: Settings
@@ -18,6 +19,8 @@ export interface Parts {
   readonly folders: OpenFolders
   /** What a command prints, for scripts that come from one. */
   readonly printed: (node: Node, command: string) => Promise<string>
+  /** Edited scripts are submitted one at a time of a task. */
+  readonly edits: Turns
   readonly clock: Clock
   readonly counters: Counters
   /** Counts one request of a kind, as the server's status shows it. */

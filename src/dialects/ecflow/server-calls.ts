@@ -144,9 +144,13 @@ function showDate(ms: number): string {
 
 const states: Record<string, ServerState> = { halt: 'HALTED', shutdown: 'SHUTDOWN', restart: 'RUNNING' }
 
-/** Halts, shuts down or restarts the server, or reads one of its files of names and passwords again. */
+/** A message is a line among what people did, and as long as they read. */
+const messageMax = 10_000
+
+/** Halts, shuts down or restarts the server, reads one of its files of names and passwords again, or keeps a message. */
 export async function updateServerStatus(parts: Parts, call: Call): Promise<Answer> {
-  const action = needText(bodyObject(call), 'action')
+  const body = bodyObject(call)
+  const action = needText(body, 'action')
   const { gate } = parts
   const done: Answer = { status: 200, value: { message: 'Server updated successfully' } }
   const state = Object.hasOwn(states, action) ? states[action] : undefined
@@ -161,6 +165,15 @@ export async function updateServerStatus(parts: Parts, call: Call): Promise<Answ
     return done
   }
   switch (action) {
+    // Ours, for the client's --msg.
+    case 'message': {
+      const text = needText(body, 'message')
+      if (text.length > messageMax)
+        refuse('bad-field', `message: longer than ${messageMax} characters`, { field: 'message' })
+      await changeBy(parts, call, { path: '/', text: `msg=${text}` }, () => {})
+      parts.count('log_msg_cmd')
+      return done
+    }
     case 'reload_whitelist_file':
       await reload('ECF_LISTS', gate.whiteList)
       parts.count('reload_white_list_file')

@@ -1,7 +1,7 @@
 // Script → job text: includes, manual, comment and nopp blocks, then variables, line by line.
 
 import type { Node } from '../tree/node.ts'
-import { findScript, type ScriptFiles } from './find-script.ts'
+import { type FoundScript, findScript, type ScriptFiles } from './find-script.ts'
 import { JobFault, jobVariable, substitute } from './substitute.ts'
 
 /** The same file may be included so often before it counts as a loop; and so deep. */
@@ -39,9 +39,21 @@ function followBlock(maker: Pick<Maker, 'block'>, word: string): void {
   } else if (block.name === 'nopp' && word === 'comment') block.comments++
 }
 
-/** The job of a task's next run. Throws a JobFault that names file and line. */
-export async function makeJob(node: Node, files: ScriptFiles): Promise<string> {
-  const script = await findScript(node, files)
+/** The job of a task's next run, of its own script or of the one given. Throws a JobFault that names file and line. */
+export async function makeJob(node: Node, files: ScriptFiles, given?: FoundScript): Promise<string> {
+  return expand(await takeIn(node, files, given ?? (await findScript(node, files))))
+}
+
+/** A script with its includes taken in, as far as its blocks let them. */
+export async function expandIncludes(
+  node: Node,
+  files: ScriptFiles,
+  script: FoundScript,
+): Promise<readonly Pick<Line, 'text' | 'isLiteral'>[]> {
+  return (await takeIn(node, files, script)).lines
+}
+
+async function takeIn(node: Node, files: ScriptFiles, script: FoundScript): Promise<Maker> {
   const maker: Maker = {
     node,
     files,
@@ -52,7 +64,7 @@ export async function makeJob(node: Node, files: ScriptFiles): Promise<string> {
     micro: jobVariable(node, 'ECF_MICRO') ?? '%',
   }
   await include(maker, script.text, { source: script.source, depth: 0, isLiteral: false })
-  return expand(maker)
+  return maker
 }
 
 /** Takes a file's lines in, and in place of each include line the lines of that file. */

@@ -43,10 +43,12 @@ export function takeChanges(living: Living): { suites: SuiteChange[]; server: Se
   for (const step of structure) {
     if (step.type === 'put') {
       if (!isAttached(living, step.node)) continue
-      const suite = step.node.suiteNode!
-      if (step.node === suite) suites.set(suite.name, 'image')
-      else addChange(suites, suite.name, showPut(step.node))
-      put.add(step.node)
+      // An alias cannot be read without its task.
+      const node = step.node.kind === 'alias' ? step.node.parent! : step.node
+      const suite = node.suiteNode!
+      if (node === suite) suites.set(suite.name, 'image')
+      else addChange(suites, suite.name, showPut(node))
+      put.add(node)
       continue
     }
     const name = step.path.split('/')[1]!

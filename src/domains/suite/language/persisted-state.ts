@@ -54,6 +54,9 @@ export function readNodeState(node: Node, comment: string): void {
       case 'job':
         runOf(node).job = toNumber(value)
         break
+      case 'edited':
+        runOf(node).edited = true
+        break
     }
   }
   if (abort) runOf(node).abortReason = readReason(abort[1]!)
@@ -256,11 +259,12 @@ export function writeNodeState(node: Node, isPublic = false): string {
   if (node.suspended) words.push('suspended:1')
   if (node.since !== 0) words.push(`since:${node.since}`)
   if (node.run) {
-    const { password, remoteId, tryNumber, abortReason, job } = node.run
+    const { password, remoteId, tryNumber, abortReason, job, edited } = node.run
     if (password !== '' && !isPublic) words.push(`passwd:${encodeURIComponent(password)}`)
     if (remoteId !== '') words.push(`rid:${encodeURIComponent(remoteId)}`)
     if (tryNumber !== 0) words.push(`try:${tryNumber}`)
     if (job !== undefined && !isPublic) words.push(`job:${job}`)
+    if (edited && !isPublic) words.push('edited:1')
     if (abortReason !== '')
       words.push(`abort<:${JSON.stringify(abortReason).slice(1, -1).replaceAll('>', '\\u003e')}>abort`)
   }

@@ -15,6 +15,7 @@ import {
   refuseType,
 } from './attribute-edit.ts'
 import { addByText, readScratch } from './attribute-text.ts'
+import { setVariable } from './child-commands.ts'
 import { addTime } from './edit-times.ts'
 import type { Living } from './living.ts'
 import { checkRestores, setCondition } from './referring-attributes.ts'
@@ -89,14 +90,6 @@ export function addAttribute(living: Living, node: Node, edit: AttributeEdit): v
       refuseType(edit)
   }
   finishEdit(living, node, edit)
-}
-
-function setVariable(living: Living, node: Node, name: string, value: string): void {
-  const list = (node.own.variables ??= [])
-  const known = list.find(it => it.name === name)
-  if (known) known.value = value
-  else list.push({ name, value })
-  living.wakeReaders(node, name)
 }
 
 function addEvent(node: Node, edit: AttributeEdit): void {

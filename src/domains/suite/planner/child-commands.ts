@@ -3,7 +3,7 @@
 import { refuse } from '../../../core/refusal.ts'
 import { ValueError } from '../language/definition-error.ts'
 import { conditionOf } from '../language/read-attribute.ts'
-import type { ChildCommand, Condition, Queue, ZombieKind } from '../tree/attribute.ts'
+import type { ChildCommand, Condition, Queue, Variable, ZombieKind } from '../tree/attribute.ts'
 import { findNode } from '../tree/find.ts'
 import type { Node } from '../tree/node.ts'
 import { checkCondition, MissingReference } from '../tree/references.ts'
@@ -15,7 +15,9 @@ import { moveNode } from './state-change.ts'
 import { type ChildIdentity, forgetZombie, judgeZombie } from './zombies.ts'
 
 export type ChildRequest =
-  | { readonly command: 'init' | 'complete' }
+  /** With variables that the task gets, or has no longer. */
+  | { readonly command: 'init'; readonly add?: readonly Variable[] }
+  | { readonly command: 'complete'; readonly remove?: readonly string[] }
   | { readonly command: 'abort'; readonly why: string }
   | { readonly command: 'event'; readonly name: string; readonly on: boolean }
   | { readonly command: 'meter'; readonly name: string; readonly value: number }
@@ -126,6 +128,7 @@ function carryOut(living: Living, task: Node, identity: ChildIdentity, request: 
     case 'init':
       task.run.remoteId = identity.remoteId
       forgetZombie(living, task.path)
+      for (const { name, value } of request.add ?? []) setVariable(living, task, name, value)
       moveNode(living, task, 'active')
       return { type: 'done' }
     case 'complete':
@@ -133,6 +136,7 @@ function carryOut(living: Living, task: Node, identity: ChildIdentity, request: 
       task.run.remoteId = ''
       task.run.abortReason = ''
       forgetZombie(living, task.path)
+      for (const name of request.remove ?? []) dropVariable(living, task, name)
       moveNode(living, task, 'complete')
       return { type: 'done' }
     case 'abort':
@@ -152,6 +156,24 @@ function carryOut(living: Living, task: Node, identity: ChildIdentity, request: 
     case 'queue':
       return useQueue(living, task, request)
   }
+}
+
+/** Gives a node a variable, or one that it has another value. */
+export function setVariable(living: Living, node: Node, name: string, value: string): void {
+  const list = (node.own.variables ??= [])
+  const known = list.find(it => it.name === name)
+  if (known) known.value = value
+  else list.push({ name, value })
+  living.wakeReaders(node, name)
+}
+
+/** One that is not there is no error: a job must not die of it. */
+function dropVariable(living: Living, task: Node, name: string): void {
+  const list = task.attributes?.variables
+  if (!list?.some(it => it.name === name)) return
+  const left = list.filter(it => it.name !== name)
+  task.own.variables = left.length > 0 ? left : undefined
+  living.wakeReaders(task, name)
 }
 
 /** Sets an event by name or number. False when there is none: a job must not die of it. */

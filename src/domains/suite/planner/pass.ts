@@ -174,6 +174,7 @@ export function submit(living: Living, node: Node): void {
   run.remoteId = ''
   run.abortReason = ''
   run.job = undefined
+  run.edited = undefined
   for (const label of node.attributes?.labels ?? []) label.value = label.text
   for (const flag of [
     'killed',

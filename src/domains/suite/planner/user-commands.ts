@@ -309,6 +309,11 @@ export function freeDependencies(
   living.mark(node)
 }
 
+/** Has a node and all below it looked at in this turn's pass, without freeing anything. */
+export function lookAgain(living: Living, path: string): void {
+  visitAll(demandNode(living, path), node => living.mark(node))
+}
+
 /** Asks for the job of each busy task below to be killed. */
 export function killNode(living: Living, path: string): void {
   for (const task of demandBusy(living, path)) {

@@ -17,6 +17,8 @@ export interface TaskRun {
   abortReason: string
   /** The server's own number of the work that carries its job command out; undefined until that was handed over. */
   job?: number | undefined
+  /** Its script is one that somebody edited for this run. */
+  edited?: boolean | undefined
 }
 
 /** What somebody changed about a node. */
