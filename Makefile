@@ -33,7 +33,7 @@ test: setup packages ## Runs types, lint and all tests
 	npm run --silent lint
 	npm run --silent test
 
-check: setup ## Types, lint, unit and contract tests: under a minute
+check: setup ## Types, lint, unit and contract tests: a few minutes
 	npm run --silent check
 
 sim: setup ## Plays simulated days: make sim SEED=42, or SEED=1 SEEDS=5000
