@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { diceOf } from '../../../../test/simulation/random.ts'
 import { findLayers } from '../services/describe-file.ts'
 import { readPlane } from '../services/read-plane.ts'
 import { makeRaster } from '../tasks/demo.ts'
@@ -59,6 +60,9 @@ describe('files of grids', () => {
     ['nc4.nc', 'netcdf-4', ['-of', 'netCDF', '-co', 'FORMAT=NC4C', '-co', 'COMPRESS=DEFLATE']],
     ['cdf5.nc', 'netcdf-3', ['-of', 'netCDF', '-co', 'FORMAT=NC2']],
     ['grid.tif', 'geotiff', ['-of', 'GTiff', '-co', 'COMPRESS=DEFLATE', '-co', 'TILED=YES']],
+    ['lzw.tif', 'geotiff', ['-of', 'GTiff', '-co', 'COMPRESS=LZW']],
+    ['packbits.tif', 'geotiff', ['-of', 'GTiff', '-co', 'COMPRESS=PACKBITS', '-co', 'TILED=YES']],
+    ['plain.tif', 'geotiff', ['-of', 'GTiff']],
   ] as const) {
     test.skipIf(!hasGdal)(
       `are read as other programs write them: ${name} (skipped without GDAL)`,
@@ -110,6 +114,43 @@ describe('files of grids', () => {
       assert.equal(read.raster.yIncreasing, raster.yIncreasing)
     })
   }
+
+  for (const compression of ['LZW', 'PACKBITS', 'DEFLATE'])
+    test.skipIf(!hasGdal)(
+      `are read where they do not repeat, by blocks of many codes: ${compression}`,
+      async () => {
+        const dice = diceOf(5)
+        const bytes = Uint8Array.from({ length: 300 * 200 }, () => (dice.chance(0.5) ? 7 : dice.below(256)))
+        const text = `ncols 300\nnrows 200\nxllcorner 0\nyllcorner 0\ncellsize 0.1\n${bytes.join(' ')}\n`
+        const [grid, path] = [join(folder, 'noise.asc'), join(folder, 'noise.tif')]
+        writeFileSync(grid, text)
+        const predictor = compression === 'PACKBITS' ? [] : ['-co', 'PREDICTOR=2']
+        const words = ['-ot', 'Byte', '-a_srs', 'EPSG:4326', '-co', `COMPRESS=${compression}`, ...predictor]
+        execFileSync('gdal_translate', ['-q', ...words, grid, path])
+        const file = await openGrid(path)
+        assert.deepEqual(Uint8Array.from((await file.read('Band1', [0, 0], [200, 300])) as Uint8Array), bytes)
+        file.close()
+      },
+    )
+
+  test.skipIf(!hasGdal)(
+    'whose block lies about its length are read as far as there is something',
+    async () => {
+      const path = join(folder, 'lying.tif')
+      execFileSync('gdal_translate', ['-q', '-co', 'COMPRESS=PACKBITS', `NETCDF:"${classic}":data`, path])
+      const bytes = readFileSync(path)
+      const directory = bytes.readUInt32LE(4)
+      for (let at = directory + 2; at < directory + 2 + 12 * bytes.readUInt16LE(directory); at += 12)
+        // StripByteCounts: one number, which is four gigabytes.
+        if (bytes.readUInt16LE(at) === 279) bytes.writeUInt32LE(0xffff_fff0, at + 8)
+      writeFileSync(path, bytes)
+      const file = await openGrid(path)
+      const [height, width] = file.variables.get('Band1')!.shape
+      const cells = await file.read('Band1', [0, 0], [height!, width!])
+      assert.equal(cells.length, height! * width!)
+      file.close()
+    },
+  )
 
   test('that lie about their size, or are cut off, are refused when they are opened', async () => {
     const path = join(folder, 'short.nc')

@@ -1,18 +1,33 @@
 // Reads GeoTIFF files as if they were NetCDF: bands become variables over y and x, the place becomes coordinates.
 // The library is loaded when the first such file is opened.
 
+import { open } from 'node:fs/promises'
 import { registerHooks } from 'node:module'
+import type { GeoTIFF } from 'geotiff'
 import { textOfEpsg } from '../projection/epsg.ts'
 import { type Cells, cellsMax, type Dtype, makeCells, sizeOf } from '../values/nd-array.ts'
 import { lonLat } from '../values/raster.ts'
 import type { Attribute, GridFile, GridVariable } from './grid-file.ts'
+import { type BlockShape, blockBytes, expandBlock, inflateBlock, unpackBlock } from './tiff-blocks.ts'
+
+type BaseSource = Parameters<typeof GeoTIFF.fromSource>[0]
+type Slice = Parameters<BaseSource['fetchSlice']>[0]
 
 const dimensionMax = 100_000
 
 /** Opens a GeoTIFF; its variables are `Band1`, `Band2` …, and `x`, `y` and `crs` beside them. */
 export async function openGeotiff(path: string): Promise<GridFile> {
-  const { fromFile } = await loadLibrary()
-  const tiff = await fromFile(path)
+  const { GeoTIFF } = await loadLibrary()
+  const source = await openBounded(path)
+  try {
+    return await gridOf(await GeoTIFF.fromSource(source))
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
+async function gridOf(tiff: GeoTIFF): Promise<GridFile> {
   const image = await tiff.getImage()
   const width = image.getWidth()
   const height = image.getHeight()
@@ -110,8 +125,41 @@ async function loadLibrary(): Promise<typeof import('geotiff')> {
         : next(name, context),
   })
   try {
-    return await import('geotiff')
+    const library = await import('geotiff')
+    boundDecoders(library)
+    return library
   } finally {
     hooks.deregister()
+  }
+}
+
+// The library's own decoders go on for as long as a block goes on, which can be gigabytes.
+function boundDecoders({ addDecoder, BaseDecoder }: typeof import('geotiff')): void {
+  const decoderOf = (decode: (block: Uint8Array, bytesMax: number) => Uint8Array) =>
+    class extends BaseDecoder {
+      override decodeBlock(block: ArrayBufferLike): ArrayBufferLike {
+        const bytes = decode(new Uint8Array(block), blockBytes(this.parameters as BlockShape))
+        return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
+      }
+    }
+  addDecoder(5, async () => decoderOf(expandBlock))
+  addDecoder([8, 32946], async () => decoderOf(inflateBlock))
+  addDecoder(32773, async () => decoderOf(unpackBlock))
+}
+
+/** The bytes of a file as far as there are any: a place beyond its end has none, however many are asked for. */
+async function openBounded(path: string): Promise<BaseSource> {
+  const file = await open(path)
+  const { size } = await file.stat()
+  const fetchSlice = async ({ offset, length }: Slice): Promise<ArrayBuffer> => {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)))
+    if (bytes.length > 0) await file.read(bytes, 0, bytes.length, offset)
+    return bytes.buffer
+  }
+  return {
+    fileSize: size,
+    fetch: slices => Promise.all(slices.map(fetchSlice)),
+    fetchSlice: async slice => ({ ...slice, data: await fetchSlice(slice) }),
+    close: () => file.close(),
   }
 }
