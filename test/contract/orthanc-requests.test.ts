@@ -300,6 +300,34 @@ describe('requests', () => {
   })
 })
 
+test('a series that is complete is complete again when one of its instances is overwritten', async () => {
+  server = await startOrthanc({ OverwriteInstances: true })
+  try {
+    const file = (number: number): Uint8Array =>
+      aDicomFile({
+        tags: {
+          SOPInstanceUID: `1.2.7.${number}`,
+          InstanceNumber: String(number),
+          ...{ ImagesInAcquisition: '2', NumberOfTemporalPositions: '1' },
+        },
+      })
+    const completions = async (): Promise<number> => {
+      const { json } = await ask('GET', '/changes')
+      const { Changes: changes } = json as { Changes: { ChangeType: string }[] }
+      return changes.filter(change => change.ChangeType === 'CompletedSeries').length
+    }
+    await upload(file(1))
+    await upload(file(1))
+    assert.equal(await completions(), 0)
+    await upload(file(2))
+    assert.equal(await completions(), 1)
+    await upload(file(1))
+    assert.equal(await completions(), 2)
+  } finally {
+    await server.close()
+  }
+})
+
 describe('limits', () => {
   afterEach(() => server.close())
 

@@ -182,6 +182,10 @@ export class Intake {
         })
       }),
     )
+    const { expectedCount } = arrival.summary
+    if (expectedCount === undefined) return
+    if ((await this.#stock.browse.childCount('series', ids.series)) === expectedCount)
+      await this.#noteCompletion(ids.series)
   }
 
   async #noteCompletion(id: string): Promise<void> {
