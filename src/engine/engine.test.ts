@@ -563,6 +563,22 @@ describe('after a crash', () => {
     assert.deepEqual([ended.state, ended.reason], ['failed', 'lost'])
   })
 
+  test('cancelled and gone with the server: cancelled, and its attempt is in its history', async () => {
+    const before = await setup({ can: { survivesRestart: false } })
+    const [job] = await before.submit(aJob())
+    await before.begin(job!)
+    await before.tell(tx => tx.cancel(job!.n))
+    const image = before.crash()
+    image.world.attempts.clear()
+    const yard = await setup({ ...image, can: { survivesRestart: false } })
+    assert.equal((await yard.see(job!)).state, 'cancelled')
+    const attempts = await yard.engine.history.attempts(job!.n)
+    assert.deepEqual(
+      attempts.map(({ number, result, reason }) => [number, result, reason]),
+      [[1, 'stopped', 'user']],
+    )
+  })
+
   test('ended but unreported: the end is collected, once', async () => {
     const before = await setup()
     const [job] = await before.submit(aJob())

@@ -138,9 +138,12 @@ export function applyFailure(
   if (pauseMs === 0) applyMove(yard, job, 'due', { message: told })
 }
 
+const goneMessage = 'its executor lost it'
+
 /** The executor knows nothing of a live attempt. Without blame it goes back to the queue; else it cost a try. */
 function applyLoss(yard: Yard, job: Job, executor: Executor): void {
   if (job.stop === 'cancel' || job.stop === 'kill') {
+    writeAttempt(yard, job, { result: 'stopped', reason: 'user', message: goneMessage }, job.startedAt)
     applyMove(yard, job, 'stopped', { reason: 'user' })
   } else if (job.state === 'starting' && job.stop === 'pause') {
     applyYield(yard, job, 'paused')
@@ -149,13 +152,8 @@ function applyLoss(yard: Yard, job: Job, executor: Executor): void {
     yard.batch.changeCount++
     yard.batch.starts.push({ job, spec: yard.model.specs.get(job.n) })
   } else if (executor.can.survivesRestart) {
-    writeAttempt(
-      yard,
-      job,
-      { result: 'failed', reason: 'lost', message: 'its executor lost it' },
-      job.startedAt,
-    )
-    applyFailure(yard, job, 'lost', { message: 'its executor lost it' })
+    writeAttempt(yard, job, { result: 'failed', reason: 'lost', message: goneMessage }, job.startedAt)
+    applyFailure(yard, job, 'lost', { message: goneMessage })
   } else {
     writeAttempt(yard, job, { result: 'lost', message: 'the server stopped while it ran' }, job.startedAt)
     applyYield(yard, job, 'the server stopped while it ran')
