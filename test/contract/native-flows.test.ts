@@ -133,6 +133,30 @@ describe('a flow', () => {
     assert.equal((await yard.ask('DELETE', `/jobs/${first}`)).status, 204)
   })
 
+  test('that stays open after a failure is run again from what failed, in the flows inside it too', async () => {
+    const flag = `${yard.dir}/mended-open`
+    const broken = { key: 'a', job: sh(`test -e ${flag}`) }
+    const after = { key: 'b', needs: ['a'], job: noop }
+    const inner = { failure: 'spread', steps: [broken, after] }
+    const flow = await submitted({
+      failure: 'spread',
+      steps: [broken, after, { key: 'f', flow: inner }, { key: 'g', needs: ['f'], job: noop }],
+    })
+    const failures = async () => {
+      const { a, f } = await nodesOf(flow.id)
+      const child = f!.flow === null ? undefined : (await nodesOf(String(f!.flow)))['a']
+      return [a!.state, child?.state]
+    }
+    while ((await failures()).join() !== 'failed,failed') await new Promise(turn => setTimeout(turn, 20))
+    await writeFile(flag, '')
+    assert.equal((await yard.post(`/flows/${flow.id}/rerun`)).status, 200)
+    assert.equal((await over(flow.id)).state, 'succeeded')
+
+    const open = await submitted({ steps: [{ key: 'a', job: { ...noop, held: true } }] })
+    const nothing = await yard.post(`/flows/${open.id}/rerun`)
+    assert.deepEqual([nothing.status, /nothing of it has failed/.test(nothing.json.detail)], [409, true])
+  })
+
   test('that failed is run again from what failed, also after a restart', async () => {
     const flag = `${yard.dir}/mended`
     const flow = await submitted({

@@ -222,7 +222,9 @@ export const flowIn: z.ZodType<FlowIn> = z
     failure: z
       .enum(['cut', 'spread'])
       .optional()
-      .describe('cut: the branch is dead; spread: dependents are blocked until it is run again'),
+      .describe(
+        'What a failure does. cut: the branch is dead, and the flow ends when nothing else runs. spread: dependents are blocked, and the flow stays open until what failed is run again or the flow is cancelled',
+      ),
     idleMax: z.int().min(1).optional().describe('At most this many of its jobs waiting to start at a time'),
     get steps(): z.ZodType<StepIn[]> {
       return z.array(stepIn).min(1).max(50_000)

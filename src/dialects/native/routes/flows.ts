@@ -2,6 +2,7 @@
 
 import { type FlowState, flowStates, nodeStates } from '../../../core/flow.ts'
 import { must, refuse } from '../../../core/refusal.ts'
+import type { Engine } from '../../../engine/engine.ts'
 import type { Kit } from '../../dialect.ts'
 import { checkFlow, judgeOf } from '../flow-check.ts'
 import { definedOf, draftFlow } from '../flow-drafter.ts'
@@ -146,12 +147,16 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       method: 'POST',
       path: '/flows/:id/rerun',
       id: 'rerunFlow',
-      summary: 'Runs what failed, was blocked or skipped again; what is done stays done.',
+      summary:
+        'Runs what failed, was blocked or skipped again; what is done stays done. Also of a flow that stays open after a failure.',
       right: 'submit',
       answers: { 200: flowOut },
       handle: async call => {
         const flow = await findMine(call)
-        return { json: showFlow(must(await engine.rerunFlow(flow.n))) }
+        if (flow.state !== 'running') return { json: showFlow(must(await engine.rerunFlow(flow.n))) }
+        if ((await retryFailed(engine, flow.n)) === 0)
+          refuse('illegal-move', `flow ${flow.id} has not ended, and nothing of it has failed`)
+        return { json: showFlow((await engine.flow({ n: flow.n }))!) }
       },
     }),
     route({
@@ -169,6 +174,20 @@ export function flowRoutes(kit: Kit, keys: Idempotency): NativeRoute[] {
       },
     }),
   ]
+}
+
+/** Puts the failed jobs of a flow that has not ended back, those of the flows inside it too; gives how many. */
+async function retryFailed(engine: Engine, flow: number): Promise<number> {
+  const nodes = await engine.nodes(flow)
+  const counts = await Promise.all(
+    nodes.map(async ({ state, job, child }) => {
+      if (state === 'failed' && job !== 0) return (await engine.resubmit(job)).ok ? 1 : 0
+      if (child === 0 || (state !== 'live' && state !== 'failed')) return 0
+      if ((await engine.flow({ n: child }))?.state === 'running') return retryFailed(engine, child)
+      return state === 'failed' && (await engine.rerunFlow(child)).ok ? 1 : 0
+    }),
+  )
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
 function readFlowStates(text: string): FlowState[] {
