@@ -536,6 +536,9 @@ describe.skipIf(missingForContainers() !== undefined)('hostile callers of PROMIN
     expect(text).not.toContain('/root:')
     for (const command of ['', ',', ',,,', '%00', 'yes,|,head,-c,50000000', 'x'.repeat(5_000), '$(', '`'])
       await demandSense('POST', `/api/v1/jobs/${job}/exec?command=${command}`)
+    // What is longer than may be told is told as a failure, not as if that had been all.
+    for (const command of ['yes', 'head,-c,20000000,/dev/zero'])
+      expect((await send('POST', `/api/v1/jobs/${job}/exec?command=${command}`)).status).toBe(400)
   })
 })
 

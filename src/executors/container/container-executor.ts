@@ -214,8 +214,10 @@ export class ContainerExecutor implements Executor {
     try {
       const ending = await ended
       const chunk = await this.#spawner.read(key, 'out', 0, limits.bytesMax)
+      // What was cut off, by a stop or by a limit, has not ended by itself.
+      const isCut = ending?.stop !== undefined || ending?.over.length !== 0 || ending.unkept
       return {
-        exitCode: ending?.stop === undefined ? (ending?.exitCode ?? null) : null,
+        exitCode: isCut || ending.outBytes > limits.bytesMax ? null : ending.exitCode,
         output: chunk?.bytes ?? new Uint8Array(),
       }
     } finally {
