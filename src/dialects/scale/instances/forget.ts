@@ -23,7 +23,7 @@ import {
 } from './recipe-record.ts'
 
 /** So many jobs go in one commit, or those of one chain of recipes. */
-const jobsAtOnce = 1000
+const jobsAtOnce = 250
 
 /** What goes together. */
 interface Departure {
