@@ -105,6 +105,31 @@ test('a node moves only between places that its mover may change, and never into
   }
 })
 
+test('the password in a job is for those who could change the job', async () => {
+  const server = await startEcflow()
+  try {
+    await writeFile(join(server.home, 't.ecf'), 'export ECF_PASS=%ECF_PASS%\n')
+    await server.ask('POST', '/v1/suites', { definition }, token)
+    await put(server, '/v1/suites/s/status', { action: 'begin' })
+    await put(server, '/v1/suites/s/f/t/status', { action: 'execute' })
+    const job = join(server.home, 's/f/t.job1')
+    await until(() => existsSync(job) && readFileSync(job, 'utf8') !== '')
+    const text = `export ECF_PASS=${await server.password('/s/f/t')}`
+    expect(readFileSync(job, 'utf8')).toBe(text)
+    for (const query of ['', '?content=job']) {
+      const url = `/v1/suites/s/f/t/script${query}`
+      expect((await server.ask('GET', url)).json.job).toBe('export ECF_PASS=***')
+      const viewer = { authorization: 'Bearer tok-viewer' }
+      expect((await server.ask('GET', url, undefined, viewer)).json.job).toBe('export ECF_PASS=***')
+      expect((await server.ask('GET', url, undefined, token)).json.job).toBe(text)
+    }
+    const edit = (await server.ask('GET', '/v1/suites/s/f/t/script?content=edit')).text
+    expect(edit).not.toContain(await server.password('/s/f/t'))
+  } finally {
+    await server.close()
+  }
+})
+
 test.each([
   [{ action: 'dance', script: '' }, 'expected pre_process_file, submit or submit_file'],
   [{ action: 'submit' }, "'script' is missing"],

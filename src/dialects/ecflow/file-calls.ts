@@ -47,14 +47,24 @@ function taskAt(parts: Parts, path: string, what: string): Node {
  * and --checkJobGenOnly. `edit`: below the variables it uses; `pre_process`: with its includes, too; `job`: the job as it
  * would be made now.
  */
-export async function showScript(parts: Parts, call: Call, path: string): Promise<Answer> {
-  const node = taskAt(parts, path, 'script')
+export async function showScript(
+  parts: Parts,
+  call: Call,
+  at: { path: string; secrets: boolean },
+): Promise<Answer> {
+  const node = taskAt(parts, at.path, 'script')
   const content = call.query.get('content')
-  if (content !== null) return showScriptAs(parts, node, content)
+  if (content !== null) return showScriptAs(parts, node, { content, secrets: at.secrets })
   const { text } = await findTaskScript(parts, node)
   const job = (await parts.folders.readText(jobVariable(node, 'ECF_JOB') ?? '')) ?? ''
   parts.count('file_ecf')
-  return { status: 200, value: { script: lastLines(text), job: lastLines(job) } }
+  return { status: 200, value: { script: lastLines(text), job: lastLines(tellable(node, job, at)) } }
+}
+
+/** A job has its password in it, with which anybody could speak for it while it runs. */
+function tellable(node: Node, job: string, at: { secrets: boolean }): string {
+  const password = node.run?.password ?? ''
+  return at.secrets || password === '' ? job : job.replaceAll(password, '***')
 }
 
 async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string; source: string }> {
@@ -67,7 +77,12 @@ async function findTaskScript(parts: Parts, node: Node): Promise<{ text: string;
   }
 }
 
-async function showScriptAs(parts: Parts, node: Node, content: string): Promise<Answer> {
+async function showScriptAs(
+  parts: Parts,
+  node: Node,
+  at: { content: string; secrets: boolean },
+): Promise<Answer> {
+  const { content } = at
   if (content !== 'edit' && content !== 'pre_process' && content !== 'job')
     refuse('bad-field', 'content: expected edit, pre_process or job', { field: 'content' })
   const script = await findTaskScript(parts, node)
@@ -75,7 +90,7 @@ async function showScriptAs(parts: Parts, node: Node, content: string): Promise<
   try {
     const value =
       content === 'job'
-        ? { script: script.text, job: await makeJob(node, files, script) }
+        ? { script: script.text, job: tellable(node, await makeJob(node, files, script), at) }
         : { script: await editableScript(node, files, { script, expanded: content === 'pre_process' }) }
     parts.count(content === 'job' ? 'node_check_job_gen_only' : 'edit_script')
     return { status: 200, value }

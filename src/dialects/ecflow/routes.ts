@@ -112,7 +112,7 @@ async function read(parts: Parts, call: Call, reply: FastifyReply): Promise<Answ
     case 'attributes':
       return showNodeAttributes(parts, { path: place.node, secrets: await seesSecrets(parts, call) })
     case 'script':
-      return showScript(parts, call, place.node)
+      return showScript(parts, call, { path: place.node, secrets: await seesSecrets(parts, call) })
     case 'output':
       return showOutput(parts, call, place.node)
     case 'history':
