@@ -85,6 +85,25 @@ test('a job that was blocked for a while is as old after a restart as its last c
   await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
 })
 
+test('nodes go on after a restart whatever they are called; a name that is no text is refused', async () => {
+  const definition = { nodes: { '\ud800': job('noop') } }
+  expect((await ask(server, 'POST', '/v6/recipe-types/validation/', { definition })).body).toMatchObject({
+    is_valid: false,
+    errors: [{ name: 'INVALID_DEFINITION', description: expect.stringContaining('surrogate') }],
+  })
+  const names = ['\u{1f600}', 'a\u0000b', '', 'x'.repeat(3000)]
+  const typeId = await recipeType('Odd Names', {
+    nap: job('sleeper'),
+    ...Object.fromEntries(names.map(name => [name, job('noop', ['nap'])])),
+  })
+  const id = await queue(typeId)
+  const before = await until(id, body => body.jobs_running === 1)
+  server = await server.restart()
+  expect(statuses(await recipe(id))).toEqual(statuses(before))
+  await ask(server, 'POST', '/v6/jobs/cancel/', { recipe_ids: [id] })
+  expect((await until(id, body => body.jobs_canceled === 5)).jobs_canceled).toBe(5)
+})
+
 test('what is at rest is shown after a restart as before, whatever is asked for', async () => {
   const inner = await recipeType('Rest Inner', { deep: job('noop'), deeper: job('noop', ['deep']) })
   expect(inner).toBeGreaterThan(0)

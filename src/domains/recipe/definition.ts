@@ -224,8 +224,14 @@ function buildDefinition(document: JsonObject): Reading<Definition> {
   const built = buildInterface((member(document, 'input') as JsonObject | undefined) ?? {}, ['input'])
   problems.push(...built.problems)
   const nodes = new Map<string, RecipeNode>()
-  for (const [name, node] of Object.entries((member(document, 'nodes') as JsonObject | undefined) ?? {}))
+  for (const [name, node] of Object.entries((member(document, 'nodes') as JsonObject | undefined) ?? {})) {
     nodes.set(name, buildNode(name, node as JsonObject, problems))
+    // It names steps of a flow, and what is kept as text comes back as another name.
+    if (!name.isWellFormed())
+      problems.push(
+        problem('INVALID_DEFINITION', 'Issue with nodes: a name holds half of a surrogate pair', ['nodes']),
+      )
+  }
   return problems.length > 0 ? { ok: false, problems } : read({ input: built.value, nodes })
 }
 
