@@ -162,6 +162,8 @@ describe('bounds of job documents', () => {
   })
 
   test.each<[string, number, (size: number) => object]>([
+    ['labels', 1_000, size => ({ labels: Object.fromEntries(many(size, at => [`l${at}`, 'x'])) })],
+    ['sites', 1_000, size => ({ policies: { placement: { preferences: { sites: many(size, String) } } } })],
     ['image', 512, size => one({ image: long(size) })],
     ['workdir', 1_024, size => one({ workdir: long(size) })],
     ['stdout', 255, size => one({ stdout: long(size) })],

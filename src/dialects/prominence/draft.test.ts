@@ -15,7 +15,7 @@ test('a live workflow holds what its jobs are drafted with, and nothing of their
         resources: { cpusRange: [1, 4], memory: 1 },
         tasks: [{ image: 'busybox', runtime: 'singularity', cmd: 'a long command' }],
         inputs: [{ filename: 'in', content: 'bG9uZw==' }],
-        policies: { priority: 7, maximumTimeInQueue: 3 },
+        policies: { priority: 7, maximumTimeInQueue: 3, preemptible: 'long'.repeat(9) },
       },
     ],
     factories: [{ name: 'f', type: 'repeat', jobs: ['a/b'], number: 3 }],

@@ -6,7 +6,13 @@ import type { Json, JsonObject } from '../../core/json.ts'
 import type { Drafter } from '../../core/planner.ts'
 import type { Principal } from '../../core/principal.ts'
 import { refuse } from '../../core/refusal.ts'
-import type { JobDocument, PlacementDocument, ResourcesDocument, WorkflowDocument } from './document.ts'
+import type {
+  JobDocument,
+  JobPolicies,
+  PlacementDocument,
+  ResourcesDocument,
+  WorkflowDocument,
+} from './document.ts'
 import { decideGrant, type Free, type Grant, needsOf, nodesMax, rememberedOf } from './resources.ts'
 import type { Settings } from './settings.ts'
 import {
@@ -25,7 +31,8 @@ import {
 const minuteMs = 60_000
 
 /** What of a job's document decides how it is drafted. */
-type Drafted = Pick<JobDocument, 'name' | 'labels' | 'resources' | 'policies'>
+type Drafted = Pick<JobDocument, 'name' | 'labels' | 'resources'> & { readonly policies?: DraftedPolicies }
+type DraftedPolicies = Pick<JobPolicies, 'maximumRetries' | 'maximumTimeInQueue' | 'priority'>
 
 interface HeldWorkflow {
   readonly document: { readonly jobs: readonly (Drafted & { readonly name: string })[] }
@@ -116,10 +123,19 @@ function heldOf({ document, by }: WorkflowSpec): HeldWorkflow {
       jobs: document.jobs.map(({ name, labels, resources, policies }) => ({
         ...{ name, resources },
         ...(labels === undefined ? {} : { labels }),
-        ...(policies === undefined ? {} : { policies }),
+        ...(policies === undefined ? {} : { policies: draftedPolicies(policies) }),
       })),
     },
     by,
+  }
+}
+
+function draftedPolicies(policies: JobPolicies): DraftedPolicies {
+  const { maximumRetries, maximumTimeInQueue, priority } = policies
+  return {
+    ...(maximumRetries === undefined ? {} : { maximumRetries }),
+    ...(maximumTimeInQueue === undefined ? {} : { maximumTimeInQueue }),
+    ...(priority === undefined ? {} : { priority }),
   }
 }
 

@@ -1,8 +1,10 @@
 // Names and labels of jobs and workflows: contract section 6, first lines.
 
-import { bad, has, objectOr } from './bad.ts'
+import { bad, has, notMore, objectOr } from './bad.ts'
 
 const lengthMax = 512
+/** They are found by, and every job of a workflow has its own: nobody has use for more. */
+const labelsMax = 1_000
 
 /** Whether a text has more characters than a name or label may. Counts code points, like the original. */
 function isTooLong(text: string): boolean {
@@ -22,7 +24,9 @@ export function checkName(document: { [name: string]: unknown }, what: 'job' | '
 export function checkLabels(document: { [name: string]: unknown }): void {
   if (!has(document, 'labels')) return
   const labels = objectOr(document['labels'], 'labels must be defined as a dict', 'labels')
-  for (const [key, value] of Object.entries(labels)) {
+  const entries = Object.entries(labels)
+  notMore(entries, labelsMax, 'labels')
+  for (const [key, value] of entries) {
     if (isTooLong(key)) bad('label names must be less than 512 characters in length', 'labels')
     if (typeof value !== 'string') bad(`the value of label "${key}" must be a string`, 'labels')
     if (isTooLong(value)) bad('label values must be less than 512 characters in length', 'labels')

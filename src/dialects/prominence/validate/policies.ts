@@ -1,6 +1,6 @@
 // The members `policies` and `notifications`, of jobs and of workflows.
 
-import { bad, booleanOr, has, isCount, listOr, objectOr, onlyKnown, textOr } from './bad.ts'
+import { bad, booleanOr, has, isCount, listOr, notMore, objectOr, onlyKnown, textOr } from './bad.ts'
 
 const jobItems = new Set([
   'maximumRetries',
@@ -23,6 +23,7 @@ const placementItems = new Set(['requirements', 'preferences'])
 const placeItems = new Set(['sites', 'regions'])
 const notificationItems = new Set(['event', 'type', 'url'])
 const queueMinutesMax = 44_640
+const placesMax = 1_000
 
 /** Checks `policies` of a job. */
 export function checkJobPolicies(job: { [name: string]: unknown }): void {
@@ -95,6 +96,7 @@ function checkPlacement(policies: { [name: string]: unknown }): void {
       if (!Array.isArray(names)) bad(`${item} in ${part} must be a list`, item)
       if (!names.every(name => typeof name === 'string'))
         bad(`${item} in ${part} must be a list of strings`, item)
+      notMore(names, placesMax, item)
     }
   }
 }
