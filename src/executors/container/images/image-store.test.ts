@@ -114,6 +114,18 @@ test('an image that is gone cannot be held, and the attempt to hold it leaves no
   assert.deepEqual(await treeOf(world.store.dir), empty)
 })
 
+test('an image can be held while its last other holders let it go', async () => {
+  const { image } = await anImage('box')
+  const work = Array.from({ length: 16 }, async (_, index) => {
+    for (let round = 0; round < 200; round++) {
+      assert.equal((await holdImage(world.store, image.digest, `a${index}`)).digest, image.digest)
+      await releaseImage(world.store, image.digest, `a${index}`)
+    }
+  })
+  await Promise.all(work)
+  assert.deepEqual(await listHolds(world.store), [])
+})
+
 test('holding and removing at once: either the holder has a whole image, or it is told that there is none', async () => {
   const { file, image } = await anImage('box')
   for (let round = 0; round < 12; round++) {

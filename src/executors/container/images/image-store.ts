@@ -140,19 +140,27 @@ export async function removeImage(
 export async function holdImage(store: ImageStore, digest: string, holder: string): Promise<Image> {
   const dir = join(store.dir, 'uses', hexOf(digest))
   for (let tries = 0; ; tries++) {
-    await mkdir(dir, { recursive: true, mode: 0o700 })
     // The hold comes before the look at the root: removal moves the root before it looks for holds (removeRoot), so
     // whichever comes second sees the other.
-    const isHeld = await writeFile(join(dir, holderFile(holder)), '').then(
-      () => true,
-      error => ignoreAbsent(error) ?? false, // the last holder's release took the folder away
-    )
-    const image = isHeld ? await readImage(store, digest) : undefined
+    while (!(await noteHold(dir, holder)));
+    const image = await readImage(store, digest)
     if (image !== undefined) return image
     await releaseImage(store, digest, holder)
     // A removal that finds us puts the root back: worth a second look.
     if (tries === 4) throw new ImageError('unknown', `the image ${digest} is not in the store any more`)
     await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+/** Whether the holder's file is there now: the last holder's release may take the folder away at any moment, even from mkdir. */
+async function noteHold(dir: string, holder: string): Promise<boolean> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    await writeFile(join(dir, holderFile(holder)), '')
+    return true
+  } catch (error) {
+    ignoreAbsent(error as NodeJS.ErrnoException)
+    return false
   }
 }
 
