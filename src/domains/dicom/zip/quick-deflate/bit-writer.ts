@@ -1,5 +1,6 @@
 // Writes bits as DEFLATE packs them: the first ones lowest in a byte (RFC 1951, 3.1.1).
 
+/** A buffer for one stream of bits at a time, kept for the next. */
 export class BitWriter {
   #bytes = new Uint8Array(0)
   #at = 0
@@ -27,7 +28,7 @@ export class BitWriter {
     this.#waitingBits &= 15
   }
 
-  /** Adds a code with its length above bit 15 (`PrefixCoder.codesOf`). */
+  /** Adds a code with its length above bit 15 (`Alphabet.codes`). */
   putCode(code: number): void {
     this.put(code & 0xffff, code >>> 16)
   }

@@ -20,7 +20,7 @@ const manyZeros = { symbol: 18, least: 11, most: 138 }
 /** How many extra bits each of these symbols has. */
 const repeatBits = Uint8Array.from([...Array(16).fill(0), 2, 3, 7])
 
-/** Deflates contents of less than 8 MiB. It keeps its tables, so one should serve many contents. */
+/** Deflates contents of less than 2^30 bytes. It keeps its tables, so one should serve many contents. */
 export class QuickDeflater {
   readonly #repeats = new Repeats()
   readonly #coder = new PrefixCoder()
